@@ -1,0 +1,64 @@
+"""Time, and the only place that reads it: everything else is handed a Clock.
+
+A scaled clock runs the production code faster than life (the demo); tests bring their own that never sleeps.
+"""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the house knows of time; all durations are seconds on this clock."""
+
+    def now(self) -> datetime:
+        """The wall clock: aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go backwards, for measuring durations."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long on this clock."""
+
+    def deadline(self, seconds: float) -> asyncio.Timeout:
+        """`async with clock.deadline(5): ...` raises TimeoutError when the block takes longer."""
+
+
+class SystemClock:
+    """Real time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def deadline(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(seconds)
+
+
+class ScaledClock:
+    """Time that starts at `start` and passes `speed` times as fast as real time."""
+
+    def __init__(self, start: datetime, speed: float) -> None:
+        if speed <= 0:
+            raise ValueError("speed must be above 0")
+        self._start = start
+        self._speed = speed
+        self._origin = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._origin) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self._speed)
+
+    def deadline(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(seconds / self._speed)

@@ -1,0 +1,181 @@
+"""One account as one read saw it: instruments, positions, margin pools, and how a read fails.
+
+Every type is frozen. `None` means unknown, never zero. Times are aware and in UTC; floats are finite, because the
+border (exchange/) refuses anything else.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a long, -1 for a short."""
+        return 1 if self is Side.LONG else -1
+
+
+class MarginMode(StrEnum):
+    CROSS = "cross"
+    ISOLATED = "isolated"
+
+
+class PriceOrigin(StrEnum):
+    """Where a figure comes from: the venue's own, our own estimate, known not to exist, or not known at all."""
+
+    VENUE = "venue"
+    OWN_ESTIMATE = "own_estimate"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """A perpetual contract. `contract_size` is base units a contract (linear) or quote units a contract (inverse)."""
+
+    venue: str
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    contract_size: float
+    inverse: bool
+
+    def notional(self, contracts: float, mark_price: float) -> float:
+        """Worth in settle units of that many contracts at that mark."""
+        units = abs(contracts) * self.contract_size
+        return units / mark_price if self.inverse else units * mark_price
+
+    def pnl(self, side: Side, contracts: float, from_price: float, to_price: float) -> float:
+        """Gain in settle units when the price goes from one to the other: linear s*(b-a), inverse s*(1/a-1/b)."""
+        units = side.sign * abs(contracts) * self.contract_size
+        return units * (1 / from_price - 1 / to_price) if self.inverse else units * (to_price - from_price)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """One open position. Margins, notional and PnL are in settle units; prices in quote units."""
+
+    instrument: Instrument
+    side: Side
+    pool: str
+    contracts: float
+    size: float
+    notional: float
+    mark_price: float
+    entry_price: float | None = None
+    liquidation_price: float | None = None
+    liquidation_price_origin: PriceOrigin = PriceOrigin.UNKNOWN
+    leverage: float | None = None
+    margin_mode: MarginMode | None = None
+    initial_margin: float | None = None
+    maintenance_margin: float | None = None
+    unrealized_pnl: float | None = None
+    adl_rank: int | None = None
+
+    @property
+    def subject(self) -> str:
+        """How an alert names this position: `BTC/USDT:USDT long`."""
+        return f"{self.instrument.symbol} {self.side}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginBalance:
+    """One margin pool: what is liquidated together. All amounts in `currency`."""
+
+    pool: str
+    currency: str
+    equity: float | None
+    maintenance_margin: float | None
+    available: float | None = None
+    initial_margin: float | None = None
+    venue_margin_ratio: float | None = None
+
+    @property
+    def margin_ratio(self) -> float | None:
+        """Maintenance margin / equity; 1.0 is liquidation. None where unknown, and where `under_water`."""
+        if self.maintenance_margin is None or self.equity is None:
+            return None
+        if self.maintenance_margin == 0 and self.equity >= 0:
+            return 0.0
+        return self.maintenance_margin / self.equity if self.equity > 0 else None
+
+    @property
+    def under_water(self) -> bool:
+        """Equity is gone while maintenance is owed: no ratio describes it, and it is critical."""
+        return bool(self.maintenance_margin) and self.equity is not None and self.equity <= 0
+
+
+class OrderKind(StrEnum):
+    STOP = "stop"
+    TAKE_PROFIT = "take-profit"
+    TRAILING = "trailing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOrder:
+    """A conditional order resting at the venue; `size` in base units, None where it closes the whole position."""
+
+    instrument: Instrument
+    side: Side
+    kind: OrderKind
+    trigger_price: float | None
+    callback_rate: float | None
+    size: float | None
+    reduce_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSnapshot:
+    """A good read. `orders` is None where they could not be (or were not) read; `caveats` say what is not vouched for."""
+
+    account: str
+    venue: str
+    observed_at: datetime
+    margins: tuple[MarginBalance, ...]
+    positions: tuple[Position, ...]
+    orders: tuple[StopOrder, ...] | None = None
+    caveats: tuple[str, ...] = ()
+
+    def margin(self, pool: str) -> MarginBalance | None:
+        return next((m for m in self.margins if m.pool == pool), None)
+
+    def positions_in(self, pool: str) -> tuple[Position, ...]:
+        return tuple(p for p in self.positions if p.pool == pool)
+
+
+class FailureKind(StrEnum):
+    """Why a read gave nothing to judge by."""
+
+    AUTH = "auth"
+    PERMISSION = "permission"
+    REGION = "region"
+    CLOCK = "clock"
+    RATE_LIMIT = "rate_limit"
+    BANNED = "banned"
+    MAINTENANCE = "maintenance"
+    OVERLOADED = "overloaded"
+    NETWORK = "network"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+    IMPLAUSIBLE = "implausible"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollFailure:
+    """A read that failed: a value, not an exception. `detail` is redacted; `retry_at` is the earliest sensible retry."""
+
+    account: str
+    venue: str
+    observed_at: datetime
+    kind: FailureKind
+    detail: str
+    retry_at: datetime | None = None
+
+
+Observation = AccountSnapshot | PollFailure

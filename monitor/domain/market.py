@@ -1,0 +1,57 @@
+"""Public market data, shared by every account of a venue; each figure carries the time it was received."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from monitor.domain.account import Instrument
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[T]):
+    value: T
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingRate:
+    """The rate of the next payment (a long pays where it is above 0), a fraction of notional per `interval`.
+
+    `origin` names the reply it was read from; `interval` is None where the venue does not tell it.
+    """
+
+    instrument: Instrument
+    rate: float
+    interval: timedelta | None
+    next_at: datetime | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One maintenance bracket over notional in settle units: maintenance = notional * rate - amount."""
+
+    floor: float
+    cap: float
+    rate: float
+    amount: float
+
+
+Tiers = tuple[Tier, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketState:
+    """What is publicly known of one instrument; None where it was not (yet) read."""
+
+    instrument: Instrument
+    mark_price: Observed[float] | None = None
+    funding: Observed[FundingRate] | None = None
+    tiers: Observed[Tiers] | None = None
+
+
+# Market states of one venue by symbol.
+Markets = Mapping[str, MarketState]
