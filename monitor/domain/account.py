@@ -131,7 +131,7 @@ class StopOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
-    """A good read. `orders` is None where they could not be (or were not) read; `caveats` say what is not vouched for."""
+    """A good read. `orders` is None where they were not read; `caveats` say what is not vouched for."""
 
     account: str
     venue: str
@@ -168,7 +168,7 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollFailure:
-    """A read that failed: a value, not an exception. `detail` is redacted; `retry_at` is the earliest sensible retry."""
+    """A read that failed: a value, not an exception. `detail` is redacted; no retry makes sense before `retry_at`."""
 
     account: str
     venue: str

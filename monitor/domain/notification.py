@@ -1,0 +1,93 @@
+"""One row of the outbox: who is told what, and how far that has come. Rows hold facts; text is made at sending."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from monitor.domain.alert import Alert, Reason, Resolution
+from monitor.domain.reading import AlertKey, Inputs, Severity, Unit
+
+
+class DeliveryState(StrEnum):
+    """PENDING -> SENDING -> SENT | RETRY | DEAD; SUPERSEDED where a later message stands for this one."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    RETRY = "retry"
+    SENT = "sent"
+    DEAD = "dead"
+    SUPERSEDED = "superseded"
+
+    @property
+    def is_open(self) -> bool:
+        return self in (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFacts:
+    """What is known of an alert when its message is enqueued; enough to render it in any channel."""
+
+    rule_kind: str
+    venue: str
+    threshold: float | None
+    value: float | None
+    worst_value: float | None
+    unit: Unit
+    active_at: datetime | None
+    fired_at: datetime | None
+    resolved_at: datetime | None
+    resolution: Resolution | None
+    is_flapping: bool
+    inputs: Inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeFacts:
+    """News of the monitor's own life: started, a bad edit, a removed channel."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """(key, episode, sequence, reason, target) is unique. `id` is the row's, None until stored.
+
+    `send_after` is when its group wait is over; `next_attempt_at` when a retry is due. `possible_repeat` marks a row
+    whose last attempt may have arrived without our knowing (crash, timeout, lost connection).
+    """
+
+    key: AlertKey
+    episode: int
+    sequence: int
+    reason: Reason
+    target: str
+    severity: Severity
+    facts: AlertFacts | NoticeFacts
+    created_at: datetime
+    send_after: datetime
+    id: int | None = None
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    possible_repeat: bool = False
+    delivered_at: datetime | None = None
+    dead_at: datetime | None = None
+    last_error: str | None = None
+
+
+def facts_of(alert: Alert, rule_kind: str, venue: str) -> AlertFacts:
+    return AlertFacts(
+        rule_kind=rule_kind,
+        venue=venue,
+        threshold=alert.threshold,
+        value=alert.last_value,
+        worst_value=alert.worst_value,
+        unit=alert.unit,
+        active_at=alert.active_at,
+        fired_at=alert.fired_at,
+        resolved_at=alert.resolved_at,
+        resolution=alert.resolution,
+        is_flapping=alert.is_flapping,
+        inputs=alert.inputs,
+    )

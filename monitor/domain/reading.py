@@ -1,0 +1,111 @@
+"""What a rule says of one subject in one evaluation: a verdict per severity, and the figures behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class Severity(IntEnum):
+    """Ordered, so that the worse of two is `max`."""
+
+    INFO = 0
+    WARNING = 1
+    CRITICAL = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Scope(StrEnum):
+    POSITION = "position"
+    POOL = "pool"
+    ACCOUNT = "account"
+    PORTFOLIO = "portfolio"
+
+
+class Verdict(StrEnum):
+    """BREACH is past the threshold, HOLD inside the hysteresis band, CLEAR past the clear threshold."""
+
+    BREACH = "breach"
+    HOLD = "hold"
+    CLEAR = "clear"
+    UNKNOWN = "unknown"
+
+
+class Unit(StrEnum):
+    """How a value is written for people; values themselves are plain numbers (a ratio of 0.5 is 50 %)."""
+
+    RATIO = "ratio"
+    RATIO_PER_DAY = "ratio_per_day"
+    SECONDS = "seconds"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AlertKey:
+    """The identity of an alert. Editing a rule's thresholds or text keeps it; `account` is `*` for the portfolio."""
+
+    rule: str
+    account: str
+    scope: Scope
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The verdict at one severity. `threshold` is None for a rule that has none (a failed login, say)."""
+
+    severity: Severity
+    verdict: Verdict
+    threshold: float | None
+
+
+# What the rendering needs to explain a reading: plain JSON values, units last in the names.
+Inputs = Mapping[str, str | float | int | bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One rule's judgement of one subject. `levels` ascend by severity and are never empty.
+
+    `value` is None where it is unknown, or where no number describes the breach (equity gone). `higher_is_worse`
+    tells which of two values is the worst.
+    """
+
+    key: AlertKey
+    levels: tuple[Level, ...]
+    value: float | None
+    unit: Unit
+    higher_is_worse: bool = True
+    inputs: Inputs = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert self.levels, "a reading without a level judges nothing"
+        assert list(self.levels) == sorted(self.levels, key=lambda level: level.severity)
+
+    @property
+    def _decisive(self) -> Level:
+        """The level that speaks for the reading: the worst breached, else the worst held, else the lowest."""
+        for verdict in (Verdict.BREACH, Verdict.HOLD):
+            for level in reversed(self.levels):
+                if level.verdict is verdict:
+                    return level
+        return self.levels[0]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self._decisive.verdict
+
+    @property
+    def severity(self) -> Severity | None:
+        """The severity breached or held; None when all is clear or unknown."""
+        decisive = self._decisive
+        return decisive.severity if decisive.verdict in (Verdict.BREACH, Verdict.HOLD) else None
+
+    @property
+    def threshold(self) -> float | None:
+        return self._decisive.threshold
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.verdict is Verdict.UNKNOWN

@@ -1,0 +1,34 @@
+"""Maintenance margin by brackets.
+
+Source: Binance "Leverage and Margin of USDⓈ-M Futures": maintenance = notional * rate - maintenance amount, of the
+bracket the notional falls in. Progressive venues, summing slice by slice, give the same figure.
+"""
+
+from monitor.domain.account import Position
+from monitor.domain.market import Tier, Tiers
+
+
+def tier_of(tiers: Tiers, notional: float) -> Tier:
+    """The bracket a notional (settle units) falls in; beyond the last cap the last one stays in force."""
+    assert tiers, "a bracket list is never empty"
+    return next((tier for tier in tiers if notional <= tier.cap), tiers[-1])
+
+
+def maintenance(tiers: Tiers, notional: float) -> float:
+    """Maintenance margin in settle units."""
+    tier = tier_of(tiers, notional)
+    return notional * tier.rate - tier.amount
+
+
+def maintenance_at(position: Position, contracts: float, mark: float, tiers: Tiers | None) -> float | None:
+    """The position's maintenance margin with that many contracts at that mark.
+
+    Without brackets the position's present rate is kept, which understates it where a growing notional would reach
+    the next bracket. None where neither brackets nor the venue's own figure are known.
+    """
+    notional = position.instrument.notional(contracts, mark)
+    if tiers:
+        return maintenance(tiers, notional)
+    if position.maintenance_margin is None or position.notional == 0:
+        return None
+    return position.maintenance_margin * notional / position.notional

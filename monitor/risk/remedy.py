@@ -1,0 +1,139 @@
+"""What brings an account back: collateral to add, or size to cut, each proven by repricing the account with it applied.
+
+Fees and slippage of a cut are not counted: equity stays as it is at the mark.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from monitor.domain.account import AccountSnapshot, MarginBalance, Position
+from monitor.domain.market import Markets
+from monitor.risk.margin import maintenance_at
+from monitor.risk.reprice import surplus, tiers_of
+
+# A remedy overshoots its target by this share, so that rounding cannot leave it just short.
+OVERSHOOT = 0.002
+_BISECTIONS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """Either of the two suffices. `add_collateral` in the pool's currency; `cut_share` of the position(s), 0..1."""
+
+    add_collateral: float | None
+    cut_share: float | None
+
+
+def with_collateral(snapshot: AccountSnapshot, pool: str, amount: float) -> AccountSnapshot:
+    """The account after `amount` of the pool's currency was added to the pool."""
+    margins = tuple(
+        replace(m, equity=m.equity + amount) if m.pool == pool and m.equity is not None else m for m in snapshot.margins
+    )
+    return replace(snapshot, margins=margins)
+
+
+def with_cut(snapshot: AccountSnapshot, shares: Mapping[str, float], markets: Markets) -> AccountSnapshot:
+    """The account after the positions named (by subject) were reduced by those shares (0..1) at the mark."""
+    positions: list[Position] = []
+    saved: dict[str, float] = {}
+    for position in snapshot.positions:
+        share = shares.get(position.subject, 0.0)
+        reduced = _reduced(position, share, markets) if share else position
+        if position.maintenance_margin is not None:
+            saved[position.pool] = (
+                saved.get(position.pool, 0.0) + position.maintenance_margin - (reduced.maintenance_margin or 0.0)
+            )
+        if share < 1:
+            positions.append(reduced)
+    margins = tuple(
+        replace(m, maintenance_margin=m.maintenance_margin - saved.get(m.pool, 0.0))
+        if m.maintenance_margin is not None
+        else m
+        for m in snapshot.margins
+    )
+    return replace(snapshot, positions=tuple(positions), margins=margins)
+
+
+def remedy_for_margin_ratio(
+    snapshot: AccountSnapshot, balance: MarginBalance, target: float, markets: Markets
+) -> Remedy:
+    """Bring maintenance / equity of a pool down to `target`; the cut is the same share of every position in it."""
+    if balance.equity is None or balance.maintenance_margin is None:
+        return Remedy(add_collateral=None, cut_share=None)
+    target *= 1 - OVERSHOOT
+    subjects = [p.subject for p in snapshot.positions_in(balance.pool)]
+
+    def enough(share: float) -> bool:
+        after = with_cut(snapshot, dict.fromkeys(subjects, share), markets).margin(balance.pool)
+        return (
+            after is not None
+            and after.equity is not None
+            and after.maintenance_margin is not None
+            and after.equity > 0
+            and after.maintenance_margin <= target * after.equity
+        )
+
+    return Remedy(
+        add_collateral=max(0.0, balance.maintenance_margin / target - balance.equity),
+        cut_share=_smallest(enough),
+    )
+
+
+def remedy_for_distance(
+    snapshot: AccountSnapshot, position: Position, liquidation_price: float, target: float, markets: Markets
+) -> Remedy:
+    """Move the liquidation price to `target` (a share of the mark) from the mark, on the side where it lies now.
+
+    Anchored at `liquidation_price`, the venue's own where it gives one: what is added is the difference between the
+    pool's surplus there and at the price wanted, so that our brackets only ever bridge the gap between the two.
+    """
+    balance = snapshot.margin(position.pool)
+    symbol, mark = position.instrument.symbol, position.mark_price
+    direction = 1 if liquidation_price > mark else -1
+    wanted = mark * (1 + direction * target * (1 + OVERSHOOT))
+    if balance is None or wanted <= 0:
+        return Remedy(add_collateral=None, cut_share=None)
+    legs = snapshot.positions_in(position.pool)
+    anchor = surplus(balance, legs, {symbol: liquidation_price}, markets)
+    there = surplus(balance, legs, {symbol: wanted}, markets)
+    if anchor is None or there is None:
+        return Remedy(add_collateral=None, cut_share=None)
+
+    def enough(share: float) -> bool:
+        after = with_cut(snapshot, {position.subject: share}, markets)
+        pool = after.margin(position.pool)
+        left = surplus(pool, after.positions_in(position.pool), {symbol: wanted}, markets) if pool else None
+        return left is not None and left >= anchor
+
+    return Remedy(add_collateral=max(0.0, anchor - there), cut_share=_smallest(enough))
+
+
+def _reduced(position: Position, share: float, markets: Markets) -> Position:
+    """Less of the same position; its maintenance falls by what the brackets say."""
+    left = 1 - share
+    tiers = tiers_of(markets, position)
+    before = maintenance_at(position, position.contracts, position.mark_price, tiers)
+    after = maintenance_at(position, position.contracts * left, position.mark_price, tiers)
+    maintenance = None
+    if position.maintenance_margin is not None and before and after is not None:
+        maintenance = position.maintenance_margin * after / before
+    return replace(
+        position,
+        contracts=position.contracts * left,
+        size=position.size * left,
+        notional=position.notional * left,
+        maintenance_margin=maintenance,
+        initial_margin=None if position.initial_margin is None else position.initial_margin * left,
+        unrealized_pnl=None if position.unrealized_pnl is None else position.unrealized_pnl * left,
+    )
+
+
+def _smallest(enough: Callable[[float], bool]) -> float | None:
+    """The smallest share in (0, 1] that is enough, None where even closing everything is not."""
+    if not enough(1.0):
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

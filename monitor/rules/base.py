@@ -1,0 +1,187 @@
+"""What every rule shares: thresholds with hysteresis, the `where` filter, and what a rule is given to judge by."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from monitor.domain.account import AccountSnapshot, MarginMode, Position, Side
+from monitor.domain.market import Markets
+from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.rules.quantities import Duration, Ratio
+
+HYSTERESIS = 0.10
+
+
+class Frozen(BaseModel):
+    """Strict and immutable: a key nobody knows is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Where(Frozen):
+    """Which subjects a rule applies to; globs are matched case-sensitively, a list means any of them."""
+
+    account: str | tuple[str, ...] | None = Field(default=None, description="account name, or a glob such as fund-*")
+    venue: str | tuple[str, ...] | None = Field(default=None, description="venue id, or a glob such as binance*")
+    symbol: str | tuple[str, ...] | None = Field(default=None, description="symbol glob such as DOGE/*")
+    side: Side | None = None
+    margin_mode: MarginMode | None = None
+
+    def matches_account(self, account: str, venue: str) -> bool:
+        return _any_glob(self.account, account) and _any_glob(self.venue, venue)
+
+    def matches_position(self, position: Position) -> bool:
+        return (
+            _any_glob(self.symbol, position.instrument.symbol)
+            and self.side in (None, position.side)
+            and self.margin_mode in (None, position.margin_mode)
+        )
+
+    @property
+    def names_positions(self) -> bool:
+        return self.symbol is not None or self.side is not None or self.margin_mode is not None
+
+    @property
+    def specificity(self) -> tuple[int, int]:
+        """More filters win; between equals, more literal characters."""
+        filters = [self.account, self.venue, self.symbol, self.side, self.margin_mode]
+        globs = [g for f in (self.account, self.venue, self.symbol) if f is not None for g in _as_tuple(f)]
+        return sum(f is not None for f in filters), sum(len(g.replace("*", "").replace("?", "")) for g in globs)
+
+
+def _as_tuple(globs: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (globs,) if isinstance(globs, str) else globs
+
+
+def _any_glob(globs: str | tuple[str, ...] | None, name: str) -> bool:
+    return globs is None or any(fnmatchcase(name, glob) for glob in _as_tuple(globs))
+
+
+class SeverityDurations(Frozen):
+    """A wait per severity, where a rule wants other ones than the house."""
+
+    warning: Duration | None = None
+    critical: Duration | None = None
+
+    def of(self, severity: Severity) -> float | None:
+        return {Severity.WARNING: self.warning, Severity.CRITICAL: self.critical}.get(severity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """All that a rule may know when it judges one account; market data older than its age limit counts as unknown."""
+
+    snapshot: AccountSnapshot
+    markets: Markets
+    now: datetime
+    market_max_age: timedelta = timedelta(minutes=5)
+
+    def is_fresh(self, observed_at: datetime) -> bool:
+        return self.now - observed_at <= self.market_max_age
+
+
+class Rule(Frozen):
+    """A rule of the YAML: its parameters and one pure `evaluate`. Durations are seconds, ratios fractions."""
+
+    kind: str
+    where: Where = Where()
+    for_: Duration | SeverityDurations | None = Field(
+        default=None, alias="for", description="how long it must hold before it fires; 0s fires at once"
+    )
+    keep_firing_for: Duration | SeverityDurations | None = Field(
+        default=None, description="how long it must be clear before it resolves"
+    )
+    hysteresis: Ratio = Field(default=HYSTERESIS, ge=0, le=0.5, description="share of the threshold to come back past")
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        """One reading per subject the rule applies to, keyed by `name`, the rule's name in the YAML."""
+        raise NotImplementedError
+
+
+class ThresholdRule(Rule):
+    """A rule on one number with two thresholds; at least one is given."""
+
+    warning: float | None = None
+    critical: float | None = None
+
+    _worse: Literal["higher", "lower"] = "higher"
+
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> Self:
+        if self.warning is None and self.critical is None:
+            raise ValueError("give warning, critical, or both")
+        if self.warning is not None and self.critical is not None:
+            ordered = self.warning < self.critical if self._worse == "higher" else self.warning > self.critical
+            if not ordered:
+                relation = "below" if self._worse == "higher" else "above"
+                raise ValueError(f"warning must be {relation} critical")
+        return self
+
+    def levels(self, value: float | None) -> tuple[Level, ...]:
+        """The verdict at each given threshold; UNKNOWN at all of them where the value is None."""
+        return tuple(
+            Level(severity, self._verdict(value, threshold), threshold) for severity, threshold in self._thresholds()
+        )
+
+    def all_breached(self) -> tuple[Level, ...]:
+        """For a state beyond any number, such as equity gone."""
+        return tuple(Level(severity, Verdict.BREACH, threshold) for severity, threshold in self._thresholds())
+
+    def all_clear(self) -> tuple[Level, ...]:
+        """For a state that cannot breach, such as a position that no price can liquidate."""
+        return tuple(Level(severity, Verdict.CLEAR, threshold) for severity, threshold in self._thresholds())
+
+    @property
+    def clear_at(self) -> float:
+        """The value at which the lowest severity is clear again: what a remedy has to reach."""
+        return self._past_hysteresis(self._thresholds()[0][1])
+
+    def is_clear(self, value: float | None) -> bool:
+        return value is not None and self._verdict(value, self._thresholds()[0][1]) is Verdict.CLEAR
+
+    def _past_hysteresis(self, threshold: float) -> float:
+        return threshold * (1 - self.hysteresis if self._worse == "higher" else 1 + self.hysteresis)
+
+    def _thresholds(self) -> list[tuple[Severity, float]]:
+        given = [(Severity.WARNING, self.warning), (Severity.CRITICAL, self.critical)]
+        return [(severity, threshold) for severity, threshold in given if threshold is not None]
+
+    def _verdict(self, value: float | None, threshold: float) -> Verdict:
+        if value is None:
+            return Verdict.UNKNOWN
+        sign = 1 if self._worse == "higher" else -1
+        if sign * (value - threshold) >= 0:
+            return Verdict.BREACH
+        return Verdict.HOLD if sign * (value - self._past_hysteresis(threshold)) > 0 else Verdict.CLEAR
+
+    def reading(
+        self,
+        *,
+        name: str,
+        account: str,
+        scope: Scope,
+        subject: str,
+        value: float | None,
+        unit: Unit,
+        inputs: Mapping[str, Any],
+        levels: tuple[Level, ...] | None = None,
+    ) -> Reading:
+        return Reading(
+            key=AlertKey(name, account, scope, subject),
+            levels=self.levels(value) if levels is None else levels,
+            value=value,
+            unit=unit,
+            higher_is_worse=self._worse == "higher",
+            inputs=dict(inputs),
+        )
+
+    @staticmethod
+    def with_remedy(reading: Reading, remedy_inputs: Callable[[], Mapping[str, Any]]) -> Reading:
+        """The reading with what to do about it, worked out only where something is wrong."""
+        if reading.verdict is not Verdict.BREACH:
+            return reading
+        return replace(reading, inputs={**reading.inputs, **remedy_inputs()})

@@ -1,0 +1,38 @@
+"""The rule book: every rule kind there is, and how one account is judged by all the rules that apply to it."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from monitor.domain.reading import Reading, Scope
+from monitor.rules.base import Context, Rule
+from monitor.rules.funding_exposure import FundingExposure
+from monitor.rules.liquidation_distance import LiquidationDistance
+from monitor.rules.margin_ratio import MarginRatio
+
+AnyRule = Annotated[MarginRatio | LiquidationDistance | FundingExposure, Field(discriminator="kind")]
+
+RULE_KINDS: Mapping[str, type[Rule]] = {
+    "margin_ratio": MarginRatio,
+    "liquidation_distance": LiquidationDistance,
+    "funding_exposure": FundingExposure,
+}
+
+# Names of the monitor's own alerts, which no rule of the YAML may take.
+RESERVED_RULE_NAMES = frozenset({"blind", "unassessed", "channel_down", "config", "key_permissions", "monitor"})
+
+
+def evaluate_rules(rules: Mapping[str, Rule], context: Context) -> tuple[Reading, ...]:
+    """The readings of one account: of two rules of one kind that judge the same subject, the more specific one's.
+
+    Between equally specific ones the later of the YAML wins.
+    """
+    chosen: dict[tuple[str, Scope, str], tuple[tuple[int, int], Reading]] = {}
+    for name, rule in rules.items():
+        rank = rule.where.specificity
+        for reading in rule.evaluate(name, context):
+            place = (rule.kind, reading.key.scope, reading.key.subject)
+            if place not in chosen or rank >= chosen[place][0]:
+                chosen[place] = (rank, reading)
+    return tuple(reading for _, reading in chosen.values())

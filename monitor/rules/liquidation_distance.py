@@ -1,0 +1,117 @@
+"""liquidation_distance: how far the mark may still go against a position before its pool is liquidated."""
+
+from typing import Any, Literal
+
+from monitor.domain.account import MarginMode, Position, PriceOrigin
+from monitor.domain.reading import Reading, Scope, Unit
+from monitor.risk.liquidation import LiquidationPrices, liquidation_prices
+from monitor.risk.remedy import remedy_for_distance, with_collateral, with_cut
+from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.quantities import Threshold
+
+
+class LiquidationDistance(ThresholdRule):
+    """(mark - liquidation price) / mark for a long, the negative for a short, per position; 0 is liquidation.
+
+    The venue's price where it gives one, else our own solve, marked so. Legs that hedge each other in one pool are
+    liquidated together, on whichever side the price lies: their distance is counted to that side.
+    """
+
+    kind: Literal["liquidation_distance"] = "liquidation_distance"
+    warning: Threshold | None = None
+    critical: Threshold | None = None
+    _worse = "lower"
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        snapshot = context.snapshot
+        if not self.where.matches_account(snapshot.account, snapshot.venue):
+            return ()
+        return tuple(self._judge(name, p, context) for p in snapshot.positions if self.where.matches_position(p))
+
+    def _judge(self, name: str, position: Position, context: Context) -> Reading:
+        own = None
+        price, origin = position.liquidation_price, position.liquidation_price_origin
+        if origin is PriceOrigin.UNKNOWN:
+            own = liquidation_prices(context.snapshot, position, context.markets)
+            price, origin = _own_price(own, position)
+        value = 0.0 if own is not None and own.already else _distance(position, price, context)
+        levels = self.levels(value)
+        if origin is PriceOrigin.NONE:
+            value, levels = None, self.all_clear()
+        inputs: dict[str, Any] = {
+            "mark_price": position.mark_price,
+            "entry_price": position.entry_price,
+            "liquidation_price": price,
+            "liquidation_price_origin": str(origin),
+            "notional": position.notional,
+            "settle": position.instrument.settle,
+            "base": position.instrument.base,
+            "leverage": position.leverage,
+            "currency": position.instrument.settle,
+        }
+        if origin is PriceOrigin.UNKNOWN:
+            inputs["why"] = "the venue gave no liquidation price and the account's margin is not known well enough"
+        reading = self.reading(
+            name=name,
+            account=context.snapshot.account,
+            scope=Scope.POSITION,
+            subject=position.subject,
+            value=value,
+            unit=Unit.RATIO,
+            inputs=inputs,
+            levels=levels,
+        )
+        return self.with_remedy(reading, lambda: self._remedy_inputs(position, price, context))
+
+    def _remedy_inputs(self, position: Position, price: float | None, context: Context) -> dict[str, Any]:
+        """Only what clears the rule on the repriced account is offered, and our own price beside the venue's."""
+        snapshot, markets = context.snapshot, context.markets
+        own, _ = _own_price(liquidation_prices(snapshot, position, markets), position)
+        found: dict[str, Any] = {"own_liquidation_price": own}
+        if price is None or own is None:
+            return found
+        remedy = remedy_for_distance(snapshot, position, price, self.clear_at, markets)
+        shift = price - own
+        if remedy.add_collateral is not None:
+            after = with_collateral(snapshot, position.pool, remedy.add_collateral)
+            prices = liquidation_prices(after, position, markets)
+            if self._clears(prices, position, shift):
+                found["add_collateral"] = remedy.add_collateral
+        if remedy.cut_share is not None and position.margin_mode is MarginMode.CROSS:
+            reduced = with_cut(snapshot, {position.subject: remedy.cut_share}, markets)
+            left = next((p for p in reduced.positions if p.subject == position.subject), None)
+            if left is None or self._clears(liquidation_prices(reduced, left, markets), left, shift):
+                found["cut_share"] = remedy.cut_share
+                found["cut_size"] = position.size * remedy.cut_share
+        return found
+
+    def _clears(self, prices: LiquidationPrices | None, position: Position, shift: float) -> bool:
+        """Judged by our own solve, moved by what it was off the price that raised the alert."""
+        if prices is None or prices.already:
+            return False
+        nearest = prices.nearest(position.mark_price)
+        return nearest is None or self.is_clear(abs(nearest + shift - position.mark_price) / position.mark_price)
+
+
+def _own_price(prices: LiquidationPrices | None, position: Position) -> tuple[float | None, PriceOrigin]:
+    if prices is None:
+        return None, PriceOrigin.UNKNOWN
+    if prices.already:
+        return position.mark_price, PriceOrigin.OWN_ESTIMATE
+    nearest = prices.nearest(position.mark_price)
+    return nearest, PriceOrigin.NONE if nearest is None else PriceOrigin.OWN_ESTIMATE
+
+
+def _distance(position: Position, price: float | None, context: Context) -> float | None:
+    """A fraction of the mark; negative where the mark is past the price already."""
+    if price is None:
+        return None
+    distance = position.side.sign * (position.mark_price - price) / position.mark_price
+    return abs(distance) if distance < 0 and _is_hedged_and_alive(position, context) else distance
+
+
+def _is_hedged_and_alive(position: Position, context: Context) -> bool:
+    legs = [p for p in context.snapshot.positions_in(position.pool) if p.instrument == position.instrument]
+    balance = context.snapshot.margin(position.pool)
+    ratio = balance.margin_ratio if balance is not None else None
+    return len(legs) > 1 and ratio is not None and ratio < 1

@@ -1,0 +1,61 @@
+"""Quantities as people write them in YAML: durations `10s`, ratios `50%`, leverage `5x`.
+
+A bare number is refused, because `warning: 50` could mean 50 % or 5,000 %.
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_LEVERAGE = re.compile(r"(\d+(?:\.\d+)?)\s*x")
+
+MAX_DURATION_S = 366 * 86400.0
+MAX_RATIO = 100.0
+MAX_LEVERAGE = 1000.0
+
+
+def parse_duration(text: Any) -> float:
+    """`90s`, `1m30s`, `500ms`, `2h` to seconds; what is not text of that form raises ValueError."""
+    if not isinstance(text, str) or not _DURATION.fullmatch(text.strip()):
+        raise ValueError("expected a duration with its unit, such as 10s, 5m or 1h30m")
+    seconds = sum(float(number) * _UNITS_S[unit] for number, unit in _DURATION_PART.findall(text))
+    return _bounded(seconds, MAX_DURATION_S, "a duration of up to 366d")
+
+
+def parse_ratio(text: Any) -> float:
+    """`50%` to 0.5."""
+    return _parse(text, _RATIO, 100.0, MAX_RATIO, "a ratio in percent, such as 50% or 0.5%")
+
+
+def parse_leverage(text: Any) -> float:
+    """`5x` to 5.0."""
+    return _parse(text, _LEVERAGE, 1.0, MAX_LEVERAGE, "a leverage, such as 5x")
+
+
+def _parse(text: Any, pattern: re.Pattern[str], divisor: float, maximum: float, expected: str) -> float:
+    match = pattern.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"expected {expected}")
+    return _bounded(float(match[1]) / divisor, maximum, expected)
+
+
+def _bounded(value: float, maximum: float, expected: str) -> float:
+    if not 0 <= value <= maximum:  # also refuses NaN
+        raise ValueError(f"expected {expected}")
+    return value
+
+
+def _written(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), _written(r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "10s")]
+Ratio = Annotated[float, BeforeValidator(parse_ratio), _written(r"^\d+(\.\d+)?\s*%$", "50%")]
+# A threshold of 0 % would be breached by every figure and cleared by none.
+Threshold = Annotated[Ratio, Field(gt=0)]
+Leverage = Annotated[float, BeforeValidator(parse_leverage), _written(r"^\d+(\.\d+)?\s*x$", "5x")]
