@@ -128,7 +128,7 @@ def advance(alert: Alert, reading: Reading, policy: AlertPolicy, now: datetime) 
     """The alert after one evaluation. Equal to `alert` where nothing changed."""
     assert reading.key == alert.key
     if reading.is_unknown:
-        return _frozen(alert, now)
+        return advance_unknown(alert, now)
     alert = _resumed(_opened(alert), now)
     alert = replace(alert, breached_since=_breached_since(alert, reading, now), absent_reads=0)
     if alert.is_active or reading.verdict is Verdict.BREACH:
@@ -138,6 +138,12 @@ def advance(alert: Alert, reading: Reading, policy: AlertPolicy, now: datetime) 
             return _before_firing(alert, reading, policy, now)
         case AlertState.FIRING | AlertState.RECOVERING:
             return _while_firing(alert, reading, policy, now)
+
+
+def advance_unknown(alert: Alert, now: datetime) -> Alert:
+    """The alert after a read that tells nothing: it neither starts, clears nor resolves anything."""
+    alert = _opened(alert)
+    return replace(alert, paused_at=now) if alert.is_active and alert.paused_at is None else alert
 
 
 def advance_absent(alert: Alert, now: datetime, resolution: Resolution = Resolution.POSITION_CLOSED) -> Alert:
@@ -209,11 +215,6 @@ def _cleared(alert: Alert) -> Alert:
         last_told=alert.last_told,
         notified_at=alert.notified_at,
     )
-
-
-def _frozen(alert: Alert, now: datetime) -> Alert:
-    alert = _opened(alert)
-    return replace(alert, paused_at=now) if alert.is_active and alert.paused_at is None else alert
 
 
 def _resumed(alert: Alert, now: datetime) -> Alert:

@@ -1,0 +1,290 @@
+"""The page: observe -> assess -> evaluate -> advance -> enqueue. One account, one read, one transaction.
+
+Everything but `run_cycle` is pure: what was read and what was known go in, what is to be written comes out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from monitor.clock import Clock
+from monitor.domain.account import AccountSnapshot, Observation, PollFailure
+from monitor.domain.alert import (
+    Alert,
+    AlertPolicy,
+    Reason,
+    Resolution,
+    advance,
+    advance_absent,
+    advance_unknown,
+    end,
+    notified,
+    reason_to_notify,
+)
+from monitor.domain.market import Markets
+from monitor.domain.notification import Notification, facts_of
+from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.silence import muted
+from monitor.rules.base import Context, Rule
+from monitor.rules.book import evaluate_rules
+from monitor.store.records import AccountRecord, Changes
+from monitor.store.store import Store
+
+BLIND = "blind"
+UNASSESSED = "unassessed"
+# The monitor's own alerts: judged here, by no rule of the YAML.
+OWN_RULES = frozenset({BLIND, UNASSESSED})
+# How often a good read is written down, so that a restart knows how long nobody looked.
+REMEMBER_READ_EVERY = timedelta(seconds=30)
+
+
+class Source(Protocol):
+    """One account at its venue; the real one reads through ccxt, the simulation's straight from an engine."""
+
+    async def observe(self) -> Observation:
+        """One read; an expected failure comes back as a value."""
+
+    def markets(self) -> Markets:
+        """Public market data of the account's venue, as last received."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPlan:
+    """What the YAML wants of one account. `policies` are by rule name; `targets` are the channels per severity."""
+
+    name: str
+    venue: str
+    poll_interval_s: float
+    rules: Mapping[str, Rule]
+    policies: Mapping[str, AlertPolicy]
+    targets: Mapping[Severity, tuple[str, ...]]
+
+    def knows(self, key: AlertKey) -> bool:
+        return key.rule in self.rules or key.rule in OWN_RULES
+
+    def rule_kind(self, key: AlertKey) -> str:
+        return self.rules[key.rule].kind if key.rule in self.rules else key.rule
+
+
+@dataclass(slots=True, kw_only=True)
+class Sight:
+    """What is remembered of an account between reads. `since` is when watching began."""
+
+    since: datetime
+    last_read_at: datetime | None = None
+    positions: int | None = None
+    snapshot: AccountSnapshot | None = None
+    readings: tuple[Reading, ...] = ()
+    failure: PollFailure | None = None
+
+    def see(self, observation: Observation, readings: tuple[Reading, ...]) -> None:
+        if isinstance(observation, PollFailure):
+            self.failure = observation
+        else:
+            self.failure = None
+            self.snapshot = observation
+            self.readings = readings
+            self.last_read_at = observation.observed_at
+            self.positions = len(observation.positions)
+
+
+async def run_cycle(plan: AccountPlan, source: Source, sight: Sight, store: Store, clock: Clock) -> Observation:
+    """Read the account once, judge it, and hand over what is news; alert state and messages commit together."""
+    observation = await source.observe()
+    now = clock.now()
+    readings = assess(plan, observation, source.markets(), now)
+    sight.see(observation, readings)
+    changes = decide(plan, observation, readings, store, now)
+    if not changes.is_empty:
+        await store.apply(changes)
+    return observation
+
+
+def assess(plan: AccountPlan, observation: Observation, markets: Markets, now: datetime) -> tuple[Reading, ...]:
+    """What the rules say of a good read; nothing of a failed one, for what is not seen is not judged."""
+    if isinstance(observation, PollFailure):
+        return ()
+    readings = evaluate_rules(plan.rules, Context(snapshot=observation, markets=markets, now=now))
+    return (*readings, _unassessed(plan, readings))
+
+
+def decide(
+    plan: AccountPlan, observation: Observation, readings: tuple[Reading, ...], store: Store, now: datetime
+) -> Changes:
+    """Every alert of the account moved on by this read, with the messages that are due."""
+    draft = Draft(store, now)
+    by_key = {reading.key: reading for reading in readings}
+    known = [key for key in store.alerts if key.account == plan.name and key.rule != BLIND and key not in by_key]
+    for key in (*by_key, *known):
+        alert = store.alerts.get(key) or Alert(key=key)
+        draft.move(plan, alert, _next(plan, alert, by_key.get(key), observation, now))
+    if isinstance(observation, AccountSnapshot):
+        draft.remember(observation)
+    return draft.changes()
+
+
+def decide_blindness(plan: AccountPlan, sight: Sight, store: Store, now: datetime) -> Changes:
+    """Judge the age of the last good read; called by its own loop, since a hung task cannot judge itself."""
+    draft = Draft(store, now)
+    reading = _blindness(plan, sight, now)
+    alert = store.alerts.get(reading.key) or Alert(key=reading.key)
+    draft.move(plan, alert, advance(alert, reading, plan.policies[BLIND], now))
+    return draft.changes()
+
+
+def decide_removals(
+    old: Mapping[str, AccountPlan], new: Mapping[str, AccountPlan], store: Store, now: datetime
+) -> Changes:
+    """End the alerts of accounts and rules that a new configuration no longer has.
+
+    `old` is what ran before; empty at start, where an account gone meanwhile is known by its alerts alone.
+    """
+    draft = Draft(store, now)
+    for key, alert in store.alerts.items():
+        plan = new.get(key.account)
+        if plan is None or not plan.knows(key):
+            told_by = old.get(key.account) or plan or _stand_in(key.account, new)
+            draft.move(told_by, alert, end(alert, Resolution.REMOVED, now))
+    return draft.changes()
+
+
+def _stand_in(account: str, plans: Mapping[str, AccountPlan]) -> AccountPlan:
+    return replace(next(iter(plans.values())), name=account, venue="unknown venue")
+
+
+def _next(plan: AccountPlan, alert: Alert, reading: Reading | None, observation: Observation, now: datetime) -> Alert:
+    key = alert.key
+    if not plan.knows(key):
+        return end(alert, Resolution.REMOVED, now)
+    if isinstance(observation, PollFailure):
+        return advance_unknown(alert, now)
+    if reading is not None:
+        return advance(alert, reading, plan.policies[key.rule], now)
+    if key.subject in _subjects(observation, key.scope):
+        return end(alert, Resolution.REMOVED, now)  # another rule speaks for this subject now
+    return advance_absent(alert, now)
+
+
+def _subjects(snapshot: AccountSnapshot, scope: Scope) -> Iterator[str]:
+    """What exists in the account at this scope, in the words of alert keys."""
+    match scope:
+        case Scope.POSITION:
+            yield from (position.subject for position in snapshot.positions)
+        case Scope.POOL:
+            yield from (margin.pool for margin in snapshot.margins)
+        case Scope.ACCOUNT | Scope.PORTFOLIO:
+            yield from {position.instrument.settle for position in snapshot.positions}
+
+
+def _unassessed(plan: AccountPlan, readings: tuple[Reading, ...]) -> Reading:
+    """A read was good, yet some rule could not judge some subject by it: unknown is not safe, so it is told."""
+    unknown = [reading for reading in readings if reading.is_unknown]
+    subjects = ", ".join(f"{reading.key.rule} of {reading.key.subject}" for reading in unknown[:5])
+    return Reading(
+        key=AlertKey(UNASSESSED, plan.name, Scope.ACCOUNT, plan.name),
+        levels=(Level(Severity.WARNING, Verdict.BREACH if unknown else Verdict.CLEAR, None),),
+        value=float(len(unknown)),
+        unit=Unit.COUNT,
+        inputs={
+            "subjects": subjects,
+            "why": str(unknown[0].inputs.get("why")) if unknown else None,
+            "advice": "check this account at the venue yourself",
+        },
+    )
+
+
+def blind_after_s(poll_interval_s: float) -> tuple[float, float]:
+    """(warning, critical): the ages of the last good read that are told of."""
+    return max(3 * poll_interval_s, 30.0), max(6 * poll_interval_s, 60.0)
+
+
+def _blindness(plan: AccountPlan, sight: Sight, now: datetime) -> Reading:
+    """Critical only where a position may be open; an account never read may hold any."""
+    age_s = (now - (sight.last_read_at or sight.since)).total_seconds()
+    warning_s, critical_s = blind_after_s(plan.poll_interval_s)
+    levels = [Level(Severity.WARNING, _past(age_s, warning_s), warning_s)]
+    if sight.positions != 0:
+        levels.append(Level(Severity.CRITICAL, _past(age_s, critical_s), critical_s))
+    failure = sight.failure
+    return Reading(
+        key=AlertKey(BLIND, plan.name, Scope.ACCOUNT, plan.name),
+        levels=tuple(levels),
+        value=age_s // 10 * 10,  # coarse: the age alone is not worth a write each second
+        unit=Unit.SECONDS,
+        inputs={
+            "failure_kind": str(failure.kind) if failure else None,
+            "failure_detail": failure.detail if failure else "the read has not come back",
+            "last_read_at": sight.last_read_at.isoformat() if sight.last_read_at else None,
+            "positions": sight.positions,
+        },
+    )
+
+
+def _past(age_s: float, threshold_s: float) -> Verdict:
+    return Verdict.BREACH if age_s >= threshold_s else Verdict.CLEAR
+
+
+@dataclass(slots=True)
+class Draft:
+    """Collects what one evaluation changes, so that it commits as one."""
+
+    store: Store
+    now: datetime
+    _alerts: list[Alert] = field(default_factory=list)
+    _messages: list[Notification] = field(default_factory=list)
+    _records: list[AccountRecord] = field(default_factory=list)
+
+    def move(self, plan: AccountPlan, before: Alert, after: Alert) -> None:
+        """Take over an alert's next state, and its message where that is news nobody has muted."""
+        policy = plan.policies.get(after.key.rule, plan.policies[UNASSESSED])
+        reason = reason_to_notify(after, policy, self.now)
+        severity = after.severity
+        if (
+            reason is not None
+            and severity is not None
+            and not muted(self.store.silences, after.key, severity, reason, self.now)
+        ):
+            self._messages.extend(self._messages_of(plan, after, severity, policy, reason))
+            after = notified(after, reason, self.now)
+        if after != before:
+            self._alerts.append(after)
+
+    def remember(self, snapshot: AccountSnapshot) -> None:
+        known = self.store.accounts.get(snapshot.account)
+        record = AccountRecord(
+            account=snapshot.account,
+            venue=snapshot.venue,
+            last_read_at=snapshot.observed_at,
+            last_flat=not snapshot.positions,
+            last_positions=len(snapshot.positions),
+        )
+        stale = (
+            known is None
+            or known.last_read_at is None
+            or snapshot.observed_at - known.last_read_at >= REMEMBER_READ_EVERY
+            or known.last_positions != record.last_positions
+        )
+        if stale:
+            self._records.append(record)
+
+    def changes(self) -> Changes:
+        return Changes(alerts=tuple(self._alerts), enqueue=tuple(self._messages), accounts=tuple(self._records))
+
+    def _messages_of(
+        self, plan: AccountPlan, alert: Alert, severity: Severity, policy: AlertPolicy, reason: Reason
+    ) -> Iterator[Notification]:
+        """One row per channel. Who hears of an episode for the first time reads FIRST; who heard of it, RESOLVED."""
+        told = self.store.announced_targets(alert.key, alert.episode)
+        for target in sorted(told) if reason is Reason.RESOLVED else plan.targets[severity]:
+            yield Notification(
+                key=alert.key,
+                episode=alert.episode,
+                sequence=alert.sequence,
+                reason=reason if target in told else Reason.FIRST,
+                target=target,
+                severity=severity,
+                facts=facts_of(alert, plan.rule_kind(alert.key), plan.venue),
+                created_at=self.now,
+                send_after=self.now + timedelta(seconds=policy.of(severity).group_wait_s),
+            )
