@@ -1,0 +1,282 @@
+"""What Binance's USDS-M and COIN-M dialects share: the call, the figures' formats, and rows of account and market."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from monitor.domain.account import MarginMode, Side
+from monitor.paper.book import Account, PoolTruth, PositionTruth
+from monitor.paper.contract import Contract
+from monitor.paper.engine import Engine
+
+Json = dict[str, Any]
+PERPETUAL_DELIVERY_MS = 4133404800000
+LISTED_MS = 1569398400000
+DEFAULT_LEVERAGE = 20.0
+ZERO = "0.00000000"
+
+
+class ApiError(Exception):
+    """A refusal in the venue's own words: HTTP status, code and message."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What the venue tells of an account beside its books. `restrictions` override the key's read-only permissions."""
+
+    multi_assets: bool = False
+    restrictions: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, already authorised: `account` is set on signed endpoints."""
+
+    engine: Engine
+    now_ms: int
+    params: Mapping[str, str]
+    account: Account | None = None
+    profile: Profile = Profile()
+
+    @property
+    def owner(self) -> Account:
+        if self.account is None:
+            raise ApiError(401, -2014, "API-key format invalid.")
+        return self.account
+
+    def contracts(self, inverse: bool) -> tuple[Contract, ...]:
+        """Those of one venue with a mark; only the symbol asked for where there is one."""
+        engine = self.engine
+        listed = [c for c in engine.contracts if c.inverse is inverse and engine.mark(c.symbol) is not None]
+        symbol = self.params.get("symbol")
+        if symbol is None:
+            return tuple(listed)
+        chosen = tuple(contract for contract in listed if contract.symbol == symbol)
+        if not chosen:
+            raise ApiError(400, -1121, "Invalid symbol.")
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a path is answered, what it costs with and without a symbol, and whether it must be signed."""
+
+    render: Callable[[Call], Any]
+    weight: int = 1
+    weight_of_all: int | None = None
+    signed: bool = False
+
+
+def amount(value: float) -> str:
+    text = f"{value:.8f}"
+    return ZERO if text == "-0.00000000" else text
+
+
+def decimals(step: float) -> int:
+    """Digits behind the point that a step needs; 8 where there is none."""
+    return max(0, -math.floor(math.log10(step) + 1e-9)) if step else 8
+
+
+def quantity(contract: Contract, value: float) -> str:
+    return f"{value:.{decimals(contract.step)}f}"
+
+
+def price_or_none(value: float | None) -> str:
+    return "0" if value is None else amount(value)
+
+
+def milliseconds(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
+
+
+def position_side(owner: Account, position: PositionTruth) -> str:
+    return position.side.upper() if owner.hedge_mode else "BOTH"
+
+
+Row = tuple[Contract, str, PositionTruth | None]
+
+
+def position_rows(
+    call: Call, contracts: tuple[Contract, ...], hedge_sides: tuple[str, ...], *, with_liquidation_prices: bool
+) -> list[Row]:
+    """Every row the older endpoints list, held or not: BOTH in one-way mode, `hedge_sides` in hedge mode."""
+    held = {
+        (p.symbol, position_side(call.owner, p)): p
+        for p in call.engine.positions(call.owner.name, with_liquidation_prices=with_liquidation_prices)
+    }
+    sides = hedge_sides if call.owner.hedge_mode else ("BOTH",)
+    return [(contract, side, held.get((contract.symbol, side))) for contract in contracts for side in sides]
+
+
+def held_rows(call: Call, contracts: tuple[Contract, ...], *, with_liquidation_prices: bool) -> list[Row]:
+    """The rows the newer endpoints list: open positions alone."""
+    rows = position_rows(call, contracts, ("LONG", "SHORT"), with_liquidation_prices=with_liquidation_prices)
+    return [row for row in rows if row[2] is not None]
+
+
+def signed(position: PositionTruth | None, value: float) -> float:
+    return -value if position is not None and position.side is Side.SHORT else value
+
+
+def isolated(position: PositionTruth | None) -> bool:
+    return position is not None and position.margin_mode is MarginMode.ISOLATED
+
+
+def leverage_of(call: Call, contract: Contract) -> float:
+    """The leverage set on a symbol; Binance's default where nothing was ever opened."""
+    legs = (leg for (symbol, _), leg in call.owner.legs.items() if symbol == contract.symbol)
+    return next((leg.leverage for leg in legs), DEFAULT_LEVERAGE)
+
+
+def largest_allowed(contract: Contract, leverage: float) -> float:
+    """The notional up to which that leverage may be used."""
+    return max((b.cap for b in contract.brackets if b.max_leverage >= leverage), default=contract.brackets[0].cap)
+
+
+def pools_of(call: Call, asset: str) -> tuple[list[PoolTruth], list[PoolTruth]]:
+    """(the cross pool, in a list that is empty where there is none; the isolated pools) of an asset."""
+    pools = [pool for pool in call.engine.pools(call.owner.name) if pool.asset == asset]
+    cross = [pool for pool in pools if pool.pool.startswith("cross:")]
+    return cross, [pool for pool in pools if pool not in cross]
+
+
+def asset_row(call: Call, asset: str) -> Json:
+    """One wallet as both account endpoints tell it: cross and isolated together, then the cross part."""
+    cross, isolated_pools = pools_of(call, asset)
+    every = cross + isolated_pools
+    cross_wallet, cross_gain = sum(p.wallet for p in cross), sum(p.unrealized_pnl for p in cross)
+    available = max(0.0, cross_wallet + cross_gain - sum(p.initial_margin for p in cross))
+    initial = amount(sum(p.initial_margin for p in every))
+    return {
+        "asset": asset,
+        "walletBalance": amount(sum(p.wallet for p in every)),
+        "unrealizedProfit": amount(sum(p.unrealized_pnl for p in every)),
+        "marginBalance": amount(sum(p.equity for p in every)),
+        "maintMargin": amount(sum(p.maintenance_margin for p in every)),
+        "initialMargin": initial,
+        "positionInitialMargin": initial,
+        "openOrderInitialMargin": ZERO,
+        "crossWalletBalance": amount(cross_wallet),
+        "crossUnPnl": amount(cross_gain),
+        "availableBalance": amount(available),
+        "maxWithdrawAmount": amount(max(0.0, min(cross_wallet, available))),
+        "updateTime": milliseconds(call.engine.now),
+    }
+
+
+def mark_row(call: Call, contract: Contract) -> Json:
+    """One contract of premiumIndex; the paper exchange's index is its mark."""
+    market = call.engine.market(contract.symbol)
+    mark = amount(call.engine.mark(contract.symbol) or 0.0)
+    return {
+        "symbol": contract.symbol,
+        "markPrice": mark,
+        "indexPrice": mark,
+        "estimatedSettlePrice": mark,
+        "lastFundingRate": amount(market.funding_rate),
+        "interestRate": "0.00010000",
+        "nextFundingTime": milliseconds(market.next_funding_at),
+        "time": call.now_ms,
+    }
+
+
+def funding_info(call: Call, inverse: bool) -> list[Json]:
+    return [
+        {
+            "symbol": contract.symbol,
+            "adjustedFundingRateCap": "0.03000000",
+            "adjustedFundingRateFloor": "-0.03000000",
+            "fundingIntervalHours": int(call.engine.market(contract.symbol).funding_interval.total_seconds() // 3600),
+            "disclaimer": False,
+        }
+        for contract in call.contracts(inverse)
+    ]
+
+
+def contract_row(contract: Contract) -> Json:
+    """One contract of exchangeInfo, without what only one of the venues tells."""
+    step, tick = quantity(contract, contract.step or 1e-8), amount(contract.tick)
+    lot = {"minQty": step, "maxQty": "10000000", "stepSize": step}
+    return {
+        "symbol": contract.symbol,
+        "pair": contract.symbol.removesuffix("_PERP"),
+        "contractType": "PERPETUAL",
+        "deliveryDate": PERPETUAL_DELIVERY_MS,
+        "onboardDate": LISTED_MS,
+        "maintMarginPercent": "2.5000",
+        "requiredMarginPercent": "5.0000",
+        "baseAsset": contract.base,
+        "quoteAsset": contract.quote,
+        "marginAsset": contract.settle,
+        "pricePrecision": decimals(contract.tick),
+        "quantityPrecision": decimals(contract.step),
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "triggerProtect": "0.0500",
+        "filters": [
+            {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "10000000", "tickSize": tick},
+            {"filterType": "LOT_SIZE", **lot},
+            {"filterType": "MARKET_LOT_SIZE", **lot},
+        ],
+        "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+    }
+
+
+def exchange_info(call: Call, rows: list[Json]) -> Json:
+    return {
+        "timezone": "UTC",
+        "serverTime": call.now_ms,
+        "rateLimits": [
+            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400},
+            {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
+        ],
+        "exchangeFilters": [],
+        "assets": [
+            {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
+            for asset in sorted({row["marginAsset"] for row in rows})
+        ],
+        "symbols": rows,
+    }
+
+
+def bracket_rows(contract: Contract, measure: str) -> Json:
+    """Maintenance brackets; `measure` is what floor and cap count: notional (USDS-M) or qty (COIN-M, in coin)."""
+    return {
+        "symbol": contract.symbol,
+        "notionalCoef": 1.0,
+        "brackets": [
+            {
+                "bracket": number,
+                "initialLeverage": int(bracket.max_leverage),
+                f"{measure}Cap": bracket.cap,
+                f"{measure}Floor": bracket.floor,
+                "maintMarginRatio": bracket.rate,
+                "cum": bracket.amount,
+            }
+            for number, bracket in enumerate(contract.brackets, start=1)
+        ],
+    }
+
+
+def server_time(call: Call) -> Json:
+    return {"serverTime": call.now_ms}
+
+
+def nothing(_: Call) -> Json:
+    return {}
+
+
+def no_orders(_: Call) -> list[Json]:
+    return []
+
+
+def hedge_mode(call: Call) -> Json:
+    return {"dualSidePosition": call.owner.hedge_mode}

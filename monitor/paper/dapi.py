@@ -1,0 +1,190 @@
+"""Binance COIN-M futures: its REST replies for inverse contracts, and the permissions of a key (spot API)."""
+
+from monitor.paper.binance import (
+    LISTED_MS,
+    ZERO,
+    Call,
+    Endpoint,
+    Json,
+    Row,
+    amount,
+    asset_row,
+    bracket_rows,
+    contract_row,
+    exchange_info,
+    funding_info,
+    hedge_mode,
+    isolated,
+    largest_allowed,
+    leverage_of,
+    mark_row,
+    milliseconds,
+    no_orders,
+    nothing,
+    position_rows,
+    price_or_none,
+    quantity,
+    server_time,
+    signed,
+)
+from monitor.paper.contract import Contract
+
+ALL_SIDES = ("BOTH", "LONG", "SHORT")
+# A key that reads and does nothing else.
+READ_ONLY = {
+    "ipRestrict": False,
+    "enableReading": True,
+    "enableWithdrawals": False,
+    "enableInternalTransfer": False,
+    "enableMargin": False,
+    "enableFutures": False,
+    "permitsUniversalTransfer": False,
+    "enableVanillaOptions": False,
+    "enableFixApiTrade": False,
+    "enableFixReadOnly": True,
+    "enableSpotAndMarginTrading": False,
+    "enablePortfolioMarginTrading": False,
+}
+
+
+def _contracts(call: Call) -> tuple[Contract, ...]:
+    """Those asked for: by symbol, pair or margin asset, or all."""
+    pair, asset = call.params.get("pair"), call.params.get("marginAsset")
+    return tuple(
+        c
+        for c in call.contracts(inverse=True)
+        if pair in (None, c.symbol.removesuffix("_PERP")) and asset in (None, c.settle)
+    )
+
+
+def _exchange_info(call: Call) -> Json:
+    rows = [
+        {
+            **contract_row(contract),
+            "contractStatus": "TRADING",
+            "contractSize": int(contract.contract_size),
+            "equalQtyPrecision": 4,
+        }
+        for contract in _contracts(call)
+    ]
+    return exchange_info(call, rows)
+
+
+def _premium_index(call: Call) -> list[Json]:
+    return [{**mark_row(call, c), "pair": c.symbol.removesuffix("_PERP")} for c in _contracts(call)]
+
+
+def _leverage_bracket(call: Call) -> list[Json]:
+    return [bracket_rows(contract, "qty") for contract in _contracts(call)]
+
+
+def _max_contracts(call: Call, contract: Contract) -> str:
+    coins = largest_allowed(contract, leverage_of(call, contract))
+    return f"{contract.contracts(coins, call.engine.mark(contract.symbol) or 1.0):.0f}"
+
+
+def _common(call: Call, row: Row) -> Json:
+    contract, side, p = row
+    return {
+        "symbol": contract.symbol,
+        "positionSide": side,
+        "positionAmt": quantity(contract, signed(p, p.contracts) if p else 0.0),
+        "entryPrice": amount(p.entry_price) if p else ZERO,
+        "breakEvenPrice": amount(p.entry_price) if p else ZERO,
+        "leverage": f"{leverage_of(call, contract):g}",
+        "maxQty": _max_contracts(call, contract),
+        "notionalValue": amount(signed(p, p.notional)) if p else "0",
+        "isolatedWallet": amount(p.isolated_wallet) if p and p.isolated_wallet is not None else "0",
+        "updateTime": milliseconds(p.updated_at) if p else 0,
+    }
+
+
+def _position_risk(call: Call) -> list[Json]:
+    """All symbols; in hedge mode three rows each."""
+    rows = position_rows(call, _contracts(call), ALL_SIDES, with_liquidation_prices=True)
+    return [
+        {
+            **_common(call, (contract, side, p)),
+            "markPrice": amount(p.mark_price) if p else ZERO,
+            "unRealizedProfit": amount(p.unrealized_pnl) if p else ZERO,
+            "liquidationPrice": price_or_none(p.liquidation_price) if p else "0",
+            "marginType": "isolated" if isolated(p) else "cross",
+            "isolatedMargin": (
+                amount(p.isolated_wallet + p.unrealized_pnl) if p and p.isolated_wallet is not None else ZERO
+            ),
+            "isAutoAddMargin": "false",
+        }
+        for contract, side, p in rows
+    ]
+
+
+def _account(call: Call) -> Json:
+    rows = position_rows(call, _contracts(call), ALL_SIDES, with_liquidation_prices=False)
+    return {
+        "feeTier": 0,
+        "canTrade": True,
+        "canDeposit": True,
+        "canWithdraw": True,
+        "updateTime": 0,
+        "assets": [asset_row(call, asset) for asset in _assets(call)],
+        "positions": [
+            {
+                **_common(call, row),
+                "initialMargin": amount(row[2].initial_margin) if row[2] else "0",
+                "maintMargin": amount(row[2].maintenance_margin) if row[2] else "0",
+                "unrealizedProfit": amount(row[2].unrealized_pnl) if row[2] else ZERO,
+                "positionInitialMargin": amount(row[2].initial_margin) if row[2] else "0",
+                "openOrderInitialMargin": "0",
+                "isolated": isolated(row[2]),
+            }
+            for row in rows
+        ],
+    }
+
+
+def _assets(call: Call) -> list[str]:
+    return sorted({c.settle for c in call.engine.contracts if c.inverse})
+
+
+def _balance(call: Call) -> list[Json]:
+    rows = (asset_row(call, asset) for asset in _assets(call))
+    told = ("asset", "crossWalletBalance", "crossUnPnl", "availableBalance", "updateTime")
+    return [
+        {
+            "accountAlias": "SgsR",
+            "balance": row["walletBalance"],
+            "withdrawAvailable": row["maxWithdrawAmount"],
+            **{name: row[name] for name in told},
+        }
+        for row in rows
+    ]
+
+
+def _funding_info(call: Call) -> list[Json]:
+    return funding_info(call, inverse=True)
+
+
+def _restrictions(call: Call) -> Json:
+    return {"createTime": LISTED_MS, **READ_ONLY, **call.profile.restrictions}
+
+
+# Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
+ENDPOINTS = {
+    "/dapi/v1/ping": Endpoint(nothing),
+    "/dapi/v1/time": Endpoint(server_time),
+    "/dapi/v1/exchangeInfo": Endpoint(_exchange_info),
+    "/dapi/v1/premiumIndex": Endpoint(_premium_index, weight=10),
+    "/dapi/v1/fundingInfo": Endpoint(_funding_info, weight=0),
+    "/dapi/v1/account": Endpoint(_account, weight=5, signed=True),
+    "/dapi/v1/positionRisk": Endpoint(_position_risk, signed=True),
+    "/dapi/v1/balance": Endpoint(_balance, signed=True),
+    "/dapi/v1/leverageBracket": Endpoint(_leverage_bracket, signed=True),
+    "/dapi/v2/leverageBracket": Endpoint(_leverage_bracket, signed=True),
+    "/dapi/v1/positionSide/dual": Endpoint(hedge_mode, weight=30, signed=True),
+    "/dapi/v1/openOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
+}
+SPOT_ENDPOINTS = {
+    "/api/v3/ping": Endpoint(nothing),
+    "/api/v3/time": Endpoint(server_time),
+    "/sapi/v1/account/apiRestrictions": Endpoint(_restrictions, signed=True),
+}
