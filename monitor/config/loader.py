@@ -1,0 +1,112 @@
+"""From a YAML file to Settings: every problem at once, each with its place, and never a secret in a message."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+
+from pydantic import ValidationError
+
+from monitor.config.checks import check_channels, check_names, check_rules, check_venues
+from monitor.config.environment import overlay
+from monitor.config.explain import explain
+from monitor.config.keys import check_keys
+from monitor.config.problems import Place, Problems
+from monitor.config.references import interpolate, read_credential_files
+from monitor.config.rulebook import resolve_rules
+from monitor.config.settings import Settings
+from monitor.config.tree import Node, read_tree
+
+MAX_FILE_BYTES = 1024 * 1024
+
+_ENV_NAME = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+
+
+def load(
+    path: Path,
+    *,
+    is_venue: Callable[[str], bool],
+    channel_error: Callable[[str], str | None],
+    env: Mapping[str, str],
+) -> Settings:
+    """The settings in the file, under the overrides in `env`; raises ConfigError with every problem found.
+
+    `is_venue` knows the venues, `channel_error` says in one sentence why a channel's URL cannot be used, or None.
+    """
+    problems = Problems()
+    text = _read(path, problems)
+    problems.raise_if_any()
+    return load_text(text, str(path), is_venue=is_venue, channel_error=channel_error, env=env, folder=path.parent)
+
+
+def load_text(
+    text: str,
+    file: str = "perpwatch.yaml",
+    *,
+    is_venue: Callable[[str], bool],
+    channel_error: Callable[[str], str | None],
+    env: Mapping[str, str],
+    folder: Path = Path(),
+) -> Settings:
+    """As `load`, for the text of a file; `folder` is where the names of credential files start."""
+    problems = Problems()
+    root = read_tree(text, file, problems)
+    if root is None or not isinstance(root.value, dict):
+        if root is not None and root.value is not None:
+            problems.add(root.place, (), "expected a mapping with accounts, channels and rules at the top")
+        raise problems.as_error()
+    used = frozenset(name.upper() for name in _ENV_NAME.findall(text))
+    overlay(root, env, used, problems)
+    interpolate(root, env, problems)
+    read_credential_files(root, folder, problems)
+    check_names(root, problems)
+    check_venues(root, is_venue, problems)
+    check_channels(root, channel_error, problems)
+    resolve_rules(root, problems)
+    check_rules(root, problems)
+    check_keys(root, problems)
+    settings = _validated(root, problems)
+    problems.raise_if_any()
+    assert settings is not None, "invalid settings without a problem"
+    return settings
+
+
+def _validated(root: Node, problems: Problems) -> Settings | None:
+    try:
+        return Settings.model_validate(root.plain())
+    except ValidationError as error:
+        explain(error, root, problems)
+        return None
+
+
+def _read(path: Path, problems: Problems) -> str:
+    """The file's text; empty where there is a problem. A pipe is refused, since reading one may never end."""
+    whole = Place(str(path))
+    try:
+        mode = path.stat().st_mode
+        if not S_ISREG(mode):
+            what = "a folder" if S_ISDIR(mode) else "a device"
+            problems.add(whole, (), f"expected a file, found {what}")
+            return ""
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        problems.add(whole, (), "the file does not exist")
+        return ""
+    except OSError as error:
+        problems.add(whole, (), f"the file cannot be read: {error.strerror}")
+        return ""
+    if len(raw) > MAX_FILE_BYTES:
+        problems.add(whole, (), "the file is larger than 1 MiB")
+        return ""
+    return _decoded(raw, str(path), problems)
+
+
+def _decoded(raw: bytes, file: str, problems: Problems) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8-sig")
+        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        problems.add(Place(file, line, column), (), "not UTF-8 text")
+        return ""

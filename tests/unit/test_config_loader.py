@@ -1,0 +1,417 @@
+"""What a good file means: defaults, environment, secrets, profiles, policies. And all errors of a bad one at once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from traceback import format_exception
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.config.loader import load, load_text
+from monitor.config.problems import MAX_PROBLEMS, ConfigError
+from monitor.config.settings import HOUSE_POLICY, Settings
+from monitor.domain.reading import Severity
+from monitor.rules.base import ThresholdRule
+from tests.unit.malformed_yaml import channel_error, is_venue
+
+MINIMAL = """\
+accounts:
+  main: {venue: binanceusdm}
+"""
+ISSUE = """\
+poll_interval: 10s
+profile: retail
+accounts:
+  main:
+    venue: binanceusdm
+    api_key: ${BINANCE_KEY}
+    secret_file: binance
+    base_url: http://127.0.0.1:9000
+channels:
+  phone: {url: "${TELEGRAM_URL}", severities: [warning, critical]}
+rules:
+  margin_ratio: {warning: 50%, critical: 80%}
+  liquidation_distance: {warning: 15%, critical: 7%}
+  doge_distance: {kind: liquidation_distance, where: {symbol: "DOGE/*"}, warning: 30%, critical: 15%}
+  funding_exposure: {warning: 0.5%, critical: 2%}
+"""
+ENV = {"BINANCE_KEY": "the-key", "TELEGRAM_URL": "tgram://token/chat"}
+CANARY = "canary" + "0123456789abcdef" * 4
+
+
+def read(text: str, env: dict[str, str] | None = None, folder: Path = Path()) -> Settings:
+    return load_text(text, is_venue=is_venue, channel_error=channel_error, env=env or {}, folder=folder)
+
+
+def problems_of(text: str, env: dict[str, str] | None = None, folder: Path = Path()) -> str:
+    with pytest.raises(ConfigError) as raised:
+        read(text, env, folder)
+    return str(raised.value)
+
+
+def thresholds(config: Settings, rule: str) -> tuple[float | None, float | None]:
+    found = config.rules[rule]
+    assert isinstance(found, ThresholdRule)
+    return found.warning, found.critical
+
+
+def test_the_file_of_the_readme_is_read(tmp_path: Path) -> None:
+    (tmp_path / "binance").write_text("the-secret\n")
+    config = read(ISSUE, ENV, tmp_path)
+    main = config.accounts["main"]
+    assert main.api_key is not None
+    assert main.api_key.get_secret_value() == "the-key"
+    assert main.secret is not None
+    assert main.secret.get_secret_value() == "the-secret"
+    assert main.base_url == "http://127.0.0.1:9000"
+    assert config.channels["phone"].url.get_secret_value() == "tgram://token/chat"
+    assert thresholds(config, "margin_ratio") == (0.5, 0.8)
+    assert thresholds(config, "doge_distance") == (0.3, 0.15)
+    assert thresholds(config, "funding_exposure") == (0.005, 0.02)
+    assert list(config.rules) == ["margin_ratio", "liquidation_distance", "funding_exposure", "doge_distance"]
+
+
+def test_a_file_without_rules_has_the_rules_of_the_retail_profile() -> None:
+    config = read(MINIMAL)
+    assert {name: thresholds(config, name) for name in config.rules} == {
+        "margin_ratio": (0.2, 0.4),
+        "liquidation_distance": (0.12, 0.06),
+        "funding_exposure": (0.003, 0.01),
+    }
+    assert (config.poll_interval, config.read_deadline) == (10.0, 10.0)
+    assert (config.health.host, config.health.port) == ("127.0.0.1", 8080)
+    assert config.database == Path("state/perpwatch.db")
+
+
+@pytest.mark.parametrize(
+    ("profile", "margin_ratio", "distance", "funding"),
+    [
+        ("beginner", (0.15, 0.3), (0.2, 0.1), (0.0015, 0.005)),
+        ("retail", (0.2, 0.4), (0.12, 0.06), (0.003, 0.01)),
+        ("professional", (0.4, 0.65), (0.03, 0.015), (0.005, 0.02)),
+    ],
+)
+def test_each_profile_is_a_complete_set_of_rules(
+    profile: str, margin_ratio: tuple[float, float], distance: tuple[float, float], funding: tuple[float, float]
+) -> None:
+    config = read(f"profile: {profile}\n{MINIMAL}")
+    assert thresholds(config, "margin_ratio") == pytest.approx(margin_ratio)
+    assert thresholds(config, "liquidation_distance") == pytest.approx(distance)
+    assert thresholds(config, "funding_exposure") == pytest.approx(funding)
+
+
+def test_a_key_of_the_file_overrides_the_same_key_of_the_profile_only() -> None:
+    config = read(MINIMAL + "rules:\n  margin_ratio: {critical: 90%}\n")
+    assert thresholds(config, "margin_ratio") == (0.2, 0.9)
+
+
+@pytest.mark.parametrize("off", ["false", "off", '"off"'])
+def test_a_rule_of_the_profile_can_be_switched_off(off: str) -> None:
+    config = read(MINIMAL + f"rules:\n  funding_exposure: {off}\n")
+    assert list(config.rules) == ["margin_ratio", "liquidation_distance"]
+
+
+def test_a_rule_for_some_positions_keeps_the_critical_threshold_of_the_general_rule() -> None:
+    text = "rules:\n  doge: {kind: liquidation_distance, where: {symbol: DOGE/*}, warning: 30%}\n"
+    assert thresholds(read(MINIMAL + text), "doge") == (0.3, 0.06)
+    text += "  liquidation_distance: {warning: 20%, critical: 9%, where: {side: long}}\n"
+    config = read(MINIMAL + text)
+    assert thresholds(config, "doge") == (0.3, 0.09)
+    assert config.rules["doge"].where.side is None
+
+
+def test_a_rule_for_some_positions_stands_alone_where_the_general_rule_is_off() -> None:
+    text = "rules:\n  liquidation_distance: false\n  doge: {kind: liquidation_distance, warning: 30%}\n"
+    assert thresholds(read(MINIMAL + text), "doge") == (0.3, None)
+
+
+@pytest.mark.parametrize(
+    ("env", "poll_interval_s", "level"),
+    [
+        ({}, 20.0, "warning"),
+        ({"PERPWATCH_POLL_INTERVAL": "5s"}, 5.0, "warning"),
+        ({"PERPWATCH_LOG__LEVEL": "debug"}, 20.0, "debug"),
+        ({"perpwatch_poll_interval": "5s"}, 5.0, "warning"),
+    ],
+)
+def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(
+    env: dict[str, str], poll_interval_s: float, level: str
+) -> None:
+    config = read(MINIMAL + "poll_interval: 20s\nlog: {level: warning}\n", env)
+    assert (config.poll_interval, config.log.level, config.log.format) == (poll_interval_s, level, "console")
+
+
+def test_the_environment_reaches_every_depth() -> None:
+    env = {
+        "PERPWATCH_ACCOUNTS__MAIN__API_KEY": "${not-a-reference",
+        "PERPWATCH_ACCOUNTS__OTHER__VENUE": "okx",
+        "PERPWATCH_CHANNELS__PHONE__URL": "json://localhost",
+        "PERPWATCH_CHANNELS__PHONE__SEVERITIES": "[critical]",
+        "PERPWATCH_RULES__MARGIN_RATIO__CRITICAL": "90%",
+        "PERPWATCH_RULES__FUNDING_EXPOSURE": "false",
+        "PERPWATCH_ALERTS__CRITICAL__FOR": "3s",
+        "PERPWATCH_PROFILE": "beginner",
+    }
+    config = read(MINIMAL, env)
+    key = config.accounts["main"].api_key
+    assert key is not None
+    assert key.get_secret_value() == "${not-a-reference"
+    assert config.accounts["other"].venue == "okx"
+    assert config.channels["phone"].severities == {Severity.CRITICAL}
+    assert thresholds(config, "margin_ratio") == (0.15, 0.9)
+    assert "funding_exposure" not in config.rules
+    assert config.alerts.policy_for(None).of(Severity.CRITICAL).for_s == 3.0
+
+
+def test_an_override_replaces_a_reference_or_a_secret_file_that_is_not_there() -> None:
+    text = "accounts:\n  Main: {venue: okx, api_key: '${NOT_SET}', secret_file: missing}\n"
+    env = {"PERPWATCH_ACCOUNTS__MAIN__API_KEY": "k", "PERPWATCH_ACCOUNTS__MAIN__SECRET": "s"}
+    main = read(text, env).accounts["Main"]
+    assert main.secret is not None
+    assert main.secret.get_secret_value() == "s"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PERPWATCH_POLL_INTERVAL", "5", "poll_interval: expected a duration with its unit"),
+        ("PERPWATCH_LOG__LEVEL", "loud", "log.level: expected debug, info, warning or error, not loud"),
+        ("PERPWATCH_LOG__LEVLE", "info", "log.levle: unknown key levle, did you mean level?"),
+        ("PERPWATCH_POL_INTERVAL", "5s", "no setting has this name, did you mean PERPWATCH_POLL_INTERVAL?"),
+        ("PERPWATCH_POLL_INTERVAL__X", "5s", "no setting has this name"),
+        (
+            "PERPWATCH_RULES__MARGIN_RATIO__CRITICAL",
+            "5%",
+            "rules.margin_ratio: warning (20% from the profile retail) must be below",
+        ),
+        ("PERPWATCH_ACCOUNTS__MAIN__SECRET_FILE", "missing", "accounts.main.secret_file: the file does not exist"),
+        ("PERPWATCH_CHANNELS__PHONE__SEVERITIES", "[critical, loud]", "channels.phone.severities[1]: expected info"),
+        ("PERPWATCH_ACCOUNTS", "main", "accounts: expected a mapping"),
+        ("PERPWATCH_PROFILE", "", "profile: expected"),
+    ],
+)
+def test_a_wrong_override_is_told_by_the_name_of_its_variable(name: str, value: str, told: str) -> None:
+    text = MINIMAL + "channels:\n  phone: {url: json://localhost}\n"
+    assert problems_of(text, {name: value}).startswith(f"environment variable {name}: {told}")
+
+
+@pytest.mark.parametrize(
+    "name", ["PERPWATCH_CONFIG", "PERPWATCH_PORT_8080_TCP_ADDR", "PERPWATCH_SERVICE_HOST", "PERPWATCH_PORT", "HOME"]
+)
+def test_variables_that_are_no_settings_are_left_alone(name: str) -> None:
+    assert read(MINIMAL, {name: "tcp://10.0.0.1:8080"}) == read(MINIMAL)
+
+
+def test_a_variable_that_the_file_refers_to_is_no_misspelt_setting() -> None:
+    text = MINIMAL + "channels:\n  phone: {url: '${PERPWATCH_TELEGRAM}'}\n"
+    config = read(text, {"PERPWATCH_TELEGRAM": "tgram://a/b"})
+    assert config.channels["phone"].url.get_secret_value() == "tgram://a/b"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("${KEY}", "abc"),
+        ("x${KEY}y${KEY}", "xabcyabc"),
+        ("${NOT_SET:-fallback}", "fallback"),
+        ("${EMPTY:-fallback}", "fallback"),
+        ("${KEY:-fallback}", "abc"),
+        ("$${KEY}", "${KEY}"),
+        ("$KEY", "$KEY"),
+        ("pa$$word", "pa$$word"),
+        ("0123", "0123"),
+        ("true", "true"),
+        ("1e5", "1e5"),
+        ('" spaces "', " spaces "),
+        ("|\n      block\n", "block"),
+        ("'it''s'", "it's"),
+    ],
+)
+def test_a_secret_is_the_text_as_written_with_its_references_resolved(written: str, meant: str) -> None:
+    text = f"accounts:\n  main:\n    venue: okx\n    password: {written}\n"
+    password = read(text, {"KEY": "abc", "EMPTY": ""}).accounts["main"].password
+    assert password is not None
+    assert password.get_secret_value() == meant
+
+
+def test_only_the_trailing_newline_of_a_secret_file_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b" two\nlines \r\n")
+    text = "accounts:\n  main: {venue: okx, secret_file: secret}\n"
+    secret = read(text, folder=tmp_path).accounts["main"].secret
+    assert secret is not None
+    assert secret.get_secret_value() == " two\nlines "
+
+
+def test_every_problem_of_a_file_is_told_at_once_in_its_order() -> None:
+    text = """\
+poll_interval: 10
+profile: expert
+accounts:
+  main: {venue: binancusdm, api_key: "${NOT_SET}", chanels: [phone]}
+  other: {venue: okx, channels: [phon]}
+channels:
+  phone: {url: nonsense, severities: [loud]}
+rules:
+  margin_ratio: {warning: 80%, critical: 50%}
+  margin_ratio: {warning: 50}
+  doge: {kind: margin_ration, warning: 5%}
+  blind: {warning: 5%}
+"""
+    told = problems_of(text).splitlines()
+    places = [tuple(int(part) for part in line.split(":")[1:3]) for line in told]
+    assert places == sorted(places)
+    assert [line for line, _ in places] == [1, 2, 4, 4, 4, 5, 7, 7, 9, 10, 11, 12]
+
+
+def test_a_flood_of_problems_is_cut_short() -> None:
+    text = MINIMAL + "".join(f"zzz{i}: 1\n" for i in range(MAX_PROBLEMS + 50))
+    assert len(problems_of(text).splitlines()) == MAX_PROBLEMS
+
+
+def test_a_file_of_too_many_values_is_refused_before_it_holds_up_the_monitor() -> None:
+    assert "more than 50000 values" in problems_of("a: [" + "1," * 60_000 + "]")
+
+
+def test_no_secret_stands_in_the_settings_as_text_or_in_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(CANARY)
+    text = f"""\
+heartbeat_url: https://hc.example/{CANARY}
+accounts:
+  main:
+    venue: okx
+    api_key: {CANARY}
+    secret_file: file
+    password: ${{CANARY}}
+    uid: {CANARY}
+    private_key: {CANARY}
+    proxy: http://u:{CANARY}@proxy
+channels:
+  phone: {{url: "json://localhost/{CANARY}"}}
+"""
+    config = read(text, {"CANARY": CANARY}, tmp_path)
+    assert CANARY not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+    for wrong in ("venue: okx", "json://", "https://hc.example/", "http://u:", "file: file", "uid:", "password:"):
+        broken = text.replace(wrong, {"venue: okx": "venue: ${CANARY}"}.get(wrong, f"{wrong} : ["))
+        assert CANARY not in problems_of(broken + "zzz: 1\n", {"CANARY": CANARY}, tmp_path)
+
+
+def test_no_secret_stands_in_the_traceback_of_a_flood_of_problems() -> None:
+    text = f"accounts: {{a: {{venue: okx, password: [{CANARY}]}}}}\n" + "".join(f"z{i}: 1\n" for i in range(250))
+    with pytest.raises(ConfigError) as raised:
+        read(text)
+    assert CANARY not in "".join(format_exception(raised.value))
+
+
+def test_the_house_policy_is_the_default_and_settings_and_rules_override_it() -> None:
+    assert read(MINIMAL).alerts.policy_for(None).levels == HOUSE_POLICY
+    text = MINIMAL + (
+        "alerts: {critical: {repeat: never}, warning: {for: 1m, group_wait: 5s, repeat: 2h}}\n"
+        "rules:\n  margin_ratio: {for: 10s}\n"
+        "  funding_exposure: {for: {warning: 10m}, keep_firing_for: {critical: 0s}}\n"
+    )
+    config = read(text)
+    assert config.alerts.policy_for(None).of(Severity.CRITICAL).repeat_s is None
+    margin = config.alerts.policy_for(config.rules["margin_ratio"])
+    assert [margin.of(severity).for_s for severity in (Severity.WARNING, Severity.CRITICAL)] == [10.0, 10.0]
+    assert (margin.of(Severity.WARNING).group_wait_s, margin.of(Severity.WARNING).repeat_s) == (5.0, 7200.0)
+    funding = config.alerts.policy_for(config.rules["funding_exposure"])
+    assert [funding.of(severity).for_s for severity in (Severity.WARNING, Severity.CRITICAL)] == [600.0, 0.0]
+    assert [funding.of(s).keep_firing_for_s for s in (Severity.WARNING, Severity.CRITICAL)] == [300.0, 0.0]
+
+
+def test_blindness_is_told_at_once_whatever_the_waits_of_the_rules() -> None:
+    policy = read(MINIMAL + "alerts: {warning: {for: 1h, group_wait: 10m, repeat: 2h}}\n").alerts.blind_policy()
+    for severity in (Severity.WARNING, Severity.CRITICAL):
+        assert (policy.of(severity).for_s, policy.of(severity).group_wait_s) == (0.0, 0.0)
+        assert policy.of(severity).keep_firing_for_s == 60.0
+    assert policy.of(Severity.WARNING).repeat_s == 7200.0
+
+
+def test_who_is_told_follows_account_channel_and_severity() -> None:
+    text = """\
+accounts:
+  fund-a: {venue: okx}
+  fund-b: {venue: okx, channels: [desk]}
+  home: {venue: bybit}
+channels:
+  phone: {url: json://localhost/1}
+  desk: {url: json://localhost/2, severities: [info, warning], accounts: ["fund-*"]}
+  backup: {url: json://localhost/3, severities: [critical], fallback: true}
+"""
+    config = read(text)
+    assert config.channels_for("fund-a", Severity.WARNING) == ("phone", "desk")
+    assert config.channels_for("fund-b", Severity.WARNING) == ("desk",)
+    assert config.channels_for("fund-b", Severity.CRITICAL) == ()
+    assert config.channels_for("home", Severity.INFO) == ()
+    assert config.fallbacks_for("home") == ("backup",)
+    assert config.critical_channels == ("phone",)
+    assert config.unheard_accounts == ("fund-b",)
+
+
+def test_an_account_may_be_read_at_its_own_pace() -> None:
+    config = read("accounts:\n  a: {venue: okx, poll_interval: 1m, read_deadline: 5s}\n  b: {venue: okx}\n")
+    assert (config.poll_interval_of("a"), config.read_deadline_of("a")) == (60.0, 5.0)
+    assert (config.poll_interval_of("b"), config.read_deadline_of("b")) == (10.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: None, "the file does not exist"),
+        (lambda path: path.mkdir(), "expected a file, found a folder"),
+        (lambda path: path.write_bytes(b"#" * (1024 * 1024 + 1)), "larger than 1 MiB"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_without_a_line(
+    make: Callable[[Path], object], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "perpwatch.yaml"
+    make(path)
+    with pytest.raises(ConfigError) as raised:
+        load(path, is_venue=is_venue, channel_error=channel_error, env={})
+    assert str(raised.value).startswith(f"{path}: ")
+    assert told in str(raised.value)
+
+
+def test_a_file_with_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "perpwatch.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
+    config = load(path, is_venue=is_venue, channel_error=channel_error, env={})
+    assert list(config.accounts) == ["main"]
+
+
+SECRET_FILE = ISSUE.replace("secret_file: binance", f"secret: {CANARY}")
+_SNIPPETS = st.sampled_from([*"[]{}:,&*!|>'\"%@`#-?~\n\t $\\<", "${", "}}", "---\n", "<<: ", "\n  ", "null", "\0"])
+
+
+def error_of(text: str) -> ConfigError | None:
+    try:
+        read(text, ENV)
+    except ConfigError as error:
+        return error
+    return None
+
+
+@given(
+    edits=st.lists(
+        st.tuples(st.integers(0, len(SECRET_FILE)), st.integers(0, 12), st.one_of(_SNIPPETS, st.text(max_size=4))),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_any_edit_of_a_file_gives_settings_or_problems_and_never_a_secret(edits: list[tuple[int, int, str]]) -> None:
+    text = SECRET_FILE
+    for at, cut, put in edits:
+        text = text[:at] + put + text[at + cut :]
+    error = error_of(text)
+    assert error is None or (error.errors and CANARY not in str(error))
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_any_text_gives_settings_or_problems(text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        read(text)
+    assert raised.value.errors
