@@ -1,0 +1,1 @@
+"""What the monitor shows of itself over HTTP, on loopback alone."""

@@ -1,0 +1,225 @@
+"""The database itself, in plain blocking calls. Every method runs on the store's one writer thread.
+
+One write is one transaction, begun with BEGIN IMMEDIATE, so that schema changes are inside it as well.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    StaticPool,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from monitor.log import get_logger
+from monitor.store import files, retention, statements
+from monitor.store.errors import StoreError, StoreErrorKind
+from monitor.store.loading import Loaded, load, told
+from monitor.store.migrate import migrate
+from monitor.store.records import Batch, Row
+from monitor.store.retention import Pruned
+from monitor.store.schema import KEY, account, alert, monitor, outbox, silence
+
+# How long SQLite waits for another process (a backup, a shell) that holds the file.
+BUSY_TIMEOUT_S = 5
+# A write-ahead log that once grew is cut back to this.
+JOURNAL_SIZE_LIMIT_BYTES = 32 * 1024 * 1024
+# SQLite allows 32,766 bound values in a statement.
+_IDS_PER_STATEMENT = 10_000
+
+_log = get_logger(__name__)
+
+
+class DatabaseGoneError(OSError):
+    """The file under an open database was removed or replaced: what is written to it would be lost."""
+
+
+class Database:
+    """`path` None keeps everything in memory, through the same statements."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._name = "the state in memory" if path is None else str(path)
+        self._lock: files.FileLock | None = None
+        self._inode: int | None = None
+        self.engine: Engine | None = None
+
+    def open(self, now: datetime) -> tuple[Loaded, str | None]:
+        """What was stored, and a sentence for the owner where a damaged file had to be set aside.
+
+        Raises StoreError where the state cannot be used.
+        """
+        if self._path is not None:
+            # Two names of one file must meet in one lock.
+            self._path = self._path.resolve()
+            self._name = str(self._path)
+            files.prepare(self._path)
+            self._lock = files.FileLock(self._path)
+        try:
+            return self._open_or_set_aside(now)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_or_set_aside(self, now: datetime) -> tuple[Loaded, str | None]:
+        try:
+            return self._connect(now), None
+        except DBAPIError as error:
+            if not is_damage(error):
+                raise self._unusable(error) from error
+        sentence = self.start_afresh(now)
+        with self._connected().begin() as connection:
+            return load(connection), sentence
+
+    def start_afresh(self, now: datetime) -> str:
+        """Set what is there aside and begin with an empty database; returns the sentence for the owner."""
+        assert self._path is not None, "a database in memory cannot be damaged"
+        self._disconnect()
+        is_there = self._path.exists()
+        aside = files.set_aside(self._path, now)
+        files.prepare(self._path)
+        try:
+            self._connect(now)
+        except DBAPIError as error:
+            raise self._unusable(error) from error
+        if is_there:
+            return f"the state {self._path} was damaged; it was set aside as {aside.name} and a new one begun."
+        return f"the state {self._path} had been removed; a new one was begun."
+
+    def write(self, batch: Batch) -> frozenset[int]:
+        """Write all of it or nothing; returns the ids of rows whose identity already stood in the outbox."""
+        with self._begin() as connection:
+            forgotten = [key for key, row in batch.alerts.items() if row is None]
+            if forgotten:
+                keys = [{f"key_{name}": getattr(key, name) for name in KEY} for key in forgotten]
+                connection.execute(statements.forget_alert(), keys)
+            _upsert(connection, alert, [row for row in batch.alerts.values() if row is not None])
+            _upsert(connection, account, list(batch.accounts.values()))
+            _upsert(connection, silence, list(batch.silences.values()))
+            if batch.alive_at is not None:
+                _upsert(connection, monitor, [{"id": 1, "alive_at": batch.alive_at}])
+            return _write_outbox(connection, list(batch.outbox.values()))
+
+    def prune(self, now: datetime) -> Pruned:
+        """Delete what is older than the retention, and say what is left to know."""
+        with self._begin() as connection:
+            keys, accounts = retention.prune(connection, now)
+            dead = connection.execute(select(func.count()).where(outbox.c.state == "dead")).scalar_one()
+            return Pruned(alerts=keys, accounts=accounts, told=told(connection), dead_count=dead)
+
+    def recent(self, limit: int) -> list[str]:
+        """Bodies of the outbox rows finished last, newest first."""
+        query = select(outbox.c.body).where(outbox.c.finished_at.is_not(None))
+        with self._begin() as connection:
+            return list(connection.execute(query.order_by(outbox.c.finished_at.desc()).limit(limit)).scalars())
+
+    def close(self) -> None:
+        self._disconnect()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _connect(self, now: datetime) -> Loaded:
+        url = "sqlite://" if self._path is None else f"sqlite:///{self._path}"
+        self.engine = create_engine(
+            url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
+        )
+        event.listen(self.engine, "connect", _on_connect)
+        event.listen(self.engine, "begin", _on_begin)
+        with self.engine.begin() as connection:
+            problems = connection.execute(text("PRAGMA quick_check(1)")).scalars().all()
+            if problems != ["ok"]:
+                raise _damaged(str(problems[0]))
+            migrate(connection, self._name)
+        self._inode = None if self._path is None else self._path.stat().st_ino
+        try:
+            self.prune(now)
+        except OperationalError as error:
+            # A full disk does not keep the monitor from watching; the next write says that it fails.
+            _log.error("old state cannot be pruned", error=str(error.orig))
+        with self.engine.begin() as connection:
+            return load(connection)
+
+    def _connected(self) -> Engine:
+        assert self.engine is not None, "the database is not open"
+        return self.engine
+
+    def _begin(self) -> AbstractContextManager[Connection]:
+        if self._path is not None:
+            try:
+                is_same = self._path.stat().st_ino == self._inode
+            except FileNotFoundError:
+                is_same = False
+            if not is_same:
+                raise DatabaseGoneError(f"{self._path} was removed or replaced")
+        return self._connected().begin()
+
+    def _disconnect(self) -> None:
+        if self.engine is not None:
+            self.engine.dispose()
+            self.engine = None
+
+    def _unusable(self, error: DBAPIError) -> StoreError:
+        return StoreError(StoreErrorKind.UNUSABLE, f"the state {self._name} cannot be used: {error.orig}.")
+
+
+def is_damage(error: DBAPIError) -> bool:
+    """Whether the file itself is broken, rather than full, locked or unreadable."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _damaged(problem: str) -> DBAPIError:
+    orig = sqlite3.DatabaseError(problem)
+    orig.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return DBAPIError("PRAGMA quick_check", None, orig)
+
+
+def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # Python's own transaction control begins too late for DDL; `_on_begin` does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"journal_size_limit = {JOURNAL_SIZE_LIMIT_BYTES}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    if rows:
+        connection.execute(statements.upsert(table, connection.dialect.name), list(rows))
+
+
+def _write_outbox(connection: Connection, rows: Sequence[Row]) -> frozenset[int]:
+    """Insert what is new, bring the rest up to date; the same rows may be written any number of times."""
+    if not rows:
+        return frozenset()
+    connection.execute(statements.enqueue(connection.dialect.name), list(rows))
+    changes = [{"row_id": row["id"], **{f"new_{name}": row[name] for name in statements.CHANGING}} for row in rows]
+    connection.execute(statements.change_row(), changes)
+    ids = [int(row["id"]) for row in rows]
+    stored: set[int] = set()
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        part = ids[start : start + _IDS_PER_STATEMENT]
+        stored.update(connection.execute(select(outbox.c.id).where(outbox.c.id.in_(part))).scalars())
+    return frozenset(ids) - stored

@@ -1,0 +1,64 @@
+"""The files of a SQLite state: the lock that keeps it to one monitor, and setting a damaged one aside."""
+
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from monitor.store.errors import StoreError, StoreErrorKind
+
+
+class FileLock:
+    """Held from construction until `release`; the kernel lets go of it when the process dies, however it dies."""
+
+    def __init__(self, database: Path) -> None:
+        """Raises StoreError where another process holds it, or the folder cannot be written."""
+        path = database.with_name(database.name + ".lock")
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(database, error) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        except BlockingIOError as error:
+            holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            sentence = f"another perpwatch is using {database} (process {holder}): stop it, or configure another path."
+            raise StoreError(StoreErrorKind.LOCKED, sentence) from error
+        except OSError as error:
+            os.close(self._descriptor)
+            raise unusable(database, error) from error
+
+    def release(self) -> None:
+        # The file stays: removing it would let two processes hold locks on two files of one name.
+        os.close(self._descriptor)
+
+
+def prepare(database: Path) -> None:
+    """Make the folder and an empty private file, so that no other user reads the state. Raises StoreError."""
+    try:
+        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise unusable(database, error) from error
+
+
+def set_aside(database: Path, now: datetime) -> Path:
+    """Move the database with its journals to `<name>.damaged-<time>`; raises StoreError where that fails."""
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    aside = database.with_name(f"{database.name}.damaged-{stamp}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            source = database.with_name(database.name + suffix)
+            if source.exists():
+                source.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise unusable(database, error) from error
+    return aside
+
+
+def unusable(database: Path, error: OSError) -> StoreError:
+    reason = error.strerror or type(error).__name__
+    return StoreError(StoreErrorKind.UNUSABLE, f"the state {database} cannot be opened for writing: {reason}.")

@@ -1,0 +1,100 @@
+"""Reading everything back at the start. A row that no longer parses is dropped and told, never a crash."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Connection, Table, and_, delete, func, select
+
+from monitor.domain.alert import Alert, Reason
+from monitor.domain.notification import DeliveryState, Notification
+from monitor.domain.reading import AlertKey
+from monitor.domain.silence import Silence
+from monitor.log import get_logger
+from monitor.store.records import ALERT, NOTIFICATION, SILENCE, AccountRecord, key_of
+from monitor.store.retention import Told
+from monitor.store.schema import KEY, SCOPES, account, alert, monitor, outbox, silence
+
+T = TypeVar("T")
+
+_log = get_logger(__name__)
+
+# Reasons that tell of an episode, other than its end.
+_NEWS = tuple(reason.value for reason in (Reason.FIRST, Reason.WORSE, Reason.REPEAT))
+_ARRIVED = (DeliveryState.SENT.value, DeliveryState.SUPERSEDED.value)
+_OPEN = tuple(state.value for state in DeliveryState if state.is_open)
+
+
+@dataclass(slots=True, kw_only=True)
+class Loaded:
+    """Everything that the mirrors of a store begin with. `dropped` names each row that could not be read."""
+
+    alerts: dict[AlertKey, Alert] = field(default_factory=dict)
+    undelivered: dict[int, Notification] = field(default_factory=dict)
+    silences: dict[str, Silence] = field(default_factory=dict)
+    accounts: dict[str, AccountRecord] = field(default_factory=dict)
+    told: Mapping[AlertKey, Told] = field(default_factory=dict)
+    last_alive_at: datetime | None = None
+    last_id: int = 0
+    dead_count: int = 0
+    dropped: tuple[str, ...] = ()
+
+
+def load(connection: Connection) -> Loaded:
+    dropped: list[str] = []
+    alerts = _parsed(connection, alert, ALERT, dropped)
+    undelivered = _parsed(connection, outbox, NOTIFICATION, dropped, outbox.c.state.in_(_OPEN))
+    silences = _parsed(connection, silence, SILENCE, dropped)
+    accounts = [AccountRecord(**row) for row in connection.execute(select(account)).mappings()]
+    return Loaded(
+        alerts={item.key: item for item in alerts},
+        undelivered={item.id: item for item in undelivered if item.id is not None},
+        silences={item.id: item for item in silences},
+        accounts={item.account: item for item in accounts},
+        told=told(connection),
+        last_alive_at=connection.execute(select(monitor.c.alive_at)).scalar(),
+        last_id=connection.execute(select(func.max(outbox.c.id))).scalar() or 0,
+        dead_count=connection.execute(
+            select(func.count()).where(outbox.c.state == DeliveryState.DEAD.value)
+        ).scalar_one(),
+        dropped=tuple(dropped),
+    )
+
+
+def told(connection: Connection) -> dict[AlertKey, Told]:
+    """Per key the latest episode in the outbox, and the targets that news of it has reached."""
+    key = [outbox.c[name] for name in KEY]
+    news = select(*key, func.max(outbox.c.episode).label("episode")).where(outbox.c.scope.in_(SCOPES))
+    latest = news.group_by(*key).subquery()
+    arrived = and_(
+        *(outbox.c[name] == latest.c[name] for name in (*KEY, "episode")),
+        outbox.c.reason.in_(_NEWS),
+        outbox.c.state.in_(_ARRIVED),
+    )
+    query = select(latest, outbox.c.target).select_from(latest.outerjoin(outbox, arrived)).distinct()
+    result: dict[AlertKey, Told] = {}
+    for row in connection.execute(query).mappings():
+        before = result.get(key_of(row))
+        targets = before.targets if before else frozenset()
+        new = frozenset() if row["target"] is None else frozenset({str(row["target"])})
+        result[key_of(row)] = Told(episode=row["episode"], targets=targets | new)
+    return result
+
+
+def _parsed(connection: Connection, table: Table, adapter: TypeAdapter[T], dropped: list[str], *where: Any) -> list[T]:
+    primary = list(table.primary_key)
+    items: list[T] = []
+    columns = [table.c[name] for name in (*KEY, "id", "target", "body") if name in table.c]
+    for row in connection.execute(select(*columns).where(*where)).mappings().all():
+        try:
+            items.append(adapter.validate_json(row["body"]))
+        except ValidationError as error:
+            name = " ".join(str(row[column.name]) for column in columns[:-1])
+            dropped.append(f"{table.name} {name}")
+            _log.error(
+                "a stored row cannot be read and is dropped", row=dropped[-1], error=str(error), body=row["body"]
+            )
+            connection.execute(delete(table).where(*(column == row[column.name] for column in primary)))
+    return items

@@ -1,0 +1,1 @@
+"""Alembic's folder; migrate.py runs it."""

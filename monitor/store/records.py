@@ -1,0 +1,113 @@
+"""What goes into the store in one piece, and its rows: domain types to column values and back."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping
+
+from monitor.domain.alert import Alert
+from monitor.domain.notification import Notification
+from monitor.domain.reading import AlertKey, Scope
+from monitor.domain.silence import Silence
+
+Row = dict[str, Any]
+
+ALERT = TypeAdapter(Alert)
+NOTIFICATION = TypeAdapter(Notification)
+SILENCE = TypeAdapter(Silence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRecord:
+    """What is remembered of an account's last good read; None is unknown."""
+
+    account: str
+    venue: str
+    last_read_at: datetime | None
+    last_flat: bool | None
+    last_positions: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What one transaction writes. `enqueue` are new outbox rows (id None), `notifications` rows that changed."""
+
+    alerts: tuple[Alert, ...] = ()
+    enqueue: tuple[Notification, ...] = ()
+    notifications: tuple[Notification, ...] = ()
+    accounts: tuple[AccountRecord, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    forget_alerts: tuple[AlertKey, ...] = ()
+    alive_at: datetime | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Changes()
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows to write, by primary key: a later one replaces an earlier, so that a backlog is bounded by what exists.
+
+    An alert's row is None where it is to be deleted.
+    """
+
+    alerts: dict[AlertKey, Row | None] = field(default_factory=dict)
+    outbox: dict[int, Row] = field(default_factory=dict)
+    accounts: dict[str, Row] = field(default_factory=dict)
+    silences: dict[str, Row] = field(default_factory=dict)
+    alive_at: datetime | None = None
+
+    def followed_by(self, later: "Batch") -> "Batch":
+        return Batch(
+            alerts=self.alerts | later.alerts,
+            outbox=self.outbox | later.outbox,
+            accounts=self.accounts | later.accounts,
+            silences=self.silences | later.silences,
+            alive_at=later.alive_at or self.alive_at,
+        )
+
+
+def key_row(key: AlertKey) -> Row:
+    return {"rule": key.rule, "account": key.account, "scope": key.scope.value, "subject": key.subject}
+
+
+def key_of(row: RowMapping) -> AlertKey:
+    return AlertKey(row["rule"], row["account"], Scope(row["scope"]), row["subject"])
+
+
+def alert_row(alert: Alert, now: datetime) -> Row:
+    return {
+        **key_row(alert.key),
+        "active": alert.is_active,
+        "updated_at": now,
+        "body": ALERT.dump_json(alert).decode(),
+    }
+
+
+def outbox_row(notification: Notification, now: datetime) -> Row:
+    """`finished_at` is when it was delivered, given up or superseded; None while it is open."""
+    finished_at = None if notification.state.is_open else notification.delivered_at or notification.dead_at or now
+    return {
+        **key_row(notification.key),
+        "id": notification.id,
+        "episode": notification.episode,
+        "sequence": notification.sequence,
+        "reason": notification.reason.value,
+        "target": notification.target,
+        "severity": int(notification.severity),
+        "state": notification.state.value,
+        "created_at": notification.created_at,
+        "finished_at": finished_at,
+        "body": NOTIFICATION.dump_json(notification).decode(),
+    }
+
+
+def silence_row(silence: Silence) -> Row:
+    return {"id": silence.id, "ends_at": silence.ends_at, "body": SILENCE.dump_json(silence).decode()}
+
+
+def account_row(record: AccountRecord) -> Row:
+    return asdict(record)
