@@ -6,9 +6,10 @@ Everything but `run_cycle` is pure: what was read and what was known go in, what
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, Self
 
 from monitor.clock import Clock
+from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure
 from monitor.domain.alert import (
     Alert,
@@ -59,6 +60,19 @@ class AccountPlan:
     rules: Mapping[str, Rule]
     policies: Mapping[str, AlertPolicy]
     targets: Mapping[Severity, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> Self:
+        policies = {rule: settings.alerts.policy_for(parameters) for rule, parameters in settings.rules.items()}
+        policies |= {BLIND: settings.alerts.blind_policy(), UNASSESSED: settings.alerts.policy_for(None)}
+        return cls(
+            name=name,
+            venue=settings.accounts[name].venue,
+            poll_interval_s=settings.poll_interval_of(name),
+            rules=settings.rules,
+            policies=policies,
+            targets={severity: settings.channels_for(name, severity) for severity in Severity},
+        )
 
     def knows(self, key: AlertKey) -> bool:
         return key.rule in self.rules or key.rule in OWN_RULES
@@ -117,19 +131,22 @@ def decide(
     by_key = {reading.key: reading for reading in readings}
     known = [key for key in store.alerts if key.account == plan.name and key.rule != BLIND and key not in by_key]
     for key in (*by_key, *known):
-        alert = store.alerts.get(key) or Alert(key=key)
+        alert = store.alert(key)
         draft.move(plan, alert, _next(plan, alert, by_key.get(key), observation, now))
     if isinstance(observation, AccountSnapshot):
         draft.remember(observation)
     return draft.changes()
 
 
-def decide_blindness(plan: AccountPlan, sight: Sight, store: Store, now: datetime) -> Changes:
-    """Judge the age of the last good read; called by its own loop, since a hung task cannot judge itself."""
+def decide_blindness(
+    plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], store: Store, now: datetime
+) -> Changes:
+    """Judge the age of every account's last good read; from its own loop, since a hung task cannot judge itself."""
     draft = Draft(store, now)
-    reading = _blindness(plan, sight, now)
-    alert = store.alerts.get(reading.key) or Alert(key=reading.key)
-    draft.move(plan, alert, advance(alert, reading, plan.policies[BLIND], now))
+    for name, plan in plans.items():
+        reading = _blindness(plan, sights[name], now)
+        alert = store.alert(reading.key)
+        draft.move(plan, alert, advance(alert, reading, plan.policies[BLIND], now))
     return draft.changes()
 
 

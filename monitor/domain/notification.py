@@ -1,11 +1,12 @@
 """One row of the outbox: who is told what, and how far that has come. Rows hold facts; text is made at sending."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from monitor.domain.alert import Alert, Reason, Resolution
-from monitor.domain.reading import AlertKey, Inputs, Severity, Unit
+from monitor.domain.reading import AlertKey, Inputs, Scope, Severity, Unit
 
 
 class DeliveryState(StrEnum):
@@ -74,6 +75,38 @@ class Notification:
     delivered_at: datetime | None = None
     dead_at: datetime | None = None
     last_error: str | None = None
+
+
+def notice_key(subject: str) -> AlertKey:
+    """What a message of the monitor's own life is filed under."""
+    return AlertKey("monitor", "*", Scope.PORTFOLIO, subject)
+
+
+def notices(
+    targets: Iterable[str],
+    key: AlertKey,
+    episode: int,
+    title: str,
+    lines: Iterable[str],
+    severity: Severity,
+    now: datetime,
+) -> tuple[Notification, ...]:
+    """A message of the monitor's own life for each target; each needs an episode of its own."""
+    facts = NoticeFacts(title=title, lines=tuple(lines))
+    return tuple(
+        Notification(
+            key=key,
+            episode=episode,
+            sequence=0,
+            reason=Reason.NOTICE,
+            target=target,
+            severity=severity,
+            facts=facts,
+            created_at=now,
+            send_after=now,
+        )
+        for target in targets
+    )
 
 
 def facts_of(alert: Alert, rule_kind: str, venue: str) -> AlertFacts:

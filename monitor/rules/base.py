@@ -64,8 +64,8 @@ def _any_glob(globs: str | tuple[str, ...] | None, name: str) -> bool:
 class SeverityDurations(Frozen):
     """A wait per severity, where a rule wants other ones than the house."""
 
-    warning: Duration | None = None
-    critical: Duration | None = None
+    warning: Duration | None = Field(default=None, description="the wait of a warning")
+    critical: Duration | None = Field(default=None, description="the wait of a critical alert")
 
     def of(self, severity: Severity) -> float | None:
         return {Severity.WARNING: self.warning, Severity.CRITICAL: self.critical}.get(severity)

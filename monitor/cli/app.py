@@ -1,0 +1,78 @@
+"""The command `perpwatch`: joins the commands, and is the one handler of what they raise.
+
+Exit codes: 0 done, 1 an expected error in one sentence, 2 wrong usage or an incomplete read, 3 a bug, 130 Ctrl-C.
+"""
+
+import sys
+
+import click
+import typer
+
+from monitor.cli import check, demo, once, rules, run, schema, test_alert
+from monitor.cli.errors import BUG_EXIT, EXPECTED_EXIT, INTERRUPTED_EXIT, CommandError, report_bug, say
+from monitor.config.problems import ConfigError
+from monitor.status.server import StatusError
+from monitor.store.errors import StoreError
+
+EXPECTED = (CommandError, ConfigError, StoreError, StatusError)
+
+app = typer.Typer(
+    name="perpwatch",
+    help="Watches leveraged perpetual positions and alerts you in time. It reads; it never trades.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("check")(check.check)
+app.command("once")(once.once)
+app.command("test-alert")(test_alert.alert_test)
+app.command("rules")(rules.rules)
+app.command("schema")(schema.schema)
+
+
+def main() -> None:
+    """Run the command of the process's arguments and exit with its code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """The exit code of one command; nothing escapes from here."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except EXPECTED as error:
+        say(f"perpwatch: {error}")
+        return EXPECTED_EXIT
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED_EXIT
+    except BrokenPipeError:
+        return EXPECTED_EXIT
+    except BaseExceptionGroup as group:
+        return _exit_of_group(group)
+    except Exception as error:  # noqa: BLE001 - the last handler: a bug is reported with its trace
+        report_bug(error)
+        return BUG_EXIT
+    return code if isinstance(code, int) else 0
+
+
+def _exit_of_group(group: BaseExceptionGroup[BaseException]) -> int:
+    """A task group wraps what its tasks raised; a group of expected errors alone is an expected error."""
+    expected, rest = group.split(EXPECTED)
+    if rest is not None:
+        report_bug(rest)
+        return BUG_EXIT
+    assert expected is not None
+    say(f"perpwatch: {_leaves(expected)[0]}")
+    return EXPECTED_EXIT
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]

@@ -1,0 +1,110 @@
+"""`perpwatch check`: is the configuration good, and, with --online, do keys, clocks and channels work."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from monitor.cli.loading import CONFIG, ConfigPath, load_settings
+from monitor.cli.test_alert import send_to_all
+from monitor.clock import Clock, SystemClock
+from monitor.config.settings import Settings
+from monitor.domain.account import PollFailure
+from monitor.exchange.registry import Exchanges, coverage
+from monitor.exchange.venues.venue import KeyFacts
+from monitor.log import configure
+from monitor.watching import access_of
+
+# Binance refuses a request whose time is further off than its receive window of 5 s.
+MAX_SKEW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; an error makes the command exit 1, a warning does not."""
+
+    level: str
+    text: str
+
+
+def check(
+    config: ConfigPath = CONFIG,
+    online: Annotated[bool, typer.Option("--online", help="Also ask the venues and send a test message.")] = False,
+) -> int:
+    """Validate the configuration; with --online also keys and their permissions, clock skew, and the channels."""
+    settings = load_settings(config)
+    configure("warning", settings.log.format)
+    findings = [*offline_findings(settings)]
+    if online:
+        findings += asyncio.run(online_findings(settings, SystemClock()))
+    for finding in findings:
+        typer.echo(f"{finding.level:<8}{finding.text}")
+    errors = sum(finding.level == "error" for finding in findings)
+    typer.echo(f"{config}: {f'{errors} errors' if errors else 'good'}")
+    return 1 if errors else 0
+
+
+def offline_findings(settings: Settings) -> Iterator[Finding]:
+    """What the file alone tells: who hears what, and what can be seen of each venue."""
+    for name in settings.unheard_accounts:
+        yield Finding("error", f"{name}: no channel receives its critical alerts")
+    schemes = {settings.channels[name].url.get_secret_value().partition(":")[0] for name in settings.critical_channels}
+    if len(schemes) == 1:
+        yield Finding(
+            "warning", f"critical alerts depend on one provider alone ({schemes.pop()}): add a channel of another"
+        )
+    for name, account in settings.accounts.items():
+        yield Finding("ok", f"{name}: {account.venue}, read every {settings.poll_interval_of(name):g} s")
+        yield from (Finding("", f"{name}: {sentence}") for sentence in coverage(account.venue))
+    for name, rule in settings.rules.items():
+        thresholds = rule.model_dump(include={"warning", "critical"}, exclude_none=True)
+        shown = ", ".join(f"{level} {value * 100:.4g}%" for level, value in thresholds.items())
+        yield Finding("ok", f"rule {name}: {rule.kind}, {shown}")
+
+
+async def online_findings(settings: Settings, clock: Clock) -> list[Finding]:
+    """What venues and channels say: a read, the key's permissions, the clock, and one message each."""
+    exchanges = Exchanges(clock)
+    try:
+        per_account = await asyncio.gather(*(_account_findings(exchanges, settings, n) for n in settings.accounts))
+    finally:
+        await exchanges.close()
+    findings = [finding for findings in per_account for finding in findings]
+    for name, result in (await send_to_all(settings, clock)).items():
+        if result.is_accepted:
+            findings.append(Finding("ok", f"channel {name}: accepted a test message"))
+        else:
+            findings.append(Finding("error", f"channel {name}: {result.kind}: {result.detail}"))
+    return findings
+
+
+async def _account_findings(exchanges: Exchanges, settings: Settings, name: str) -> list[Finding]:
+    source = exchanges.open_account(access_of(settings, name))
+    observation = await source.observe()
+    if isinstance(observation, PollFailure):
+        return [Finding("error", f"{name}: cannot be read: {observation.kind}: {observation.detail}")]
+    findings = [Finding("ok", f"{name}: read, {len(observation.positions)} open positions")]
+    facts = await source.key_facts()
+    if isinstance(facts, PollFailure):
+        return [*findings, Finding("warning", f"{name}: the key's permissions are unknown: {facts.detail}")]
+    return [*findings, *_key_findings(name, facts, settings.accounts[name].allow_withdraw_key)]
+
+
+def _key_findings(name: str, facts: KeyFacts, allow_withdraw_key: bool) -> Iterator[Finding]:
+    if facts.may_withdraw:
+        level = "warning" if allow_withdraw_key else "error"
+        yield Finding(level, f"{name}: this key may withdraw; make one that may only read")
+    if facts.may_trade:
+        yield Finding("warning", f"{name}: this key may trade; perpwatch needs one that may only read")
+    if facts.may_withdraw is None or facts.may_trade is None:
+        yield Finding("warning", f"{name}: this venue does not tell what the key may do; look there yourself")
+    elif not facts.may_withdraw and not facts.may_trade:
+        yield Finding("ok", f"{name}: the key may only read")
+    if facts.ip_restricted is False:
+        yield Finding("warning", f"{name}: the key works from any address; restrict it to this machine's")
+    if facts.clock_ahead_s is not None:
+        late = abs(facts.clock_ahead_s) > MAX_SKEW_S
+        yield Finding("warning" if late else "ok", f"{name}: this clock is {facts.clock_ahead_s:+.3f} s ahead")
+    yield from (Finding("", f"{name}: {note}") for note in facts.notes)

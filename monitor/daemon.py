@@ -1,0 +1,300 @@
+"""The composition root: builds the parts, runs them side by side, and stops them in order. It alone knows everybody."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from monitor.clock import Clock, SystemClock
+from monitor.config.problems import ConfigError
+from monitor.config.settings import ChannelSettings, Settings
+from monitor.config.watch import fingerprint, saves
+from monitor.domain.alert import Alert, after_downtime
+from monitor.domain.notification import notice_key, notices
+from monitor.domain.reading import Scope, Severity, Unit
+from monitor.exchange.registry import Exchanges
+from monitor.health import Health, Heartbeat, LoopLag, Watchdog, http_get, max_read_age_s
+from monitor.log import get_logger
+from monitor.notify.channels import Channel, open_channels
+from monitor.notify.delivery import Delivery
+from monitor.notify.escalation import Audience
+from monitor.notify.text import duration
+from monitor.pipeline import Sight, decide_blindness
+from monitor.status import server as status
+from monitor.store.records import Changes
+from monitor.store.store import Store
+from monitor.watching import Watching
+
+BLIND_LOOP_S = 1.0
+ALIVE_EVERY_S = 30.0
+# The started message waits this long for first reads, so that it can say what it sees.
+FIRST_READS_S = 20.0
+DRAIN_S = 5.0
+DOWNTIME_TOLD_S = 600.0
+# Keys of the YAML that a running monitor cannot change.
+NEEDS_RESTART = ("database", "health", "log", "heartbeat_url")
+MAX_PROBLEMS_TOLD = 5
+
+_log = get_logger(__name__)
+
+Load = Callable[[], Settings]
+
+
+class Daemon:
+    """One monitor. After `started` is set, its parts may be looked at while it runs."""
+
+    store: Store
+    delivery: Delivery
+    watching: Watching
+    health: Health
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        database: Path | None,
+        config: tuple[Path, Load] | None = None,
+        prefix: str = "",
+        serve: bool = False,
+    ) -> None:
+        """`config` is the file to watch for edits and how to load it; `prefix` marks every line sent (DEMO).
+
+        With `serve` the health page is served on the settings' port.
+        """
+        self.settings = settings
+        self.stop = asyncio.Event()
+        self.started = asyncio.Event()
+        self.interrupted = False
+        self._clock = clock
+        self._database = database
+        self._config = config
+        self._prefix = prefix
+        self._serve = serve
+        self._lag = LoopLag(SystemClock())
+        self._channels = _open_channels(settings, settings.channels, clock)
+        # Taken before anything else: an edit while the parts start is an edit all the same.
+        self._loaded = fingerprint(config[0]) if config else None
+
+    async def run(self) -> None:
+        """Until `stop` is set. Raises what a part raises: a bug in one part must not leave a half-dead monitor."""
+        self.store = await Store.open(self._database, self._clock)
+        exchanges = Exchanges(self._clock)
+        try:
+            was_down_s = await self._take_up()
+            self.delivery = Delivery(
+                self.store,
+                self._channels,
+                self._clock,
+                audience=Audience.of(self.settings),
+                rng=random.Random(),
+                prefix=self._prefix,
+            )
+            async with asyncio.TaskGroup() as tasks:
+                self.health = self._new_health()
+                self.watching = Watching(self.store, exchanges, self._clock, tasks, on_read=self.health.good_read)
+                await self._watch(self.settings)
+                delivering = tasks.create_task(self.delivery.run(), name="delivery")
+                parts = [tasks.create_task(part) for part in self._parts(was_down_s)]
+                self.started.set()
+                await self.stop.wait()
+                await self.watching.leave_all()
+                for task in parts:
+                    task.cancel()
+                await self.delivery.drain(DRAIN_S)
+                delivering.cancel()
+        finally:
+            await exchanges.close()
+            await self.store.close()
+
+    def _parts(self, was_down_s: float | None) -> Iterator[Coroutine[Any, Any, None]]:
+        yield self._beat()
+        yield self._judge_blindness()
+        yield self._note_alive()
+        yield self._tell_started(was_down_s)
+        if self._config is not None:
+            yield self._follow_config(*self._config)
+        if self._serve:
+            yield self._serve_status()
+        if self.settings.heartbeat_url is not None:
+            url = self.settings.heartbeat_url.get_secret_value()
+            yield Heartbeat(url, http_get, self._clock, self.health).run()
+
+    def _new_health(self) -> Health:
+        return Health(
+            self._clock,
+            self._lag,
+            failing_since=lambda: self.store.failing_since,
+            undelivered=self.store.undelivered.values,
+            channels=lambda: {s.name: None if s.ok else s.detail for s in self.delivery.channel_states()},
+        )
+
+    async def _watch(self, settings: Settings) -> None:
+        self.health.watch({name: max_read_age_s(settings.poll_interval_of(name)) for name in settings.accounts})
+        await self.watching.take(settings)
+
+    async def _beat(self) -> None:
+        """The loop shows the watchdog that it lives; on real time, whatever clock the monitor lives by."""
+        watchdog = Watchdog(SystemClock().monotonic)
+        watchdog.start()
+        try:
+            await self._lag.run(watchdog.beat)
+        finally:
+            watchdog.stop()
+
+    async def _serve_status(self) -> None:
+        runner = await status.start(self.settings.health.host, self.settings.health.port, self.health)
+        _log.info("health page", host=self.settings.health.host, port=status.port_of(runner))
+        try:
+            await self.stop.wait()
+        finally:
+            await status.stop(runner)
+
+    def stop_on_signals(self) -> None:
+        """SIGTERM and Ctrl-C stop it in order."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        self.stop.set()
+
+    async def _take_up(self) -> float | None:
+        """Alerts as the last run left them, less what nobody saw meanwhile; how long that was, if at all."""
+        now, last = self._clock.now(), self.store.last_alive_at
+        if last is None:
+            await self.store.apply(Changes(alive_at=now))
+            return None
+        taken_up = ((alert, after_downtime(alert, last, now)) for alert in self.store.alerts.values())
+        changed = tuple(after for before, after in taken_up if after != before)
+        await self.store.apply(Changes(alerts=changed, alive_at=now))
+        return (now - last).total_seconds()
+
+    async def _judge_blindness(self) -> None:
+        while True:
+            await self._clock.sleep(BLIND_LOOP_S)
+            changes = decide_blindness(self.watching.plans, self.watching.sights, self.store, self._clock.now())
+            if not changes.is_empty:
+                await self.store.apply(changes)
+
+    async def _note_alive(self) -> None:
+        told = self.store.set_aside
+        while True:
+            await self._clock.sleep(ALIVE_EVERY_S)
+            await self.store.apply(Changes(alive_at=self._clock.now()))
+            if self.store.set_aside != told and self.store.set_aside is not None:
+                await self.tell("state", "the state file had to be replaced", [self.store.set_aside], Severity.WARNING)
+            told = self.store.set_aside
+
+    async def _follow_config(self, path: Path, load: Load) -> None:
+        """A good edit takes effect at once; a bad one leaves everything as it is, and its owner is told where."""
+        was_bad = False
+        async with aclosing(saves(path, self._clock, self.stop, self._loaded)) as edits:
+            async for _ in edits:
+                try:
+                    settings = await asyncio.to_thread(load)
+                except ConfigError as error:
+                    was_bad = True
+                    await self._tell_bad_edit(error)
+                    continue
+                await self._take(settings)
+                if was_bad:
+                    await self.tell("config", "configuration taken", ["The new rules are in force."], Severity.WARNING)
+                was_bad = False
+
+    async def _tell_bad_edit(self, error: ConfigError) -> None:
+        problems = [str(problem) for problem in error.errors]
+        _log.error("edit of the configuration not taken", problems=problems)
+        more = [f"+{len(problems) - MAX_PROBLEMS_TOLD} more"] if len(problems) > MAX_PROBLEMS_TOLD else []
+        lines = ["The old rules go on.", *problems[:MAX_PROBLEMS_TOLD], *more]
+        await self.tell("config", "configuration not taken", lines, Severity.WARNING)
+
+    async def _take(self, settings: Settings) -> None:
+        """Channels and accounts that did not change are not disturbed."""
+        old = self.settings
+        kept = {
+            name: channel for name, channel in settings.channels.items() if _same_url(old.channels.get(name), channel)
+        }
+        opened = _open_channels(settings, [name for name in settings.channels if name not in kept], self._clock)
+        self._channels = {name: self._channels[name] for name in kept} | opened
+        self.settings = settings
+        self.delivery.replace_channels(self._channels, Audience.of(settings))
+        await self._watch(settings)
+        for key in NEEDS_RESTART:
+            if getattr(old, key) != getattr(settings, key):
+                _log.warning("this key takes effect with the next start", key=key)
+        _log.info("configuration taken", accounts=len(settings.accounts), rules=len(settings.rules))
+
+    async def tell(self, subject: str, title: str, lines: Iterable[str], severity: Severity) -> None:
+        """A message of the monitor's own life to every channel that hears warnings or that severity."""
+        wanted = {severity, Severity.WARNING}
+        targets = [name for name, channel in self.settings.channels.items() if wanted & channel.severities]
+        key = notice_key(subject)
+        episode = self.store.alert(key).episode + 1
+        rows = notices(targets, key, episode, title, lines, severity, self._clock.now())
+        await self.store.apply(Changes(enqueue=rows))
+
+    async def _tell_started(self, was_down_s: float | None) -> None:
+        """Once the accounts were read, or could not be for a while: what is watched and what cannot be seen."""
+        for _ in range(int(FIRST_READS_S)):
+            if all(sight.snapshot or sight.failure for sight in self.watching.sights.values()):
+                break
+            await self._clock.sleep(1.0)
+        lines = list(started_lines(self.watching.sights, self.store.alerts.values()))
+        if self.store.set_aside is not None:
+            lines.append(self.store.set_aside)
+        down = was_down_s is not None and was_down_s > DOWNTIME_TOLD_S
+        title = (
+            f"perpwatch started, was blind for {duration(was_down_s)}" if down and was_down_s else "perpwatch started"
+        )
+        _log.info("started", accounts=len(self.settings.accounts), was_down_s=was_down_s)
+        await self.tell("started", title, lines, Severity.INFO)
+
+
+def started_lines(sights: Mapping[str, Sight], alerts: Iterable[Alert]) -> Iterator[str]:
+    """N accounts, M positions, the nearest liquidation, what still fires, and what cannot be seen."""
+    snapshots = [sight.snapshot for sight in sights.values() if sight.snapshot is not None]
+    positions = sum(len(snapshot.positions) for snapshot in snapshots)
+    yield f"{counted(len(sights), 'account')}, {counted(positions, 'open position')}"
+    nearest = _nearest(sights)
+    if nearest is not None:
+        yield nearest
+    firing = sum(alert.is_firing for alert in alerts)
+    if firing:
+        yield f"{counted(firing, 'alert')} still firing"
+    for name, sight in sights.items():
+        if sight.failure is not None:
+            yield f"cannot see {name}: {sight.failure.kind}: {sight.failure.detail}"
+        elif sight.snapshot is None:
+            yield f"cannot see {name}: no answer yet"
+        else:
+            yield from (f"{name}: {caveat}" for caveat in sight.snapshot.caveats)
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _nearest(sights: Mapping[str, Sight]) -> str | None:
+    distances = [
+        (reading.value, reading.key)
+        for sight in sights.values()
+        for reading in sight.readings
+        if reading.key.scope is Scope.POSITION and reading.unit is Unit.RATIO and reading.value is not None
+    ]
+    value, key = min(distances, default=(None, None), key=lambda pair: pair[0])
+    return (
+        None if value is None or key is None else f"nearest liquidation: {key.account} {key.subject}, {value:.1%} away"
+    )
+
+
+def _same_url(old: ChannelSettings | None, new: ChannelSettings) -> bool:
+    return old is not None and old.url == new.url
+
+
+def _open_channels(settings: Settings, names: Iterable[str], clock: Clock) -> dict[str, Channel]:
+    return open_channels({name: settings.channels[name].url.get_secret_value() for name in names}, clock)

@@ -1,0 +1,127 @@
+"""The accounts being watched: one task each, what each last saw, and how a new configuration changes the set."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from monitor.clock import Clock
+from monitor.config.settings import AccountSettings, Settings
+from monitor.domain.account import AccountSnapshot, PollFailure
+from monitor.exchange.registry import AccountAccess, Exchanges
+from monitor.exchange.source import AccountSource
+from monitor.log import get_logger
+from monitor.pipeline import AccountPlan, Sight, decide_removals, run_cycle
+from monitor.store.store import Store
+
+_log = get_logger(__name__)
+
+
+def access_of(settings: Settings, name: str) -> AccountAccess:
+    """How the account of that name is reached, in the words of the venue readers."""
+    account = settings.accounts[name]
+    return AccountAccess(
+        name=name,
+        venue=account.venue,
+        credentials=_credentials(account),
+        base_url=account.base_url,
+        proxy=account.proxy.get_secret_value() if account.proxy else None,
+        read_deadline_s=settings.read_deadline_of(name),
+        poll_interval_s=settings.poll_interval_of(name),
+    )
+
+
+def _credentials(account: AccountSettings) -> Mapping[str, str]:
+    secrets = {
+        "apiKey": account.api_key,
+        "secret": account.secret,
+        "password": account.password,
+        "uid": account.uid,
+        "privateKey": account.private_key,
+    }
+    given = {name: secret.get_secret_value() for name, secret in secrets.items() if secret is not None}
+    return given | ({"walletAddress": account.wallet_address} if account.wallet_address else {})
+
+
+class Watching:
+    """The accounts being watched: one task each, with what it last saw. Lives inside one TaskGroup."""
+
+    def __init__(
+        self,
+        store: Store,
+        exchanges: Exchanges,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        *,
+        on_read: Callable[[str], None],
+    ) -> None:
+        """`on_read` hears of every good read, by account name."""
+        self.plans: dict[str, AccountPlan] = {}
+        self.sights: dict[str, Sight] = {}
+        self._accesses: dict[str, AccountAccess] = {}
+        self._running: dict[str, tuple[AccountSource, asyncio.Task[None], asyncio.Event]] = {}
+        self._store = store
+        self._exchanges = exchanges
+        self._clock = clock
+        self._tasks = tasks
+        self._on_read = on_read
+
+    async def take(self, settings: Settings) -> None:
+        """Watch what these settings name, from now on and by their rules; what did not change is not disturbed."""
+        new = {name: AccountPlan.of(settings, name) for name in settings.accounts}
+        accesses = {name: access_of(settings, name) for name in settings.accounts}
+        for name in [name for name in self._running if accesses.get(name) != self._accesses[name]]:
+            await self._leave(name)
+        changes = decide_removals(self.plans, new, self._store, self._clock.now())
+        if not changes.is_empty:
+            await self._store.apply(changes)
+        self.plans, self._accesses = new, accesses
+        for index, name in enumerate(new):
+            if name in self._running:
+                self._running[name][2].set()
+            else:
+                self._start(name, delay_s=new[name].poll_interval_s * index / len(new))
+
+    async def leave_all(self) -> None:
+        for name in list(self._running):
+            await self._leave(name)
+
+    def _start(self, name: str, delay_s: float) -> None:
+        """First reads are spread over one interval, so that a hundred accounts do not knock at once."""
+        source = self._exchanges.open_account(self._accesses[name])
+        record = self._store.accounts.get(name)
+        self.sights[name] = Sight(since=self._clock.now(), positions=record.last_positions if record else None)
+        wake = asyncio.Event()
+        task = self._tasks.create_task(self._watch(name, source, wake, delay_s), name=f"account {name}")
+        self._running[name] = (source, task, wake)
+
+    async def _leave(self, name: str) -> None:
+        source, task, _ = self._running.pop(name)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await self._exchanges.close_account(source)
+        self.sights.pop(name, None)
+
+    async def _watch(self, name: str, source: AccountSource, wake: asyncio.Event, delay_s: float) -> None:
+        await self._clock.sleep(delay_s)
+        while True:
+            started = self._clock.monotonic()
+            plan = self.plans[name]
+            before = self.sights[name].failure
+            observation = await run_cycle(plan, source, self.sights[name], self._store, self._clock)
+            if isinstance(observation, AccountSnapshot):
+                self._on_read(name)
+            _log_change(self.sights[name].failure, before, name)
+            wait_s = plan.poll_interval_s - (self._clock.monotonic() - started)
+            with suppress(TimeoutError):
+                async with self._clock.deadline(max(0.0, wait_s)):
+                    await wake.wait()
+            wake.clear()
+
+
+def _log_change(failure: PollFailure | None, before: PollFailure | None, name: str) -> None:
+    """A failure is logged when it begins, changes or ends, not at every poll."""
+    if failure is not None and (before is None or before.kind is not failure.kind):
+        _log.warning("read failed", account=name, kind=str(failure.kind), detail=failure.detail)
+    elif failure is None and before is not None:
+        _log.info("reads again", account=name)
