@@ -31,6 +31,7 @@ class Profile:
     """What the venue tells of an account beside its books. `restrictions` override the key's read-only permissions."""
 
     multi_assets: bool = False
+    portfolio_margin: bool = False
     restrictions: Mapping[str, bool] = field(default_factory=dict)
 
 

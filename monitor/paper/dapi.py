@@ -168,6 +168,16 @@ def _restrictions(call: Call) -> Json:
     return {"createTime": LISTED_MS, **READ_ONLY, **call.profile.restrictions}
 
 
+def _account_info(call: Call) -> Json:
+    return {
+        "vipLevel": 0,
+        "isMarginEnabled": False,
+        "isFutureEnabled": True,
+        "isOptionsEnabled": False,
+        "isPortfolioMarginRetailEnabled": call.profile.portfolio_margin,
+    }
+
+
 # Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
 ENDPOINTS = {
     "/dapi/v1/ping": Endpoint(nothing),
@@ -187,4 +197,5 @@ SPOT_ENDPOINTS = {
     "/api/v3/ping": Endpoint(nothing),
     "/api/v3/time": Endpoint(server_time),
     "/sapi/v1/account/apiRestrictions": Endpoint(_restrictions, signed=True),
+    "/sapi/v1/account/info": Endpoint(_account_info, signed=True),
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
@@ -106,16 +106,9 @@ class PaperServer:
     def clear_faults(self) -> None:
         self._faults.clear()
 
-    def set_profile(
-        self, account: str, *, multi_assets: bool | None = None, restrictions: Mapping[str, bool] | None = None
-    ) -> None:
-        """Change what the venue tells of an account: multi-assets mode, its key's permissions."""
-        profile = self._profiles.get(account, Profile())
-        if multi_assets is not None:
-            profile = replace(profile, multi_assets=multi_assets)
-        if restrictions is not None:
-            profile = replace(profile, restrictions=restrictions)
-        self._profiles[account] = profile
+    def set_profile(self, account: str, **changes: Any) -> None:
+        """Change what the venue tells of an account, by the names of `Profile`'s fields."""
+        self._profiles[account] = replace(self._profiles.get(account, Profile()), **changes)
 
     # --- one request ---
 

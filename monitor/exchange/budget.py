@@ -1,0 +1,108 @@
+"""The request budget of one venue from one egress address, shared by all accounts read through it.
+
+Venues count by address, so accounts that know nothing of each other can get each other banned. asyncio-throttle caps
+the plain rate of calls: at most so many per second of real time. It knows neither weights, nor a venue's own count,
+nor a clock that runs faster than life; so beside it we keep the weights of the last minute on our Clock, take over the
+venue's own count where it sends one (other programs behind the same address spend too), and stop everybody on the
+address while the venue has told one of us to wait.
+"""
+
+import asyncio
+from collections import deque
+from datetime import datetime, timedelta
+
+from asyncio_throttle import Throttler
+
+from monitor.clock import Clock
+from monitor.domain.account import FailureKind
+from monitor.exchange.failures import ReadError
+
+WINDOW_S = 60.0
+# Other programs of the owner live behind the same address: the last tenth is left to them.
+USABLE_SHARE = 0.9
+CALLS_PER_SECOND = 250
+
+
+class Budget:
+    """`spend` before every request, `note_used` and `stop_until` after what the venue said."""
+
+    def __init__(self, *, weight_per_minute: int, clock: Clock) -> None:
+        self._usable = weight_per_minute * USABLE_SHARE
+        self._clock = clock
+        self._throttler = Throttler(rate_limit=CALLS_PER_SECOND, period=1.0)
+        # One waiter at a time: each waiter of the throttler wakes a hundred times a second.
+        self._turn = asyncio.Lock()
+        self._spent: deque[tuple[float, int]] = deque()
+        self._spent_sum = 0
+        self._reported_used = 0
+        self._reported_in: datetime | None = None
+        self._stopped: ReadError | None = None
+
+    @property
+    def used(self) -> int:
+        """Weight counted in the current window: ours, or the venue's own count where that is higher."""
+        self._forget_old()
+        return max(self._spent_sum, self._reported_used)
+
+    async def spend(self, weight: int, patience_s: float) -> None:
+        """Wait until the request may leave. ReadError (rate_limit, banned) where that is beyond `patience_s`."""
+        async with self._turn:
+            self._raise_if_stopped()
+            wait_s = self._wait_s(weight)
+            if wait_s > patience_s:
+                raise ReadError(
+                    FailureKind.RATE_LIMIT,
+                    f"request budget of this address is spent: {self.used} of {self._usable:.0f} weight a minute",
+                    self._clock.now() + timedelta(seconds=wait_s),
+                )
+            if wait_s > 0:
+                await self._clock.sleep(wait_s)
+                self._raise_if_stopped()
+            await self._throttler.acquire()
+            self._spent.append((self._clock.monotonic(), weight))
+            self._spent_sum += weight
+            self._reported_used += weight
+
+    def note_used(self, weight: int) -> None:
+        """The venue's own count of this clock minute; it starts anew with the next."""
+        self._reported_used = weight
+        self._reported_in = _minute(self._clock.now())
+
+    def stop_until(self, failed: ReadError) -> None:
+        """Nobody on this address asks again before `failed.retry_at`."""
+        self._stopped = failed
+
+    def _raise_if_stopped(self) -> None:
+        stopped = self._stopped
+        if stopped is None or stopped.retry_at is None:
+            return
+        if self._clock.now() < stopped.retry_at:
+            raise ReadError(stopped.kind, stopped.detail, stopped.retry_at)
+        self._stopped = None
+
+    def _wait_s(self, weight: int) -> float:
+        """Seconds until `weight` more fits; 0 where it fits now, or where it alone exceeds the whole budget."""
+        if self.used + weight <= self._usable:
+            return 0.0
+        until_next_minute_s = WINDOW_S - (self._clock.now().timestamp() % WINDOW_S)
+        waits_s = [until_next_minute_s] if self._reported_used + weight > self._usable else [0.0]
+        surplus = self._spent_sum + weight - self._usable
+        now_s = self._clock.monotonic()
+        for spent_at_s, spent in self._spent:
+            if surplus <= 0:
+                break
+            surplus -= spent
+            waits_s.append(spent_at_s + WINDOW_S - now_s)
+        return max(waits_s)
+
+    def _forget_old(self) -> None:
+        horizon_s = self._clock.monotonic() - WINDOW_S
+        while self._spent and self._spent[0][0] <= horizon_s:
+            self._spent_sum -= self._spent.popleft()[1]
+        if self._reported_in != _minute(self._clock.now()):
+            self._reported_used = 0
+            self._reported_in = _minute(self._clock.now())
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

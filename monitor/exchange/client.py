@@ -1,0 +1,265 @@
+"""ccxt clients made strict: they send nothing but reads, take nothing but JSON, and fail with `ReadError` alone.
+
+A client is the real ccxt class (it signs, sends and knows the venue's errors) with the two ends of a request replaced.
+Clients of one venue share session, TLS context, market list, request budget and clock offset.
+"""
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import ccxt.async_support as ccxt
+import certifi
+
+from monitor.clock import Clock
+from monitor.domain.account import FailureKind
+from monitor.exchange.budget import Budget
+from monitor.exchange.failures import ReadError, Reply, failed_reply, failed_request
+from monitor.log import register_secret
+
+# ccxt formats keys and whole replies into DEBUG records of its logger; this level no handler can lower.
+_CCXT_LOGGER = logging.getLogger("perpwatch.ccxt")
+_CCXT_LOGGER.setLevel(logging.WARNING)
+
+# Reads have deadlines of their own on our Clock; this is the net below them, in real time.
+REQUEST_TIMEOUT_MS = 60_000
+KEEPALIVE_S = 75.0
+CONNECTIONS = 200
+PUBLIC_CREDENTIALS = frozenset({"walletAddress", "uid", "accountId"})
+
+
+@dataclass(slots=True)
+class ClockOffset:
+    """How far our clock is ahead of the venue's, shared by all its clients; learnt by `resync`."""
+
+    milliseconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a client must know of its venue: which requests may leave, what they weigh, what its error codes mean."""
+
+    permits: Callable[[str, str], bool]
+    weights: Mapping[str, int] = field(default_factory=dict)
+    kinds_by_code: Mapping[str, FailureKind] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the clients of one venue, address and base URL have in common."""
+
+    clock: Clock
+    session: aiohttp.ClientSession
+    ssl_context: ssl.SSLContext
+    budget: Budget
+    offset: ClockOffset
+    patience_s: float
+
+
+_replies: ContextVar[list[object] | None] = ContextVar("replies", default=None)
+
+
+@contextmanager
+def recorded_replies() -> Iterator[list[object]]:
+    """The raw replies of every request made inside the block by this task."""
+    replies: list[object] = []
+    token = _replies.set(replies)
+    try:
+        yield replies
+    finally:
+        _replies.reset(token)
+
+
+def is_venue(venue_id: str) -> bool:
+    """Whether ccxt knows an exchange by that id."""
+    return venue_id in ccxt.exchanges
+
+
+def new_ssl_context() -> ssl.SSLContext:
+    """Costly (25 ms, 1 MB): one for all sessions."""
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def new_session(ssl_context: ssl.SSLContext) -> aiohttp.ClientSession:
+    """A session that keeps connections alive between polls, keeps no cookies and follows no redirect."""
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(_refuse_redirect)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=ssl_context, limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[tracing],
+    )
+
+
+async def _refuse_redirect(*_: object) -> None:
+    """A signed request goes to the venue it was signed for, and nowhere else."""
+    raise ReadError(FailureKind.MALFORMED, "the venue answered with a redirect, which is not followed")
+
+
+def strict_client(
+    venue_id: str,
+    credentials: Mapping[str, str],
+    *,
+    rules: Rules,
+    shared: Shared,
+    base_url: str | None = None,
+    proxy: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    public: Any = None,
+) -> Any:
+    """A ccxt client of that venue whose requests obey `rules`. `credentials` by ccxt's names (apiKey, secret, ...).
+
+    `base_url` takes the place of scheme and host of every URL (its own path, if any, goes in front); `proxy` is an
+    http(s) URL; `public` is the venue's client that holds the market list. Call `release` when done; the session stays
+    its owner's.
+    """
+    for name, value in credentials.items():
+        if name not in PUBLIC_CREDENTIALS:
+            register_secret(value)
+    if proxy is not None:
+        register_secret(urlsplit(proxy).password or "")
+    config: dict[str, Any] = {
+        **credentials,
+        "enableRateLimit": False,
+        "timeout": REQUEST_TIMEOUT_MS,
+        "session": shared.session,
+        "options": {"fetchCurrencies": False, **rules.options, **(options or {})},
+    }
+    client = _strict_class(venue_id)(config)
+    client.rules, client.shared, client.public = rules, shared, public
+    client.logger = _CCXT_LOGGER
+    client.ssl_context = shared.ssl_context
+    client.aiohttp_proxy = proxy
+    client.has = {**client.has, "fetchCurrencies": False}
+    client.base_path = ""
+    if base_url is not None:
+        client.base_path = urlsplit(base_url).path.rstrip("/")
+        client.urls = {**client.urls, "api": _rebased(client.urls["api"], base_url, client.hostname)}
+    return client
+
+
+def release(client: Any) -> None:
+    """Let go of the shared session, so that ccxt neither closes it nor warns; its own close() sleeps 250 ms."""
+    client.closed_by_user = True
+    client.session = None
+    client.ssl_context = None
+
+
+def _rebased(url: Any, base_url: str, hostname: str | None) -> Any:
+    """`urls['api']` (a URL, or a tree of them) with scheme and host of `base_url`; the paths stay."""
+    if isinstance(url, dict):
+        return {name: _rebased(part, base_url, hostname) for name, part in url.items()}
+    if not isinstance(url, str):
+        return url
+    base = urlsplit(base_url)
+    path = urlsplit(url.replace("{hostname}", hostname or "")).path
+    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + path, "", ""))
+
+
+@cache
+def _strict_class(venue_id: str) -> Any:
+    return type(venue_id, (_Strict, getattr(ccxt, venue_id)), {})
+
+
+_VenuesOwn: Any = object
+
+
+class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue's ccxt class, is chosen at run time
+    """Both ends of every request that ccxt makes, unified or implicit; goes in front of a ccxt class."""
+
+    rules: Rules
+    shared: Shared
+    public: Any
+    base_path: str
+
+    def milliseconds(self) -> int:
+        """The venue's time by our Clock: what ccxt signs with."""
+        return round(self.shared.clock.now().timestamp() * 1000) - self.shared.offset.milliseconds
+
+    def seconds(self) -> int:
+        return self.milliseconds() // 1000
+
+    def microseconds(self) -> int:
+        return self.milliseconds() * 1000
+
+    async def resync(self) -> None:
+        """Learn the offset of our clock anew, for every client of the venue."""
+        server_ms = await self.fetch_time()
+        if not isinstance(server_ms, int):
+            raise ReadError(FailureKind.MALFORMED, "the venue does not tell its time")
+        self.shared.offset.milliseconds += self.milliseconds() - server_ms
+
+    async def request(self, path: Any, api: Any = "public", method: Any = "GET", *args: Any, **kwargs: Any) -> Any:
+        # Before signing: a request that waited for its turn must not carry an old timestamp.
+        await self.shared.budget.spend(self._weight(path, api), self.shared.patience_s)
+        try:
+            return await super().request(path, api, method, *args, **kwargs)
+        except ccxt.BaseError as error:
+            raise failed_request(error) from None
+        except ValueError:
+            raise ReadError(FailureKind.AUTH, "a request cannot be signed with these credentials") from None
+
+    def _weight(self, path: Any, api: Any) -> int:
+        url = self.urls["api"].get(api if isinstance(api, str) else api[0])
+        if not isinstance(url, str):
+            return 1
+        return self.rules.weights.get(urlsplit(url).path.removeprefix(self.base_path) + f"/{path}", 1)
+
+    async def fetch(self, url: Any, method: Any = "GET", headers: Any = None, body: Any = None) -> Any:
+        path = urlsplit(url).path.removeprefix(self.base_path)
+        if not self.rules.permits(method, path):
+            raise ReadError(FailureKind.UNSUPPORTED, f"refused to send {method} {path}: perpwatch only reads")
+        try:
+            reply = await super().fetch(url, method, headers, body)
+        except ReadError:
+            raise
+        except (ccxt.BaseError, aiohttp.ClientError, OSError, ValueError) as error:
+            # Without the cause: its text, and with it every traceback, would carry the signed URL.
+            raise failed_request(error) from None
+        if not isinstance(reply, dict | list):
+            raise ReadError(FailureKind.MALFORMED, f"{path}: the reply is not JSON")
+        recording = _replies.get()
+        if recording is not None:
+            recording.append(reply)
+        return reply
+
+    def handle_errors(
+        self, code: Any, reason: Any, url: Any, method: Any, headers: Any, body: Any, response: Any, *sent: Any
+    ) -> Any:
+        """Called by ccxt with every HTTP reply, before it judges the status."""
+        # ccxt hands headers on in the case they were sent in.
+        headers = {name.lower(): value for name, value in headers.items()}
+        used = headers.get("x-mbx-used-weight-1m", "")
+        if used.isdecimal():
+            self.shared.budget.note_used(int(used))
+        try:
+            super().handle_errors(code, reason, url, method, headers, body, response, *sent)
+            refusal = None
+        except ccxt.BaseError as error:
+            refusal = error
+        if refusal is None and 200 <= code < 300:
+            return None
+        failed = failed_reply(self._described(code, headers, response), refusal, self.rules.kinds_by_code)
+        if failed.kind in (FailureKind.RATE_LIMIT, FailureKind.BANNED):
+            self.shared.budget.stop_until(failed)
+        raise failed
+
+    def _described(self, status: int, headers: Mapping[str, str], response: Any) -> Reply:
+        said = response if isinstance(response, dict) else {}
+        code = next((said[key] for key in ("code", "retCode", "error", "label") if key in said), None)
+        message = next((said[key] for key in ("msg", "retMsg", "message") if key in said), None)
+        return Reply(
+            status=status,
+            headers=headers,
+            code=None if code is None else str(code),
+            message=None if message is None else str(message),
+            received_at=self.shared.clock.now(),
+        )

@@ -1,0 +1,139 @@
+"""Public data of one venue, read once for all its accounts: instruments, marks, funding, maintenance brackets.
+
+Marks are read as often as the quickest account asks; terms (intervals, brackets, instruments) every hour. A failure of
+public data fails no account's read: the figures stay, with the time they were received, and age.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from monitor.clock import Clock
+from monitor.domain.account import Instrument
+from monitor.domain.market import FundingRate, Markets, MarketState, Observed, Tiers
+from monitor.exchange.failures import ReadError
+from monitor.exchange.together import Lazy, SharedRead
+from monitor.exchange.venues.venue import Instruments, Mark, Venue
+
+TERMS_MAX_AGE_S = 3600.0
+# How soon after a failed read of public data the venue is asked again.
+PAUSE_S = 5.0
+# What an account's read may wait for public data once its own calls have come back.
+GRACE_S = 1.0
+
+
+class MarketData:
+    """One venue's market, at one base URL."""
+
+    def __init__(self, venue: Venue, public_client: Any, clock: Clock, *, deadline_s: float) -> None:
+        self._venue = venue
+        self._client = public_client
+        self._clock = clock
+        self._instruments: SharedRead[Instruments] = self._shared(clock, deadline_s)
+        self._marks: SharedRead[Mapping[str, Mark | None]] = self._shared(clock, deadline_s)
+        self._intervals: SharedRead[Mapping[str, timedelta]] = self._shared(clock, deadline_s)
+        self._tiers: SharedRead[Mapping[str, Tiers]] = self._shared(clock, deadline_s)
+        self._composed_of: tuple[object, ...] = ()
+        self._composed: Markets = {}
+
+    @staticmethod
+    def _shared(clock: Clock, deadline_s: float) -> SharedRead[Any]:
+        return SharedRead(clock, deadline_s=deadline_s, pause_s=PAUSE_S)
+
+    def markets(self) -> Markets:
+        """What is known now, by symbol; without waiting."""
+        known = (self._instruments.latest, self._marks.latest, self._intervals.latest, self._tiers.latest)
+        if len(self._composed_of) != len(known) or any(
+            a is not b for a, b in zip(self._composed_of, known, strict=True)
+        ):
+            self._composed_of, self._composed = known, self._compose()
+        return self._composed
+
+    async def instruments(self) -> Instruments:
+        """Raw symbol -> instrument, as last read; raises ReadError only where that never succeeded yet."""
+        latest = self._instruments.latest
+        return latest.value if latest else await self.instruments_within(TERMS_MAX_AGE_S)
+
+    async def instruments_within(self, max_age_s: float) -> Instruments:
+        """The same, read anew where older than that. Raises ReadError."""
+        return await self._instruments.get(max_age_s, lambda: self._venue.read_instruments(self._client))
+
+    async def refresh(self, signed_client: Any, marks_max_age_s: float) -> None:
+        """Bring everything up to date that is older than it may be; failures are left to age and the next try."""
+        venue, client = self._venue, self._client
+        try:
+            listed = await self.instruments()
+        except ReadError:
+            return
+        results = await asyncio.gather(
+            self.instruments_within(TERMS_MAX_AGE_S),
+            self._marks.get(marks_max_age_s, lambda: venue.read_marks(client, listed)),
+            self._intervals.get(TERMS_MAX_AGE_S, lambda: venue.read_funding_intervals(client, listed)),
+            self._tiers.get(TERMS_MAX_AGE_S, lambda: venue.read_tiers(signed_client, listed)),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, ReadError):
+                raise result
+
+    async def settle(self, refreshing: "asyncio.Task[None]") -> None:
+        """Wait a little for a refresh, so that an account is judged beside marks of the same moment."""
+        try:
+            async with self._clock.deadline(GRACE_S):
+                await refreshing
+        except TimeoutError:
+            pass
+
+    async def close(self) -> None:
+        for shared in (self._instruments, self._marks, self._intervals, self._tiers):
+            await shared.close()
+
+    def _compose(self) -> Markets:
+        listed = self._instruments.latest
+        if listed is None:
+            return {}
+        by_symbol = {instrument.symbol: instrument for instrument in listed.value.values()}
+        return Lazy(
+            by_symbol,
+            _MarketStates(self._marks.latest, self._intervals.latest, self._tiers.latest, self._venue.marks_origin),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _MarketStates:
+    """Makes market states of one moment's reads; any of them may be missing still."""
+
+    marks: Observed[Mapping[str, Mark | None]] | None
+    intervals: Observed[Mapping[str, timedelta]] | None
+    tiers: Observed[Mapping[str, Tiers]] | None
+    origin: str
+
+    def __call__(self, instrument: Instrument) -> MarketState:
+        mark = _of(self.marks, instrument)
+        return MarketState(
+            instrument=instrument,
+            mark_price=Observed(mark.value.price, mark.observed_at) if mark else None,
+            funding=self._funding(instrument, mark) if mark else None,
+            tiers=_of(self.tiers, instrument),
+        )
+
+    def _funding(self, instrument: Instrument, mark: Observed[Mark]) -> Observed[FundingRate] | None:
+        if mark.value.funding_rate is None:
+            return None
+        interval = _of(self.intervals, instrument)
+        rate = FundingRate(
+            instrument=instrument,
+            rate=mark.value.funding_rate,
+            interval=mark.value.funding_interval or (interval.value if interval else None),
+            next_at=mark.value.next_funding_at,
+            origin=self.origin,
+        )
+        return Observed(rate, mark.observed_at)
+
+
+def _of(read: Observed[Any] | None, about: Instrument) -> Observed[Any] | None:
+    """One instrument's part of what was read of all."""
+    value = read.value.get(about.symbol) if read else None
+    return Observed(value, read.observed_at) if read and value is not None else None

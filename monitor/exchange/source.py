@@ -1,0 +1,154 @@
+"""One account as a source of observations: every expected failure comes back as a value, never as an exception."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.clock import Clock
+from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
+from monitor.domain.market import Markets
+from monitor.exchange.client import release
+from monitor.exchange.failures import ReadError, UnknownSymbolError, failure_from
+from monitor.exchange.market_data import MarketData
+from monitor.exchange.plausibility import Plausibility
+from monitor.exchange.together import together
+from monitor.exchange.venues.venue import AccountSettings, KeyFacts, Venue
+
+SETTINGS_MAX_AGE = timedelta(minutes=10)
+# A symbol we do not know may be a listing younger than our list.
+UNLISTED_MAX_AGE_S = 60.0
+# What no retry heals is not asked for again at once: a venue bans addresses that keep knocking with a bad key.
+PAUSES_S = {
+    FailureKind.AUTH: 60.0,
+    FailureKind.PERMISSION: 60.0,
+    FailureKind.REGION: 60.0,
+    FailureKind.UNSUPPORTED: 60.0,
+    FailureKind.MAINTENANCE: 15.0,
+}
+# Other failures are retried with the next poll; after some in a row a pause doubles up to the longest.
+QUICK_RETRIES = 3
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 15.0
+
+
+class AccountSource:
+    """Reads one account; `observe` by one task at a time. `marks_max_age_s`: how old shared marks may be."""
+
+    def __init__(
+        self,
+        name: str,
+        venue: Venue,
+        client: Any,
+        market: MarketData,
+        clock: Clock,
+        *,
+        deadline_s: float,
+        marks_max_age_s: float,
+    ) -> None:
+        self.name = name
+        self._venue = venue
+        self._client = client
+        self._market = market
+        self._clock = clock
+        self._deadline_s = deadline_s
+        self._marks_max_age_s = marks_max_age_s
+        self._plausibility = Plausibility()
+        self._settings = AccountSettings()
+        self._settings_at: datetime | None = None
+        self._failures_in_a_row = 0
+        self._failure: PollFailure | None = None
+
+    @property
+    def venue_id(self) -> str:
+        return self._venue.id
+
+    @property
+    def coverage(self) -> tuple[str, ...]:
+        """What of this venue is exact, and what is not read or not vouched for."""
+        return self._venue.coverage
+
+    def markets(self) -> Markets:
+        """What is known of the venue's market now; refreshed by `observe`."""
+        return self._market.markets()
+
+    async def observe(self) -> Observation:
+        """One read within the deadline. While the venue told us to wait nothing is sent, and the failure repeated."""
+        now = self._clock.now()
+        if self._failure is not None and self._failure.retry_at is not None and now < self._failure.retry_at:
+            return replace(self._failure, observed_at=now)
+        refreshing = asyncio.create_task(self._market.refresh(self._client, self._marks_max_age_s))
+        try:
+            async with self._clock.deadline(self._deadline_s):
+                snapshot = await self._read()
+        except TimeoutError:
+            return self._failed(ReadError(FailureKind.TIMEOUT, f"no answer within {self._deadline_s:g} s"))
+        except ReadError as failed:
+            return self._failed(failed)
+        else:
+            await self._market.settle(refreshing)
+            self._failure, self._failures_in_a_row = None, 0
+            return snapshot
+        finally:
+            refreshing.cancel()
+
+    async def key_facts(self) -> KeyFacts | PollFailure:
+        """What this account's key may do, and the clock skew; for `check --online`."""
+        try:
+            async with self._clock.deadline(self._deadline_s):
+                return await self._venue.read_key_facts(self._client)
+        except (TimeoutError, ReadError) as failed:
+            return failure_from(failed, self.name, self._venue.id, self._clock.now())
+
+    def close(self) -> None:
+        release(self._client)
+
+    async def _read(self) -> AccountSnapshot:
+        """One attempt, and a second where the first may have been bad luck."""
+        try:
+            return await self._attempt()
+        except UnknownSymbolError:
+            await self._market.instruments_within(UNLISTED_MAX_AGE_S)
+        except ReadError as failed:
+            if failed.kind is FailureKind.CLOCK:
+                await self._client.resync()
+            elif failed.kind is not FailureKind.IMPLAUSIBLE:
+                raise
+        return await self._attempt()
+
+    async def _attempt(self) -> AccountSnapshot:
+        instruments = await self._market.instruments()
+        if self._settings_at is None or self._clock.now() - self._settings_at >= SETTINGS_MAX_AGE:
+            raw, self._settings = await together(
+                self._venue.read_account(self._client), self._venue.read_settings(self._client)
+            )
+            self._settings_at = self._clock.now()
+        else:
+            raw = await self._venue.read_account(self._client)
+        now = self._clock.now()
+        reading = self._venue.parse_account(raw, instruments, self._settings)
+        self._plausibility.check(reading, self._market.markets(), now)
+        return AccountSnapshot(
+            account=self.name,
+            venue=self._venue.id,
+            observed_at=now,
+            margins=reading.margins,
+            positions=reading.positions,
+            caveats=reading.caveats,
+        )
+
+    def _failed(self, failed: ReadError) -> PollFailure:
+        now = self._clock.now()
+        self._failures_in_a_row += 1
+        failure = failure_from(failed, self.name, self._venue.id, now)
+        pause_s = self._pause_s(failed.kind)
+        if failure.retry_at is None and pause_s > 0:
+            failure = replace(failure, retry_at=now + timedelta(seconds=pause_s))
+        self._failure = failure
+        return failure
+
+    def _pause_s(self, kind: FailureKind) -> float:
+        if kind in PAUSES_S:
+            return PAUSES_S[kind]
+        surplus = self._failures_in_a_row - QUICK_RETRIES
+        return 0.0 if surplus <= 0 else min(FIRST_PAUSE_S * 2 ** min(surplus, 10), LONGEST_PAUSE_S)

@@ -1,0 +1,357 @@
+"""What Binance's two futures exchanges share. Figures are the venue's own; raw replies are parsed here, not by ccxt.
+
+Weights, limits and fields as Binance's documentation gives them (fapi and dapi count separately, 2,400 a minute each).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
+from monitor.domain.market import Tier, Tiers
+from monitor.exchange.client import Rules
+from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.together import Lazy, together
+from monitor.exchange.values import (
+    Row,
+    boolean,
+    is_absurd,
+    malformed,
+    mapping,
+    number,
+    optional_number,
+    optional_positive,
+    positive,
+    rows,
+    text,
+    time_of,
+)
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments, KeyFacts, Mark
+
+WEIGHT_PER_MINUTE = 2400
+# fundingInfo lists only symbols whose terms were adjusted; the others pay every eight hours.
+DEFAULT_FUNDING_INTERVAL = timedelta(hours=8)
+# A mark older than this is a feed that stands still. Binance publishes marks every second or three.
+MAX_MARK_AGE_MS = 60_000
+ROWS_PER_SLICE = 25
+SAPI_PATHS = {"/sapi/v1/account/apiRestrictions": 1, "/sapi/v1/account/info": 1}
+
+KINDS_BY_CODE: Mapping[str, FailureKind] = {
+    "-1001": FailureKind.OVERLOADED,
+    "-1002": FailureKind.PERMISSION,
+    "-1003": FailureKind.RATE_LIMIT,
+    "-1007": FailureKind.OVERLOADED,
+    "-1008": FailureKind.OVERLOADED,
+    "-1016": FailureKind.MAINTENANCE,
+    "-1021": FailureKind.CLOCK,
+    "-1022": FailureKind.AUTH,
+    "-2008": FailureKind.AUTH,
+    "-2014": FailureKind.AUTH,
+    "-2015": FailureKind.AUTH,
+}
+
+PORTFOLIO_UNKNOWN = "whether this account uses portfolio margin could not be determined; if it does, figures are wrong"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinanceVenue:
+    """One of the two exchanges, declared by its module. `api` is the family: fapi or dapi.
+
+    `paths` are the URL paths that may be read, with their weights; `quantity` names the brackets' measure.
+    """
+
+    id: str
+    api: str
+    paths: Mapping[str, int]
+    brackets_method: str
+    quantity: str
+    coverage: tuple[str, ...]
+    account_methods: Sequence[str]
+    parse: Callable[[Sequence[Any], Instruments, AccountSettings], AccountReading]
+    leverages: Callable[[Any], Coroutine[Any, Any, Mapping[str, float]]] | None = None
+    weight_per_minute: int = WEIGHT_PER_MINUTE
+    marks_origin: str = "premiumIndex"
+    rules: Rules = field(init=False)
+
+    def __post_init__(self) -> None:
+        weights = {**self.paths, **SAPI_PATHS}
+        rules = Rules(
+            permits=lambda method, path: method == "GET" and path in weights,
+            weights=weights,
+            kinds_by_code=KINDS_BY_CODE,
+        )
+        object.__setattr__(self, "rules", rules)
+
+    async def read_instruments(self, client: Any) -> Instruments:
+        """By ccxt's own parser, in slices: all 600 rows at once would hold the event loop for 90 ms."""
+        info = mapping(await _call(client, f"{self.api}PublicGetExchangeInfo"), "exchangeInfo")
+        listed: dict[str, Instrument] = {}
+        for count, row in enumerate(rows(info.get("symbols"), "exchangeInfo.symbols")):
+            instrument = self._instrument(client, row)
+            if instrument is not None:
+                listed[text(row, "symbol")] = instrument
+            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
+                await asyncio.sleep(0)
+        if not listed:
+            raise malformed("exchangeInfo lists no contract")
+        return listed
+
+    def _instrument(self, client: Any, row: Row) -> Instrument | None:
+        """None for what is no contract between known currencies."""
+        if not all(isinstance(row.get(key), str) for key in ("baseAsset", "quoteAsset", "marginAsset")):
+            return None
+        market = client.parse_market(row)
+        if market is None or not (market["linear"] or market["inverse"]):
+            return None
+        return Instrument(
+            venue=self.id,
+            symbol=market["symbol"],
+            base=market["base"],
+            quote=market["quote"],
+            settle=market["settle"],
+            contract_size=positive(market, "contractSize"),
+            inverse=bool(market["inverse"]),
+        )
+
+    async def read_settings(self, client: Any) -> AccountSettings:
+        """Classic single-asset accounts alone are understood; others raise ReadError (unsupported)."""
+        leverages, portfolio = await together(
+            (self.leverages or _told_elsewhere)(client), _uses_portfolio_margin(client)
+        )
+        if portfolio:
+            raise ReadError(FailureKind.UNSUPPORTED, "the account uses portfolio margin, which is not read yet")
+        return AccountSettings(leverages=leverages, caveats=(PORTFOLIO_UNKNOWN,) if portfolio is None else ())
+
+    async def read_account(self, client: Any) -> Sequence[Any]:
+        return await together(*(_call(client, method) for method in self.account_methods))
+
+    def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading:
+        return self.parse(raw, instruments, settings)
+
+    async def read_marks(self, client: Any, instruments: Instruments) -> Mapping[str, Mark | None]:
+        reply = rows(await _call(client, f"{self.api}PublicGetPremiumIndex"), "premiumIndex")
+        listed = {
+            instrument.symbol: row for row in reply if (instrument := instruments.get(text(row, "symbol"))) is not None
+        }
+        if not listed:
+            raise malformed("premiumIndex lists no contract")
+        newest_ms = max(number(row, "time") for row in listed.values())
+        if client.milliseconds() - newest_ms > MAX_MARK_AGE_MS:
+            raise ReadError(FailureKind.IMPLAUSIBLE, f"mark prices stand still since {time_of(newest_ms):%H:%M:%S} UTC")
+        return Lazy(listed, _mark)
+
+    async def read_funding_intervals(self, client: Any, instruments: Instruments) -> Mapping[str, timedelta]:
+        reply = rows(await _call(client, f"{self.api}PublicGetFundingInfo"), "fundingInfo")
+        adjusted = {text(row, "symbol"): timedelta(hours=positive(row, "fundingIntervalHours")) for row in reply}
+        return {i.symbol: adjusted.get(raw, DEFAULT_FUNDING_INTERVAL) for raw, i in instruments.items()}
+
+    async def read_tiers(self, client: Any, instruments: Instruments) -> Mapping[str, Tiers]:
+        reply = rows(await _call(client, self.brackets_method), "leverageBracket")
+        tiers: dict[str, Tiers] = {}
+        for count, row in enumerate(reply):
+            instrument = instruments.get(text(row, "symbol"))
+            if instrument is not None:
+                tiers[instrument.symbol] = self._tiers(rows(row.get("brackets"), "brackets"))
+            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
+                await asyncio.sleep(0)
+        return tiers
+
+    def _tiers(self, brackets: Sequence[Row]) -> Tiers:
+        # COIN-M's documentation spells the floor both ways.
+        floor = f"{self.quantity}lFloor" if brackets and f"{self.quantity}lFloor" in brackets[0] else None
+        parsed = (
+            Tier(
+                number(row, floor or f"{self.quantity}Floor"),
+                positive(row, f"{self.quantity}Cap"),
+                number(row, "maintMarginRatio"),
+                number(row, "cum"),
+            )
+            for row in brackets
+        )
+        return tuple(sorted(parsed, key=lambda tier: tier.floor))
+
+    async def read_key_facts(self, client: Any) -> KeyFacts:
+        restrictions, server = await together(
+            _call(client, "sapiGetAccountApiRestrictions"), _call(client, f"{self.api}PublicGetTime")
+        )
+        allowed = mapping(restrictions, "apiRestrictions")
+        ours_ms = client.shared.clock.now().timestamp() * 1000
+        return KeyFacts(
+            may_trade=any(
+                allowed.get(name) is True
+                for name in (
+                    "enableFutures",
+                    "enableSpotAndMarginTrading",
+                    "enableMargin",
+                    "enableVanillaOptions",
+                    "enablePortfolioMarginTrading",
+                    "enableFixApiTrade",
+                )
+            ),
+            may_withdraw=any(
+                allowed.get(name) is True
+                for name in ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer")
+            ),
+            ip_restricted=boolean(allowed, "ipRestrict"),
+            clock_ahead_s=(ours_ms - number(mapping(server, "time"), "serverTime")) / 1000,
+        )
+
+
+def _mark(row: Row) -> Mark | None:
+    """A row that is not sound makes its own mark unknown, and no other."""
+    try:
+        next_ms = optional_positive(row, "nextFundingTime")
+        return Mark(
+            price=positive(row, "markPrice"),
+            funding_rate=optional_number(row, "lastFundingRate"),
+            next_funding_at=time_of(next_ms) if next_ms else None,
+        )
+    except ReadError:
+        return None
+
+
+async def _call(client: Any, method: str) -> Any:
+    return await getattr(client, method)()
+
+
+async def _told_elsewhere(_: Any) -> Mapping[str, float]:
+    """COIN-M tells the leverage with each position."""
+    return {}
+
+
+async def _uses_portfolio_margin(client: Any) -> bool | None:
+    """None where the spot host, which alone tells it, cannot be asked; a host that hangs must not cost the read."""
+    try:
+        async with client.shared.clock.deadline(client.shared.patience_s / 2):
+            info = await _call(client, "sapiGetAccountInfo")
+    except (ReadError, TimeoutError):
+        return None
+    enabled = info.get("isPortfolioMarginRetailEnabled") if isinstance(info, dict) else None
+    return enabled if isinstance(enabled, bool) else None
+
+
+# --- rows of positions ---
+
+
+def instrument_of(row: Row, instruments: Instruments) -> Instrument:
+    raw = text(row, "symbol")
+    instrument = instruments.get(raw)
+    if instrument is None:
+        raise UnknownSymbolError(raw)
+    return instrument
+
+
+def side_of(row: Row) -> Side:
+    """In hedge mode the row's own side, in one-way mode (BOTH) the sign of its amount."""
+    named = text(row, "positionSide")
+    if named == "BOTH":
+        return Side.LONG if number(row, "positionAmt") > 0 else Side.SHORT
+    if named not in ("LONG", "SHORT"):
+        raise malformed(f"positionSide: {named!r:.40} is not a side")
+    return Side(named.lower())
+
+
+def held(reply: Sequence[Row]) -> dict[tuple[str, Side], Row]:
+    """The rows with a position, by raw symbol and side."""
+    return {(text(row, "symbol"), side_of(row)): row for row in reply if number(row, "positionAmt") != 0}
+
+
+def matched(
+    by_account: Mapping[tuple[str, Side], Row], by_risk: Mapping[tuple[str, Side], Row]
+) -> list[tuple[tuple[str, Side], Row, Row]]:
+    """(key, account row, risk row) of every position. Both replies must hold the same amounts of the same positions:
+    they are two calls, between which a position may change; and one of them may be broken."""
+    amounts = [{key: number(row, "positionAmt") for key, row in side.items()} for side in (by_account, by_risk)]
+    if amounts[0] != amounts[1]:
+        differing = sorted(" ".join(key) for key in amounts[0].keys() ^ amounts[1].keys())
+        what = ", ".join(differing) if differing else "amounts"
+        raise ReadError(FailureKind.IMPLAUSIBLE, f"the account and its position list disagree on {what:.200}")
+    return [(key, row, by_risk[key]) for key, row in by_account.items()]
+
+
+def liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
+    """Absent, empty, 0 or absurdly far from the mark all mean that no price liquidates this position."""
+    price = optional_positive(row, "liquidationPrice")
+    if price is None or is_absurd(price, mark_price):
+        return None, PriceOrigin.NONE
+    return price, PriceOrigin.VENUE
+
+
+def check_notional(instrument: Instrument, contracts: float, mark_price: float, notional: float) -> float:
+    """The venue's own notional; it must be what contract size and mark make of the contracts, within a hundredth."""
+    ours = instrument.notional(contracts, mark_price)
+    if abs(notional - ours) > 0.01 * ours + 1e-6:
+        raise ReadError(
+            FailureKind.IMPLAUSIBLE,
+            f"{instrument.symbol}: {contracts:g} contracts at {mark_price:g} are {ours:g}, the venue says {notional:g}",
+        )
+    return notional
+
+
+def adl_rank(row: Row) -> int | None:
+    rank = optional_number(row, "adl")
+    return None if rank is None else int(rank)
+
+
+# --- pools ---
+
+# A position with its row of the account reply, which tells the margins it binds.
+Leg = tuple[Position, Row]
+
+
+def pools(
+    assets: Sequence[Row], legs: Sequence[Leg], isolated_equities: Sequence[float | None]
+) -> tuple[MarginBalance, ...]:
+    """A cross pool per margin asset with anything in it, and a pool per isolated position.
+
+    `isolated_equities` go with `legs`; None for a cross position. All figures are of one reply.
+    """
+    cross = [pool for asset in assets if (pool := _cross_pool(asset, legs)) is not None]
+    missing = {p.pool for p, _ in legs if p.margin_mode is MarginMode.CROSS} - {pool.pool for pool in cross}
+    if missing:
+        raise malformed(f"positions without a margin balance: {', '.join(sorted(missing))}")
+    isolated = [
+        MarginBalance(
+            pool=position.pool,
+            currency=position.instrument.settle,
+            equity=equity,
+            maintenance_margin=number(row, "maintMargin"),
+            initial_margin=number(row, "initialMargin"),
+        )
+        for (position, row), equity in zip(legs, isolated_equities, strict=True)
+        if equity is not None
+    ]
+    return (*cross, *isolated)
+
+
+def _cross_pool(asset: Row, legs: Sequence[Leg]) -> MarginBalance | None:
+    currency = text(asset, "asset")
+    own = [row for position, row in legs if position.pool == f"cross:{currency}"]
+    wallet, gain = number(asset, "crossWalletBalance"), number(asset, "crossUnPnl")
+    if not own and wallet == 0 and gain == 0:
+        return None
+    return MarginBalance(
+        pool=f"cross:{currency}",
+        currency=currency,
+        equity=wallet + gain,
+        available=number(asset, "availableBalance"),
+        initial_margin=sum(number(row, "initialMargin") for row in own),
+        maintenance_margin=sum(number(row, "maintMargin") for row in own),
+    )
+
+
+def margin_in_use(assets: Sequence[Row], legs: Sequence[Leg]) -> float:
+    """Sum of the assets' own maintenance margins, in any currency: 0 exactly where nothing is held.
+
+    Raises ReadError (implausible) where an asset owes maintenance and no position is margined in it: a list is short.
+    """
+    margined = {position.instrument.settle for position, _ in legs}
+    owed = {text(asset, "asset"): number(asset, "maintMargin") for asset in assets}
+    short = [currency for currency, amount in owed.items() if amount > 0 and currency not in margined]
+    if short:
+        raise ReadError(
+            FailureKind.IMPLAUSIBLE, f"maintenance margin is owed in {', '.join(short)}, but no such position is listed"
+        )
+    return sum(owed.values())

@@ -1,0 +1,327 @@
+"""Any other venue ccxt knows: its positions as ccxt reads them, less every figure that cannot be vouched for.
+
+ccxt reads many broken replies as "no positions" and computes figures that the venue never sent. So the raw replies are
+recorded: the position list must stand where the venue puts it, and a liquidation price or margin is taken only where
+the raw reply holds the same number. The account's margin ratio is unknown: no unified figure tells it rightly.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import ccxt.async_support as ccxt
+
+from monitor.domain.account import (
+    FailureKind,
+    Instrument,
+    MarginBalance,
+    MarginMode,
+    Position,
+    PriceOrigin,
+    Side,
+)
+from monitor.domain.market import Tiers
+from monitor.exchange.client import Rules, recorded_replies
+from monitor.exchange.failures import ReadError, failed_request
+from monitor.exchange.guard import looks_like_a_read
+from monitor.exchange.together import Lazy, together
+from monitor.exchange.values import (
+    Row,
+    is_absurd,
+    malformed,
+    mapping,
+    optional_number,
+    optional_positive,
+    positive,
+    rows,
+    text,
+    time_of,
+)
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments, KeyFacts, Mark
+
+# Plain calls a minute where we know no venue's weights; every request counts as one.
+CALLS_PER_MINUTE = 300
+RELATIVE_ERROR = 1e-9
+
+# Where each venue's raw reply holds the list of positions; "" is the reply itself.
+ENVELOPES: Mapping[str, tuple[str, ...]] = {
+    "aster": ("",),
+    "backpack": ("",),
+    "bingx": ("data",),
+    "bitget": ("data", "data.list"),
+    "bybit": ("result.list",),
+    "deribit": ("result",),
+    "dydx": ("positions",),
+    "gate": ("",),
+    "htx": ("data",),
+    "hyperliquid": ("assetPositions",),
+    "krakenfutures": ("openPositions",),
+    "kucoin": ("data",),
+    "kucoinfutures": ("data",),
+    "mexc": ("data",),
+    "okx": ("data",),
+    "paradex": ("results",),
+    "phemex": ("data.positions",),
+    "woo": ("data.positions",),
+}
+# Positions that the unified call leaves out.
+SCOPES: Mapping[str, str] = {
+    "bitget": "only one product type of three is read",
+    "bingx": "only linear contracts are read",
+    "bybit": "only linear contracts settled in USDT are read, at most 200 positions",
+    "dydx": "only subaccount 0 is read",
+    "gate": "only contracts settled in USDT are read",
+    "htx": "only linear contracts are read",
+    "hyperliquid": "only the main dex is read",
+    "phemex": "only contracts settled in USDT are read",
+}
+UNVOUCHED = (
+    "equity, maintenance margin and margin ratio are unknown: no unified figure tells them rightly",
+    "liquidation prices and margins are given only where the venue's own reply holds them",
+)
+_BROKEN_PARSING = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+_HOURS = re.compile(r"(\d+)h")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenericVenue:
+    """Reads `id` through ccxt's unified calls."""
+
+    id: str
+    weight_per_minute: int = CALLS_PER_MINUTE
+    marks_origin: str = "fetchFundingRates"
+    rules: Rules = field(init=False)
+
+    def __post_init__(self) -> None:
+        rules = Rules(
+            permits=lambda method, path: looks_like_a_read(self.id, method, path), options={"defaultType": "swap"}
+        )
+        object.__setattr__(self, "rules", rules)
+
+    @property
+    def coverage(self) -> tuple[str, ...]:
+        told = [*UNVOUCHED]
+        if self.id in SCOPES:
+            told.append(SCOPES[self.id])
+        if self.id not in ENVELOPES:
+            told.append(f"an empty position list of {self.id} cannot be told from a broken reply")
+        return tuple(told)
+
+    async def read_instruments(self, client: Any) -> Instruments:
+        if client.has.get("fetchPositions") is not True:
+            raise ReadError(FailureKind.UNSUPPORTED, f"{self.id} has no call that lists all positions")
+        markets = mapping(await _unified(client.load_markets(True)), "markets")
+        listed = {
+            symbol: Instrument(
+                venue=self.id,
+                symbol=symbol,
+                base=text(market, "base"),
+                quote=text(market, "quote"),
+                settle=text(market, "settle"),
+                contract_size=positive(market, "contractSize"),
+                inverse=market["inverse"] is True,
+            )
+            for symbol, market in markets.items()
+            if market.get("contract")
+            and not market.get("option")
+            and market.get("contractSize")
+            and market.get("settle")
+        }
+        if not listed:
+            raise malformed(f"{self.id} lists no contract")
+        return listed
+
+    async def read_settings(self, _client: Any, /) -> AccountSettings:
+        return AccountSettings(caveats=self.coverage)
+
+    async def read_account(self, client: Any) -> Any:
+        """(unified positions, raw replies they were parsed from, unified balance, unified funding rates).
+
+        The rates hold the marks, and are asked for only where a position comes without one.
+        """
+        if client.public is not None and client.markets is not client.public.markets:
+            client.set_markets_from_exchange(client.public)
+        (positions, replies), balance = await together(_positions(client), _unified(client.fetch_balance()))
+        rates: Any = {}
+        if any(isinstance(row, dict) and row.get("contracts") and row.get("markPrice") is None for row in positions):
+            rates = await self._rates(client)
+        return positions, replies, balance, rates
+
+    def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading:
+        unified, replies, balance, rates = raw
+        self._check_envelope(replies)
+        positions = tuple(
+            position
+            for row in rows(unified, "positions")
+            if (position := _position(row, instruments, rates)) is not None
+        )
+        currencies = sorted({position.instrument.settle for position in positions})
+        margins = tuple(
+            MarginBalance(pool=f"account:{currency}", currency=currency, equity=None, maintenance_margin=None)
+            for currency in currencies
+        )
+        return AccountReading(
+            margins=margins,
+            positions=positions,
+            margin_in_use=_used(mapping(balance, "balance")),
+            marks_are_the_markets=False,
+            caveats=settings.caveats,
+        )
+
+    def _check_envelope(self, replies: Sequence[object]) -> None:
+        places = ENVELOPES.get(self.id)
+        if places is None:
+            if not replies:
+                raise malformed("positions were read without a reply")
+            return
+        if not any(isinstance(_at(reply, place), list) for reply in replies for place in places):
+            raise malformed(
+                f"the reply holds no position list at {' or '.join(place or 'the top' for place in places)}"
+            )
+
+    async def read_marks(self, client: Any, instruments: Instruments) -> Mapping[str, Mark | None]:
+        """Empty where the venue does not tell mark prices for all contracts at once."""
+        rates = await self._rates(client)
+        return Lazy({symbol: row for symbol, row in rates.items() if symbol in instruments}, _mark)
+
+    async def _rates(self, client: Any) -> Row:
+        if client.has.get("fetchFundingRates") is not True:
+            return {}
+        return mapping(await _unified(client.fetch_funding_rates()), "funding rates")
+
+    async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
+        """They come with the marks, where they come at all."""
+        return {}
+
+    async def read_tiers(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, Tiers]:
+        """Not read: amounts that make brackets continuous are missing from the unified ones."""
+        return {}
+
+    async def read_key_facts(self, client: Any) -> KeyFacts:
+        server_ms = await _unified(client.fetch_time()) if client.has.get("fetchTime") is True else None
+        ours_ms = client.shared.clock.now().timestamp() * 1000
+        return KeyFacts(
+            may_trade=None,
+            may_withdraw=None,
+            ip_restricted=None,
+            clock_ahead_s=(ours_ms - server_ms) / 1000 if isinstance(server_ms, int) else None,
+            notes=(f"what a key of {self.id} may do is not read",),
+        )
+
+
+async def _unified(call: Any) -> Any:
+    """A unified call, whose parsing breaks in many ways on replies it was not made for."""
+    try:
+        return await call
+    except ccxt.BaseError as error:
+        raise failed_request(error) from None
+    except _BROKEN_PARSING as error:
+        raise malformed(f"ccxt could not parse the reply: {type(error).__name__}") from error
+
+
+async def _positions(client: Any) -> tuple[Any, list[object]]:
+    with recorded_replies() as replies:
+        positions = await _unified(client.fetch_positions())
+    return positions, replies
+
+
+def _at(reply: object, place: str) -> object:
+    for key in place.split(".") if place else ():
+        reply = reply.get(key) if isinstance(reply, dict) else None
+    return reply
+
+
+def _position(row: Row, instruments: Instruments, rates: Row) -> Position | None:
+    """None for a row without contracts."""
+    instrument = instruments.get(text(row, "symbol"))
+    if instrument is None:
+        raise malformed(f"position in an instrument the venue does not list: {row.get('symbol')}")
+    contracts = optional_number(row, "contracts")
+    if contracts is None:
+        raise malformed(f"{instrument.symbol}: the number of contracts is missing")
+    if contracts == 0:
+        return None
+    contracts = abs(contracts)
+    mark_price = optional_positive(row, "markPrice") or optional_positive(rates.get(instrument.symbol, {}), "markPrice")
+    if mark_price is None:
+        raise ReadError(FailureKind.UNSUPPORTED, f"{instrument.symbol}: the venue tells no mark price")
+    price, origin = _liquidation_price(row, mark_price)
+    units = contracts * instrument.contract_size
+    return Position(
+        instrument=instrument,
+        side=_side(row),
+        pool=f"account:{instrument.settle}",
+        contracts=contracts,
+        size=units / mark_price if instrument.inverse else units,
+        notional=instrument.notional(contracts, mark_price),
+        mark_price=mark_price,
+        entry_price=optional_positive(row, "entryPrice"),
+        liquidation_price=price,
+        liquidation_price_origin=origin,
+        leverage=_vouched(row, "leverage"),
+        margin_mode=MarginMode(row["marginMode"]) if row.get("marginMode") in ("cross", "isolated") else None,
+        initial_margin=_vouched(row, "initialMargin"),
+        maintenance_margin=_vouched(row, "maintenanceMargin"),
+        unrealized_pnl=_vouched(row, "unrealizedPnl"),
+    )
+
+
+def _side(row: Row) -> Side:
+    if row.get("side") not in ("long", "short"):
+        raise malformed(f"{row.get('symbol')}: the side is missing")
+    return Side(row["side"])
+
+
+def _liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
+    price = _vouched(row, "liquidationPrice")
+    if price is None or price <= 0 or is_absurd(price, mark_price):
+        return None, PriceOrigin.UNKNOWN
+    return price, PriceOrigin.VENUE
+
+
+def _vouched(row: Row, key: str) -> float | None:
+    """The figure, if the venue's own reply holds the same number; None where ccxt computed it."""
+    value = optional_number(row, key)
+    if value is None:
+        return None
+    close = RELATIVE_ERROR * max(abs(value), RELATIVE_ERROR)
+    return value if any(abs(raw - value) <= close for raw in _numbers(row.get("info"))) else None
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Every number in a raw row, whether sent as one or as text."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            yield float(value)
+        except ValueError:
+            return
+
+
+def _used(balance: Row) -> float | None:
+    """Funds in use over all currencies; None where the venue does not tell them."""
+    used = balance.get("used")
+    if not isinstance(used, dict):
+        return None
+    known = [amount for amount in used.values() if isinstance(amount, int | float)]
+    return float(sum(known)) if known else None
+
+
+def _mark(row: Row) -> Mark | None:
+    """A row that is not sound makes its own mark unknown, and no other."""
+    # The time of the next payment: some venues fill the one field, some the other.
+    try:
+        next_ms = optional_positive(row, "fundingTimestamp") or optional_positive(row, "nextFundingTimestamp")
+        hours = _HOURS.fullmatch(str(row.get("interval")))
+        return Mark(
+            price=positive(row, "markPrice"),
+            funding_rate=optional_number(row, "fundingRate"),
+            next_funding_at=time_of(next_ms) if next_ms else None,
+            funding_interval=timedelta(hours=int(hours[1])) if hours and int(hours[1]) > 0 else None,
+        )
+    except ReadError:
+        return None

@@ -1,0 +1,155 @@
+"""A venue without a module of its own, read over HTTP through ccxt's unified calls from recorded replies."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from monitor.clock import SystemClock
+from monitor.domain.account import AccountSnapshot, FailureKind, PollFailure, PriceOrigin, Side
+from monitor.exchange.registry import AccountAccess, Exchanges
+from tests.builders import SHARED, needs_shared
+
+pytestmark = needs_shared
+
+CONTRACT = {
+    "symbol": "LTCUSDT",
+    "contractType": "LinearPerpetual",
+    "status": "Trading",
+    "baseCoin": "LTC",
+    "quoteCoin": "USDT",
+    "settleCoin": "USDT",
+    "launchTime": "1585526400000",
+    "deliveryTime": "0",
+    "priceScale": "2",
+    "leverageFilter": {"minLeverage": "1", "maxLeverage": "50", "leverageStep": "0.01"},
+    "priceFilter": {"minPrice": "0.01", "maxPrice": "1999.98", "tickSize": "0.01"},
+    "lotSizeFilter": {"maxOrderQty": "10000", "minOrderQty": "0.1", "qtyStep": "0.1"},
+    "fundingInterval": 480,
+}
+WALLET = {
+    "list": [
+        {
+            "accountType": "UNIFIED",
+            "totalEquity": "100",
+            "coin": [
+                {"coin": "USDT", "equity": "100", "walletBalance": "100", "locked": "0", "totalPositionIM": "12.9"}
+            ],
+        }
+    ]
+}
+USER = {"unified": 0, "uta": 1, "readOnly": 1}
+
+
+class Bybit:
+    """As much of it as a read asks for. `positions` is sent as it stands."""
+
+    def __init__(self, positions: str) -> None:
+        self.positions = positions
+        self.methods: set[str] = set()
+
+    async def serve(self, request: web.Request) -> web.Response:
+        self.methods.add(request.method)
+        if request.path == "/v5/position/list":
+            return web.Response(text=self.positions, content_type="application/json")
+        listed = [CONTRACT] if request.query.get("category") == "linear" else []
+        results: dict[str, Any] = {
+            "/v5/market/instruments-info": {"category": request.query.get("category"), "list": listed},
+            "/v5/account/wallet-balance": WALLET,
+            "/v5/user/query-api": USER,
+            "/v5/account/info": {"unifiedMarginStatus": 4},
+            "/v5/market/tickers": {"category": "linear", "list": []},
+        }
+        if request.path not in results:
+            return web.Response(status=404, text="{}")
+        return web.json_response({"retCode": 0, "retMsg": "OK", "result": results[request.path], "time": 1})
+
+
+def recorded() -> Any:
+    fixture = json.loads((SHARED / "fixtures" / "bybit.json").read_text())
+    return fixture["methods"]["fetchPositions"][0]["httpResponse"]
+
+
+@pytest.fixture
+def bybit() -> Bybit:
+    return Bybit(json.dumps(recorded()))
+
+
+@pytest.fixture
+async def base_url(bybit: Bybit) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", bybit.serve)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def exchanges() -> AsyncIterator[Exchanges]:
+    opened = Exchanges(SystemClock())
+    yield opened
+    await opened.close()
+
+
+def an_access(base_url: str, venue: str = "bybit") -> AccountAccess:
+    credentials = {"apiKey": "key", "secret": "secret"}
+    return AccountAccess(name="main", venue=venue, credentials=credentials, base_url=base_url, read_deadline_s=3)
+
+
+async def test_a_recorded_position_is_read_with_what_the_venue_sent(
+    base_url: str, exchanges: Exchanges, bybit: Bybit
+) -> None:
+    observation = await exchanges.open_account(an_access(base_url)).observe()
+    assert isinstance(observation, AccountSnapshot), observation
+    (position,) = observation.positions
+    assert (position.instrument.symbol, position.side, position.contracts) == ("LTC/USDT:USDT", Side.LONG, 1.2)
+    assert position.mark_price == 71.1
+    assert position.notional == pytest.approx(1.2 * 71.1)
+    assert (position.maintenance_margin, position.unrealized_pnl) == (0.81072399, 7.800625)
+    assert (position.liquidation_price, position.liquidation_price_origin) == (None, PriceOrigin.UNKNOWN)
+    assert observation.margins[0].margin_ratio is None
+    assert any("margin ratio are unknown" in caveat for caveat in observation.caveats)
+    assert bybit.methods == {"GET"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "<html>busy</html>",
+        '{"retCode": 0, "result": {"list": [{"sy',
+        '{"retCode":0,"result":{}}',
+        '"ok"',
+        "0",
+    ],
+)
+async def test_a_broken_reply_is_malformed_and_never_flat(
+    body: str, base_url: str, exchanges: Exchanges, bybit: Bybit
+) -> None:
+    bybit.positions = body
+    observation = await exchanges.open_account(an_access(base_url)).observe()
+    assert isinstance(observation, PollFailure), observation
+    assert observation.kind is FailureKind.MALFORMED
+
+
+async def test_an_empty_list_in_its_place_is_flat_with_its_caveats(
+    base_url: str, exchanges: Exchanges, bybit: Bybit
+) -> None:
+    bybit.positions = json.dumps({**recorded(), "result": {"category": "linear", "list": []}})
+    observation = await exchanges.open_account(an_access(base_url)).observe()
+    assert isinstance(observation, AccountSnapshot), observation
+    assert observation.positions == ()
+    assert any("only linear contracts" in caveat for caveat in observation.caveats)
+
+
+async def test_a_venue_that_lists_no_positions_is_refused(base_url: str, exchanges: Exchanges) -> None:
+    observation = await exchanges.open_account(an_access(base_url, venue="bitstamp")).observe()
+    assert isinstance(observation, PollFailure), observation
+    assert observation.kind is FailureKind.UNSUPPORTED
