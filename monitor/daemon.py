@@ -10,7 +10,7 @@ from typing import Any
 
 from monitor.clock import Clock, SystemClock
 from monitor.config.problems import ConfigError
-from monitor.config.settings import ChannelSettings, Settings
+from monitor.config.settings import Settings
 from monitor.config.watch import fingerprint, saves
 from monitor.domain.alert import Alert, after_downtime
 from monitor.domain.notification import notice_key, notices
@@ -18,7 +18,7 @@ from monitor.domain.reading import Scope, Severity, Unit
 from monitor.exchange.registry import Exchanges
 from monitor.health import Health, Heartbeat, LoopLag, Watchdog, http_get, max_read_age_s
 from monitor.log import get_logger
-from monitor.notify.channels import Channel, open_channels
+from monitor.notify.channels import open_channels
 from monitor.notify.delivery import Delivery
 from monitor.notify.escalation import Audience
 from monitor.notify.text import duration
@@ -75,7 +75,7 @@ class Daemon:
         self._prefix = prefix
         self._serve = serve
         self._lag = LoopLag(SystemClock())
-        self._channels = _open_channels(settings, settings.channels, clock)
+        self._channels = open_channels(_urls(settings), clock)
         # Taken before anything else: an edit while the parts start is an edit all the same.
         self._loaded = fingerprint(config[0]) if config else None
 
@@ -216,12 +216,8 @@ class Daemon:
     async def _take(self, settings: Settings) -> None:
         """Channels and accounts that did not change are not disturbed."""
         old = self.settings
-        kept = {
-            name: channel for name, channel in settings.channels.items() if _same_url(old.channels.get(name), channel)
-        }
-        opened = _open_channels(settings, [name for name in settings.channels if name not in kept], self._clock)
-        self._channels = {name: self._channels[name] for name in kept} | opened
         self.settings = settings
+        self._channels = open_channels(_urls(settings), self._clock, kept=self._channels)
         self.delivery.replace_channels(self._channels, Audience.of(settings))
         await self._watch(settings)
         for key in NEEDS_RESTART:
@@ -292,9 +288,5 @@ def _nearest(sights: Mapping[str, Sight]) -> str | None:
     )
 
 
-def _same_url(old: ChannelSettings | None, new: ChannelSettings) -> bool:
-    return old is not None and old.url == new.url
-
-
-def _open_channels(settings: Settings, names: Iterable[str], clock: Clock) -> dict[str, Channel]:
-    return open_channels({name: settings.channels[name].url.get_secret_value() for name in names}, clock)
+def _urls(settings: Settings) -> dict[str, str]:
+    return {name: channel.url.get_secret_value() for name, channel in settings.channels.items()}

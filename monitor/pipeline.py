@@ -143,8 +143,9 @@ def decide_blindness(
 ) -> Changes:
     """Judge the age of every account's last good read; from its own loop, since a hung task cannot judge itself."""
     draft = Draft(store, now)
-    for name, plan in plans.items():
-        reading = _blindness(plan, sights[name], now)
+    for name, sight in sights.items():
+        plan = plans[name]
+        reading = _blindness(plan, sight, now)
         alert = store.alert(reading.key)
         draft.move(plan, alert, advance(alert, reading, plan.policies[BLIND], now))
     return draft.changes()

@@ -16,10 +16,12 @@ from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, 
 from monitor.domain.reading import Reading, Severity
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
+from monitor.notify.text import amount, percent, price, quantity
 from monitor.pipeline import AccountPlan, assess
 from monitor.watching import access_of
 
 INCOMPLETE_EXIT = 2
+MIN_WIDTH = 110
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", None: "green"}
 
 
@@ -96,50 +98,71 @@ def _reading(reading: Reading) -> dict[str, Any]:
 
 
 def _print_table(reads: list[Read]) -> None:
-    console = Console()
+    # A narrow terminal wraps lines; it must never cut a figure.
+    console = Console(width=max(Console().width, MIN_WIDTH), highlight=False)
     for read in reads:
         observation = read.observation
         if isinstance(observation, PollFailure):
             console.print(f"[bold red]{observation.account}: not read[/] ({observation.kind}): ", end="")
             console.print(observation.detail, markup=False)
-            continue
-        _print_account(console, observation, read.readings)
+        else:
+            _print_account(console, observation, read.readings)
 
 
 def _print_account(console: Console, snapshot: AccountSnapshot, readings: tuple[Reading, ...]) -> None:
     console.print(f"[bold]{snapshot.account}[/] on {snapshot.venue}, {snapshot.observed_at:%Y-%m-%d %H:%M:%S} UTC")
-    for margin in snapshot.margins:
-        ratio = "unknown" if margin.margin_ratio is None else f"{margin.margin_ratio:.2%}"
-        console.print(
-            f"  {margin.pool}: equity {_figure(margin.equity)} {margin.currency}, "
-            f"maintenance {_figure(margin.maintenance_margin)}, margin ratio {ratio}",
-            highlight=False,
-        )
+    console.print(_pool_table(snapshot))
     if snapshot.positions:
-        table = Table("position", "contracts", "mark", "liquidation", "notional", "PnL", box=None, padding=(0, 2))
-        for position in snapshot.positions:
-            table.add_row(*_cells(position))
-        console.print(table)
+        console.print(_position_table(snapshot))
     for reading in readings:
-        value = "unknown" if reading.value is None else f"{reading.value:.4g}"
-        line = f"  {reading.key.rule} {reading.key.subject}: {value} {reading.verdict}"
-        console.print(line, style="magenta" if reading.is_unknown else _COLOURS.get(reading.severity), markup=False)
+        line = f"  {reading.verdict:<8} {reading.key.rule} of {reading.key.subject}: {_value(reading)}"
+        console.print(line, style="magenta" if reading.is_unknown else _COLOURS[reading.severity], markup=False)
     for caveat in snapshot.caveats:
         console.print(f"  note: {caveat}", style="dim", markup=False)
+    console.print()
 
 
-def _cells(position: Position) -> list[str]:
-    settle = position.instrument.settle
-    liquidation = _figure(position.liquidation_price)
-    return [
-        position.subject,
-        _figure(position.contracts),
-        _figure(position.mark_price),
-        f"{liquidation} ({position.liquidation_price_origin.replace('_', ' ')})",
-        f"{_figure(position.notional)} {settle}",
-        f"{_figure(position.unrealized_pnl)} {settle}",
-    ]
+def _pool_table(snapshot: AccountSnapshot) -> Table:
+    table = _table("margin pool", "equity", "maintenance", "margin ratio")
+    for margin in snapshot.margins:
+        table.add_row(
+            margin.pool,
+            f"{amount(margin.equity)} {margin.currency}",
+            f"{amount(margin.maintenance_margin)} {margin.currency}",
+            percent(margin.margin_ratio),
+        )
+    return table
 
 
-def _figure(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.8g}"
+def _position_table(snapshot: AccountSnapshot) -> Table:
+    table = _table("position", "contracts", "mark", "liquidation", "notional", "PnL")
+    for position in snapshot.positions:
+        settle = position.instrument.settle
+        table.add_row(
+            position.subject,
+            amount(position.contracts),
+            price(position.mark_price),
+            _liquidation(position),
+            f"{amount(position.notional)} {settle}",
+            f"{amount(position.unrealized_pnl)} {settle}",
+        )
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 0, 0, 2))
+    table.add_column(first, no_wrap=True)
+    for heading in others:
+        table.add_column(heading, no_wrap=True, justify="right")
+    return table
+
+
+def _liquidation(position: Position) -> str:
+    origin = position.liquidation_price_origin.replace("_", " ")
+    return origin if position.liquidation_price is None else f"{price(position.liquidation_price)} ({origin})"
+
+
+def _value(reading: Reading) -> str:
+    if reading.is_unknown:
+        return str(reading.inputs.get("why", "unknown"))
+    return "none" if reading.value is None else quantity(reading.value, reading.unit)

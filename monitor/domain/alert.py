@@ -33,7 +33,7 @@ class Resolution(StrEnum):
     """Why an episode ended."""
 
     RECOVERED = "recovered"
-    POSITION_CLOSED = "position closed"
+    POSITION_GONE = "position gone"
     LIQUIDATED = "liquidated"
     AUTO_DELEVERAGED = "auto-deleveraged"
     REMOVED = "removed from the configuration"
@@ -146,7 +146,7 @@ def advance_unknown(alert: Alert, now: datetime) -> Alert:
     return replace(alert, paused_at=now) if alert.is_active and alert.paused_at is None else alert
 
 
-def advance_absent(alert: Alert, now: datetime, resolution: Resolution = Resolution.POSITION_CLOSED) -> Alert:
+def advance_absent(alert: Alert, now: datetime, resolution: Resolution = Resolution.POSITION_GONE) -> Alert:
     """The alert after a good read in which its subject did not exist."""
     if not alert.is_active:
         return _opened(alert)

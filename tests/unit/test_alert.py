@@ -150,7 +150,7 @@ def test_a_position_gone_in_two_good_reads_in_a_row_resolves_as_closed() -> None
     still_there = advance_absent(advance(once, a_reading(BREACH, BREACH), POLICY, at(20)), at(30))
     assert still_there.state is AlertState.FIRING
     gone = advance_absent(advance_unknown(once, at(15)), at(20))
-    assert (gone.state, gone.resolution) == (AlertState.INACTIVE, Resolution.POSITION_CLOSED)
+    assert (gone.state, gone.resolution) == (AlertState.INACTIVE, Resolution.POSITION_GONE)
     assert reason_to_notify(gone, POLICY, at(20)) is Reason.RESOLVED
 
 

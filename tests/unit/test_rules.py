@@ -118,7 +118,11 @@ def test_where_neither_the_venue_nor_we_know_the_price_the_reading_is_unknown() 
 
 
 def test_the_gaining_leg_of_a_hedge_shares_the_distance_of_the_losing_one() -> None:
-    common: dict[str, Any] = {"liquidation_price": 82.47, "liquidation_price_origin": PriceOrigin.VENUE, "mark_price": 100.0}
+    common: dict[str, Any] = {
+        "liquidation_price": 82.47,
+        "liquidation_price_origin": PriceOrigin.VENUE,
+        "mark_price": 100.0,
+    }
     long = a_position(contracts=2, rate=0.01, **common)
     short = a_position(contracts=1, side=Side.SHORT, rate=0.01, **common)
     readings = judge(a_snapshot(long, short, equity=20), "liquidation_distance", warning="15%", critical="7%")
