@@ -51,7 +51,7 @@ ACCOUNT, RISK = "/fapi/v3/account", "/fapi/v3/positionRisk"
 async def test_a_bad_reply_is_a_failure_of_its_kind_and_never_a_flat_account(
     path: str, fault: Fault, kind: FailureKind, server: PaperServer, open_account: Open
 ) -> None:
-    source = open_account("hedger", read_deadline_s=0.3)
+    source = open_account("hedger", read_deadline_s=1.5)
     good(await source.observe())
     server.misbehave(replace(fault, path=path))
     failure = failed(await source.observe())
