@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: install demo test check format lint lock clean replay-crash benchmark
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark
 
 install: $(STAMP)
 
@@ -31,6 +31,18 @@ lint: install
 	$(BIN)/lint-imports
 
 check: lint test
+
+# Long runs that print tables; each exits 1 where a bound does not hold.
+oracle: install
+	$(BIN)/python -m benchmarks.oracle
+
+replay-crash: install
+	$(BIN)/python -m benchmarks.replay_crash
+
+benchmark: install
+	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.delivery
+	$(BIN)/python -m benchmarks.idle
 
 format: install
 	$(BIN)/ruff format .

@@ -15,8 +15,9 @@ from monitor.domain.account import AccountSnapshot, MarginBalance, Position
 from monitor.domain.market import Markets
 from monitor.risk.reprice import surplus, tiers_of
 
-# Beyond the last bracket edge the line is followed to this multiple of it; a root further out counts as none.
-FAR = 1e6
+# Beyond the last bracket edge the line is followed to this multiple of it; a root further out counts as none. So far,
+# because an inverse position that is small beside its pool is liquidated at a minute fraction of its mark.
+FAR = 1e12
 
 
 @dataclass(frozen=True, slots=True)

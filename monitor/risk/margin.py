@@ -11,7 +11,10 @@ from monitor.domain.market import Tier, Tiers
 def tier_of(tiers: Tiers, notional: float) -> Tier:
     """The bracket a notional (settle units) falls in; beyond the last cap the last one stays in force."""
     assert tiers, "a bracket list is never empty"
-    return next((tier for tier in tiers if notional <= tier.cap), tiers[-1])
+    for tier in tiers:
+        if notional <= tier.cap:
+            return tier
+    return tiers[-1]
 
 
 def maintenance(tiers: Tiers, notional: float) -> float:

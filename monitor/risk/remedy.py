@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from monitor.domain.account import AccountSnapshot, MarginBalance, Position
 from monitor.domain.market import Markets
 from monitor.risk.margin import maintenance_at
-from monitor.risk.reprice import surplus, tiers_of
+from monitor.risk.reprice import change, surplus, tiers_of
 
 # A remedy overshoots its target by this share, so that rounding cannot leave it just short.
 OVERSHOOT = 0.002
-_BISECTIONS = 40
+# To a millionth of the position.
+_BISECTIONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +39,10 @@ def with_cut(snapshot: AccountSnapshot, shares: Mapping[str, float], markets: Ma
     saved: dict[str, float] = {}
     for position in snapshot.positions:
         share = shares.get(position.subject, 0.0)
-        reduced = _reduced(position, share, markets) if share else position
-        if position.maintenance_margin is not None:
-            saved[position.pool] = (
-                saved.get(position.pool, 0.0) + position.maintenance_margin - (reduced.maintenance_margin or 0.0)
-            )
+        if share:
+            saved[position.pool] = saved.get(position.pool, 0.0) + _saved(position, share, markets)
         if share < 1:
-            positions.append(reduced)
+            positions.append(_reduced(position, share, markets) if share else position)
     margins = tuple(
         replace(m, maintenance_margin=m.maintenance_margin - saved.get(m.pool, 0.0))
         if m.maintenance_margin is not None
@@ -58,23 +56,18 @@ def remedy_for_margin_ratio(
     snapshot: AccountSnapshot, balance: MarginBalance, target: float, markets: Markets
 ) -> Remedy:
     """Bring maintenance / equity of a pool down to `target`; the cut is the same share of every position in it."""
-    if balance.equity is None or balance.maintenance_margin is None:
+    equity, maintenance = balance.equity, balance.maintenance_margin
+    if equity is None or maintenance is None:
         return Remedy(add_collateral=None, cut_share=None)
-    target *= 1 - OVERSHOOT
-    subjects = [p.subject for p in snapshot.positions_in(balance.pool)]
+    allowed = target * (1 - OVERSHOOT) * equity
+    positions = snapshot.positions_in(balance.pool)
 
     def enough(share: float) -> bool:
-        after = with_cut(snapshot, dict.fromkeys(subjects, share), markets).margin(balance.pool)
-        return (
-            after is not None
-            and after.equity is not None
-            and after.maintenance_margin is not None
-            and after.equity > 0
-            and after.maintenance_margin <= target * after.equity
-        )
+        saved = sum(_saved(position, share, markets) for position in positions)
+        return equity > 0 and maintenance - saved <= allowed
 
     return Remedy(
-        add_collateral=max(0.0, balance.maintenance_margin / target - balance.equity),
+        add_collateral=max(0.0, maintenance / (target * (1 - OVERSHOOT)) - equity),
         cut_share=_smallest(enough),
     )
 
@@ -94,16 +87,19 @@ def remedy_for_distance(
     if balance is None or wanted <= 0:
         return Remedy(add_collateral=None, cut_share=None)
     legs = snapshot.positions_in(position.pool)
+    others = [leg for leg in legs if leg.subject != position.subject]
+    tiers = tiers_of(markets, position)
     anchor = surplus(balance, legs, {symbol: liquidation_price}, markets)
     there = surplus(balance, legs, {symbol: wanted}, markets)
-    if anchor is None or there is None:
+    without = surplus(balance, others, {symbol: wanted}, markets)
+    if anchor is None or there is None or without is None:
         return Remedy(add_collateral=None, cut_share=None)
 
     def enough(share: float) -> bool:
-        after = with_cut(snapshot, {position.subject: share}, markets)
-        pool = after.margin(position.pool)
-        left = surplus(pool, after.positions_in(position.pool), {symbol: wanted}, markets) if pool else None
-        return left is not None and left >= anchor
+        left = replace(position, contracts=position.contracts * (1 - share))
+        pnl, maintenance = change(left, wanted, tiers)
+        assert maintenance is not None, "it was known for the whole position"
+        return without + _saved(position, share, markets) + pnl - maintenance >= anchor
 
     return Remedy(add_collateral=max(0.0, anchor - there), cut_share=_smallest(enough))
 
@@ -111,21 +107,32 @@ def remedy_for_distance(
 def _reduced(position: Position, share: float, markets: Markets) -> Position:
     """Less of the same position; its maintenance falls by what the brackets say."""
     left = 1 - share
-    tiers = tiers_of(markets, position)
-    before = maintenance_at(position, position.contracts, position.mark_price, tiers)
-    after = maintenance_at(position, position.contracts * left, position.mark_price, tiers)
-    maintenance = None
-    if position.maintenance_margin is not None and before and after is not None:
-        maintenance = position.maintenance_margin * after / before
     return replace(
         position,
         contracts=position.contracts * left,
         size=position.size * left,
         notional=position.notional * left,
-        maintenance_margin=maintenance,
+        maintenance_margin=_maintenance_left(position, share, markets),
         initial_margin=None if position.initial_margin is None else position.initial_margin * left,
         unrealized_pnl=None if position.unrealized_pnl is None else position.unrealized_pnl * left,
     )
+
+
+def _maintenance_left(position: Position, share: float, markets: Markets) -> float | None:
+    """The venue's own figure, scaled as the brackets scale; None where it is unknown."""
+    tiers = tiers_of(markets, position)
+    before = maintenance_at(position, position.contracts, position.mark_price, tiers)
+    after = maintenance_at(position, position.contracts * (1 - share), position.mark_price, tiers)
+    if position.maintenance_margin is None or not before or after is None:
+        return None
+    return position.maintenance_margin * after / before
+
+
+def _saved(position: Position, share: float, markets: Markets) -> float:
+    """How much maintenance margin a cut by that share frees."""
+    if position.maintenance_margin is None:
+        return 0.0
+    return position.maintenance_margin - (_maintenance_left(position, share, markets) or 0.0)
 
 
 def _smallest(enough: Callable[[float], bool]) -> float | None:
