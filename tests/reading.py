@@ -23,6 +23,7 @@ class ShiftedClock(SystemClock):
     """Real time, moved by hand."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ahead = timedelta(0)
 
     def now(self) -> datetime:

@@ -13,7 +13,7 @@ from monitor.cli.loading import CONFIG, ConfigPath, load_settings
 from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure, Position
-from monitor.domain.reading import Reading, Severity
+from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, quantity
@@ -22,6 +22,8 @@ from monitor.watching import access_of
 
 INCOMPLETE_EXIT = 2
 MIN_WIDTH = 110
+# No number describes maintenance margin that is owed with no equity left.
+GONE = "equity is gone"
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", None: "green"}
 
 
@@ -42,7 +44,7 @@ def once(
     if as_json:
         typer.echo(json.dumps({"accounts": [as_object(read) for read in reads]}, indent=2))
     else:
-        _print_table(reads)
+        print_table(reads)
     return INCOMPLETE_EXIT if any(isinstance(read.observation, PollFailure) for read in reads) else 0
 
 
@@ -97,7 +99,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _print_table(reads: list[Read]) -> None:
+def print_table(reads: list[Read]) -> None:
     # A narrow terminal wraps lines; it must never cut a figure.
     console = Console(width=max(Console().width, MIN_WIDTH), highlight=False)
     for read in reads:
@@ -129,7 +131,7 @@ def _pool_table(snapshot: AccountSnapshot) -> Table:
             margin.pool,
             f"{amount(margin.equity)} {margin.currency}",
             f"{amount(margin.maintenance_margin)} {margin.currency}",
-            percent(margin.margin_ratio),
+            GONE if margin.under_water else percent(margin.margin_ratio),
         )
     return table
 
@@ -165,4 +167,6 @@ def _liquidation(position: Position) -> str:
 def _value(reading: Reading) -> str:
     if reading.is_unknown:
         return str(reading.inputs.get("why", "unknown"))
-    return "none" if reading.value is None else quantity(reading.value, reading.unit)
+    if reading.value is not None:
+        return quantity(reading.value, reading.unit)
+    return GONE if reading.verdict is Verdict.BREACH else "none"

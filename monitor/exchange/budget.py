@@ -69,8 +69,10 @@ class Budget:
         self._reported_in = _minute(self._clock.now())
 
     def stop_until(self, failed: ReadError) -> None:
-        """Nobody on this address asks again before `failed.retry_at`."""
-        self._stopped = failed
+        """Nobody on this address asks again before `failed.retry_at`; a longer wait told before it stands."""
+        before = self._stopped.retry_at if self._stopped is not None else None
+        if before is None or (failed.retry_at is not None and failed.retry_at > before):
+            self._stopped = failed
 
     def _raise_if_stopped(self) -> None:
         stopped = self._stopped

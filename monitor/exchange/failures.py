@@ -21,6 +21,9 @@ DEFAULT_RATE_LIMIT_S = 60.0
 DEFAULT_BAN_S = 120.0
 MAX_RETRY_AFTER_S = 3 * 86_400.0
 
+# What ccxt's parsers raise over replies they were not made for.
+BROKEN_PARSING = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+
 _BANNED_UNTIL_MS = re.compile(r"until (\d{13})")
 _URL_QUERY = re.compile(r"\?[^\s'\"]*")
 
@@ -139,6 +142,7 @@ def failure_from(error: Exception, account: str, venue: str, now: datetime) -> P
 
 
 def clean(text: str) -> str:
-    """One line, without secrets and query strings, clipped."""
+    """One line of text that can be stored, without secrets and query strings, clipped."""
     line = " ".join(redact(_URL_QUERY.sub("?…", text)).split())
+    line = line.encode(errors="replace").decode()  # JSON may hold halves of characters, which no database takes
     return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 1] + "…"

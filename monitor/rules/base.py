@@ -1,5 +1,6 @@
 """What every rule shares: thresholds with hysteresis, the `where` filter, and what a rule is given to judge by."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -151,7 +152,7 @@ class ThresholdRule(Rule):
         return [(severity, threshold) for severity, threshold in given if threshold is not None]
 
     def _verdict(self, value: float | None, threshold: float) -> Verdict:
-        if value is None:
+        if value is None or math.isnan(value):
             return Verdict.UNKNOWN
         sign = 1 if self._worse == "higher" else -1
         if sign * (value - threshold) >= 0:

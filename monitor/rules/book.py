@@ -26,13 +26,15 @@ RESERVED_RULE_NAMES = frozenset({"blind", "unassessed", "channel_down", "config"
 def evaluate_rules(rules: Mapping[str, Rule], context: Context) -> tuple[Reading, ...]:
     """The readings of one account: of two rules of one kind that judge the same subject, the more specific one's.
 
-    Between equally specific ones the later of the YAML wins.
+    Between equally specific ones the later of the YAML wins. A sum over the account is another one where a filter
+    picks positions for it, and stands beside the sum over all.
     """
-    chosen: dict[tuple[str, Scope, str], tuple[tuple[int, int], Reading]] = {}
+    chosen: dict[tuple[str, Scope, str, str], tuple[tuple[int, int], Reading]] = {}
     for name, rule in rules.items():
         rank = rule.where.specificity
         for reading in rule.evaluate(name, context):
-            place = (rule.kind, reading.key.scope, reading.key.subject)
+            is_part = reading.key.scope is Scope.ACCOUNT and rule.where.names_positions
+            place = (rule.kind, reading.key.scope, reading.key.subject, name if is_part else "")
             if place not in chosen or rank >= chosen[place][0]:
                 chosen[place] = (rank, reading)
     return tuple(reading for _, reading in chosen.values())

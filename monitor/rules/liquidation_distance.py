@@ -29,12 +29,15 @@ class LiquidationDistance(ThresholdRule):
         return tuple(self._judge(name, p, context) for p in snapshot.positions if self.where.matches_position(p))
 
     def _judge(self, name: str, position: Position, context: Context) -> Reading:
-        own = None
         price, origin = position.liquidation_price, position.liquidation_price_origin
-        if origin is PriceOrigin.UNKNOWN:
+        value = _distance(position, price, context)
+        if price is None:
             own = liquidation_prices(context.snapshot, position, context.markets)
-            price, origin = _own_price(own, position)
-        value = 0.0 if own is not None and own.already else _distance(position, price, context)
+            own_price, own_origin = _own_price(own, position)
+            own_value = 0.0 if own is not None and own.already else _distance(position, own_price, context)
+            # A venue that says there is none is believed, unless our own solve finds one near.
+            if origin is PriceOrigin.UNKNOWN or (own_value is not None and not self.is_clear(own_value)):
+                price, origin, value = own_price, own_origin, own_value
         levels = self.levels(value)
         if origin is PriceOrigin.NONE:
             value, levels = None, self.all_clear()
@@ -111,7 +114,11 @@ def _distance(position: Position, price: float | None, context: Context) -> floa
 
 
 def _is_hedged_and_alive(position: Position, context: Context) -> bool:
+    """Where the pool's margin is unknown, legs of one price hedge each other: one of them always lies beyond it."""
     legs = [p for p in context.snapshot.positions_in(position.pool) if p.instrument == position.instrument]
     balance = context.snapshot.margin(position.pool)
-    ratio = balance.margin_ratio if balance is not None else None
-    return len(legs) > 1 and ratio is not None and ratio < 1
+    if len(legs) < 2:
+        return False
+    if balance is None or balance.equity is None or balance.maintenance_margin is None:
+        return len({leg.liquidation_price for leg in legs}) == 1
+    return balance.margin_ratio is not None and balance.margin_ratio < 1

@@ -63,7 +63,7 @@ def a_risk_row(symbol: str = "BTCUSDT", **changes: Any) -> dict[str, Any]:
         "unRealizedProfit": "-50",
         "liquidationPrice": "5.5",
         "notional": "1000",
-        "initialMargin": "100",
+        "positionInitialMargin": "100",
         "maintMargin": "4",
         "adl": 3,
     }
@@ -126,6 +126,7 @@ def test_the_recorded_inverse_position_reads_to_the_venues_own_figures() -> None
     risk = recorded("inverse positions")
     row = {
         **an_account_row("BTCUSD_PERP", positionAmt="-3", maintMargin="0.00001758", initialMargin="0.00021983"),
+        "positionInitialMargin": "0.00021983",
         "unrealizedProfit": "0.00004318",
         "isolated": False,
     }

@@ -27,9 +27,10 @@ def a_row(info: Any = None, **changes: Any) -> dict[str, Any]:
         "leverage": 5.0,
         "marginMode": "cross",
         "notional": 270.0,
-        "info": {"liqPrice": "60.0", "lever": "5"} if info is None else info,
     }
-    return {**given, **changes}
+    row = {**given, **changes}
+    told = {"liqPrice": "60.0", "lever": "5"} if info is None else info
+    return {**row, "info": {"pos": row["contracts"], **told}}
 
 
 def parsed(*rows: Any, venue: str = "okx", replies: Any = None, rates: Any = None) -> AccountReading:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import ccxt.async_support as ccxt
+
 from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import BROKEN_PARSING, ReadError, UnknownSymbolError
 from monitor.exchange.together import Lazy, together
 from monitor.exchange.values import (
     Row,
@@ -36,6 +38,12 @@ DEFAULT_FUNDING_INTERVAL = timedelta(hours=8)
 # A mark older than this is a feed that stands still. Binance publishes marks every second or three.
 MAX_MARK_AGE_MS = 60_000
 ROWS_PER_SLICE = 25
+# Two calls sent together tell the same position's profit; further apart than this share of its notional, one is stale.
+MAX_PROFIT_GAP = 0.02
+# The assets' own maintenance may exceed that of the positions listed by this share, not more.
+MAX_MAINTENANCE_GAP = 0.1
+# Binance rounds to eight decimals, each position for itself.
+ROUNDING = 1e-7
 SAPI_PATHS = {"/sapi/v1/account/apiRestrictions": 1, "/sapi/v1/account/info": 1}
 
 KINDS_BY_CODE: Mapping[str, FailureKind] = {
@@ -99,11 +107,14 @@ class BinanceVenue:
         return listed
 
     def _instrument(self, client: Any, row: Row) -> Instrument | None:
-        """None for what is no contract between known currencies."""
-        if not all(isinstance(row.get(key), str) for key in ("baseAsset", "quoteAsset", "marginAsset")):
+        """None for what is no contract between known currencies; a position in it fails loudly, as one not listed."""
+        if not all(isinstance(row.get(key), str) for key in ("symbol", "baseAsset", "quoteAsset", "marginAsset")):
             return None
-        market = client.parse_market(row)
-        if market is None or not (market["linear"] or market["inverse"]):
+        try:
+            market = client.parse_market(row)
+        except (*BROKEN_PARSING, ccxt.BaseError):
+            return None
+        if market is None or not (market["linear"] or market["inverse"]) or not market["contractSize"]:
             return None
         return Instrument(
             venue=self.id,
@@ -177,6 +188,9 @@ class BinanceVenue:
             _call(client, "sapiGetAccountApiRestrictions"), _call(client, f"{self.api}PublicGetTime")
         )
         allowed = mapping(restrictions, "apiRestrictions")
+        # A reply that does not even name these tells nothing of the key.
+        for name in ("enableFutures", "enableSpotAndMarginTrading", "enableWithdrawals", "permitsUniversalTransfer"):
+            boolean(allowed, name)
         ours_ms = client.shared.clock.now().timestamp() * 1000
         return KeyFacts(
             may_trade=any(
@@ -200,12 +214,16 @@ class BinanceVenue:
 
 
 def _mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other."""
+    """A row that is not sound makes its own mark unknown, and no other.
+
+    A dated contract pays no funding: Binance leaves its rate empty and its next payment 0.
+    """
     try:
         next_ms = optional_positive(row, "nextFundingTime")
+        is_dated = row.get("lastFundingRate") == "" and row.get("nextFundingTime") in (0, "0")
         return Mark(
             price=positive(row, "markPrice"),
-            funding_rate=optional_number(row, "lastFundingRate"),
+            funding_rate=0.0 if is_dated else optional_number(row, "lastFundingRate"),
             next_funding_at=time_of(next_ms) if next_ms else None,
         )
     except ReadError:
@@ -244,13 +262,14 @@ def instrument_of(row: Row, instruments: Instruments) -> Instrument:
 
 
 def side_of(row: Row) -> Side:
-    """In hedge mode the row's own side, in one-way mode (BOTH) the sign of its amount."""
-    named = text(row, "positionSide")
-    if named == "BOTH":
-        return Side.LONG if number(row, "positionAmt") > 0 else Side.SHORT
-    if named not in ("LONG", "SHORT"):
+    """The sign of the amount, which in hedge mode must be that of the side named."""
+    named, amount = text(row, "positionSide"), number(row, "positionAmt")
+    if named not in ("BOTH", "LONG", "SHORT"):
         raise malformed(f"positionSide: {named!r:.40} is not a side")
-    return Side(named.lower())
+    side = Side.LONG if amount > 0 else Side.SHORT
+    if named not in ("BOTH", side.upper()):
+        raise malformed(f"positionSide: {named} with an amount of {amount:g}")
+    return side
 
 
 def held(reply: Sequence[Row]) -> dict[tuple[str, Side], Row]:
@@ -288,6 +307,18 @@ def check_notional(instrument: Instrument, contracts: float, mark_price: float, 
             f"{instrument.symbol}: {contracts:g} contracts at {mark_price:g} are {ours:g}, the venue says {notional:g}",
         )
     return notional
+
+
+def check_same_moment(legs: Sequence["Leg"]) -> None:
+    """Raises ReadError (implausible) where one of the two replies is older than the other by a move of the mark."""
+    for position, row in legs:
+        gap = abs(number(row, "unrealizedProfit") - (position.unrealized_pnl or 0.0))
+        if gap > MAX_PROFIT_GAP * position.notional + 1e-6:
+            raise ReadError(
+                FailureKind.IMPLAUSIBLE,
+                f"{position.subject}: the account tells a profit of {number(row, 'unrealizedProfit'):g}, "
+                f"its position list {position.unrealized_pnl:g}: one of them is stale",
+            )
 
 
 def adl_rank(row: Row) -> int | None:
@@ -345,13 +376,21 @@ def _cross_pool(asset: Row, legs: Sequence[Leg]) -> MarginBalance | None:
 def margin_in_use(assets: Sequence[Row], legs: Sequence[Leg]) -> float:
     """Sum of the assets' own maintenance margins, in any currency: 0 exactly where nothing is held.
 
-    Raises ReadError (implausible) where an asset owes maintenance and no position is margined in it: a list is short.
+    Raises ReadError (implausible) where an asset owes more than the positions listed explain: a list is short.
     """
-    margined = {position.instrument.settle for position, _ in legs}
+    listed: dict[str, float] = {}
+    for position, row in legs:
+        settle = position.instrument.settle
+        listed[settle] = listed.get(settle, 0.0) + number(row, "maintMargin")
     owed = {text(asset, "asset"): number(asset, "maintMargin") for asset in assets}
-    short = [currency for currency, amount in owed.items() if amount > 0 and currency not in margined]
+    short = [
+        currency
+        for currency, amount in owed.items()
+        if amount > listed.get(currency, 0.0) * (1 + MAX_MAINTENANCE_GAP) + ROUNDING
+    ]
     if short:
         raise ReadError(
-            FailureKind.IMPLAUSIBLE, f"maintenance margin is owed in {', '.join(short)}, but no such position is listed"
+            FailureKind.IMPLAUSIBLE,
+            f"more maintenance margin is owed in {', '.join(short)} than the positions listed owe",
         )
     return sum(owed.values())

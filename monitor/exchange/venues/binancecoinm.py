@@ -13,6 +13,7 @@ from monitor.exchange.values import Row, boolean, mapping, number, optional_posi
 from monitor.exchange.venues.binance import (
     BinanceVenue,
     check_notional,
+    check_same_moment,
     held,
     instrument_of,
     liquidation_price,
@@ -31,6 +32,7 @@ def parse(raw: Sequence[Any], instruments: Instruments, settings: AccountSetting
     by_risk = held(rows(raw[1], "positionRisk"))
     pairs = matched(by_account, by_risk)
     legs = [(_position(side, own, risk, instruments), own) for (_, side), own, risk in pairs]
+    check_same_moment(legs)
     return AccountReading(
         margins=pools(assets, legs, [_isolated_equity(own, risk) for _, own, risk in pairs]),
         positions=tuple(position for position, _ in legs),
@@ -63,7 +65,7 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments) -> Posi
         liquidation_price_origin=origin,
         leverage=optional_positive(risk, "leverage"),
         margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
-        initial_margin=number(own, "initialMargin"),
+        initial_margin=number(own, "positionInitialMargin"),
         maintenance_margin=number(own, "maintMargin"),
         unrealized_pnl=number(risk, "unRealizedProfit"),
     )

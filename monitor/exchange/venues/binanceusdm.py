@@ -16,6 +16,7 @@ from monitor.exchange.venues.binance import (
     BinanceVenue,
     adl_rank,
     check_notional,
+    check_same_moment,
     held,
     instrument_of,
     liquidation_price,
@@ -44,6 +45,7 @@ def parse(raw: Sequence[Any], instruments: Instruments, settings: AccountSetting
         (_position(side, own, risk, instruments, settings), own)
         for (_, side), own, risk in matched(by_account, by_risk)
     ]
+    check_same_moment(legs)
     return AccountReading(
         margins=pools(assets, legs, [_isolated_equity(own) for _, own in legs]),
         positions=tuple(position for position, _ in legs),
@@ -62,6 +64,11 @@ def _isolated_equity(own: Row) -> float | None:
 
 def _position(side: Side, own: Row, risk: Row, instruments: Instruments, settings: AccountSettings) -> Position:
     instrument = instrument_of(own, instruments)
+    if risk.get("marginAsset", instrument.settle) != instrument.settle:
+        raise ReadError(
+            FailureKind.UNSUPPORTED,
+            f"{instrument.symbol} is margined in {risk['marginAsset']!s:.20}, which is not read yet",
+        )
     mark_price, contracts = positive(risk, "markPrice"), abs(number(risk, "positionAmt"))
     price, origin = liquidation_price(risk, mark_price)
     isolated = _is_isolated(own)
@@ -78,7 +85,7 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments, setting
         liquidation_price_origin=origin,
         leverage=settings.leverages.get(text(own, "symbol")),
         margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
-        initial_margin=number(risk, "initialMargin"),
+        initial_margin=number(risk, "positionInitialMargin"),
         maintenance_margin=number(risk, "maintMargin"),
         unrealized_pnl=number(risk, "unRealizedProfit"),
         adl_rank=adl_rank(risk),
@@ -107,7 +114,7 @@ VENUE = BinanceVenue(
     coverage=(
         "classic accounts in single-asset mode, one-way and hedge, cross and isolated: every figure is the venue's own",
         "multi-assets mode and portfolio margin are refused, not misread",
-        "leverage is the setting of the symbol, read every 10 minutes",
+        "the account's mode, and leverage as the setting of the symbol, are read every 10 minutes",
         "stop orders are not read",
     ),
 )

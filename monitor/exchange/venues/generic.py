@@ -24,7 +24,7 @@ from monitor.domain.account import (
 )
 from monitor.domain.market import Tiers
 from monitor.exchange.client import Rules, recorded_replies
-from monitor.exchange.failures import ReadError, failed_request
+from monitor.exchange.failures import BROKEN_PARSING, ReadError, failed_request
 from monitor.exchange.guard import looks_like_a_read
 from monitor.exchange.together import Lazy, together
 from monitor.exchange.values import (
@@ -66,6 +66,10 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "phemex": ("data.positions",),
     "woo": ("data.positions",),
 }
+# Their positions are counted in base or quote units, not in contracts of `contract_size`.
+SIZED_IN_UNITS = frozenset({"deribit"})
+# The venue's own notional may be valued at entry or at mark; further than this factor outside both, our size is wrong.
+NOTIONAL_SLACK = 2.0
 # Positions that the unified call leaves out.
 SCOPES: Mapping[str, str] = {
     "bitget": "only one product type of three is read",
@@ -81,7 +85,6 @@ UNVOUCHED = (
     "equity, maintenance margin and margin ratio are unknown: no unified figure tells them rightly",
     "liquidation prices and margins are given only where the venue's own reply holds them",
 )
-_BROKEN_PARSING = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 _HOURS = re.compile(r"(\d+)h")
 
 
@@ -120,7 +123,7 @@ class GenericVenue:
                 base=text(market, "base"),
                 quote=text(market, "quote"),
                 settle=text(market, "settle"),
-                contract_size=positive(market, "contractSize"),
+                contract_size=1.0 if self.id in SIZED_IN_UNITS else positive(market, "contractSize"),
                 inverse=market["inverse"] is True,
             )
             for symbol, market in markets.items()
@@ -157,6 +160,7 @@ class GenericVenue:
             for row in rows(unified, "positions")
             if (position := _position(row, instruments, rates)) is not None
         )
+        _refuse_twins(positions)
         currencies = sorted({position.instrument.settle for position in positions})
         margins = tuple(
             MarginBalance(pool=f"account:{currency}", currency=currency, equity=None, maintenance_margin=None)
@@ -217,7 +221,7 @@ async def _unified(call: Any) -> Any:
         return await call
     except ccxt.BaseError as error:
         raise failed_request(error) from None
-    except _BROKEN_PARSING as error:
+    except BROKEN_PARSING as error:
         raise malformed(f"ccxt could not parse the reply: {type(error).__name__}") from error
 
 
@@ -244,11 +248,14 @@ def _position(row: Row, instruments: Instruments, rates: Row) -> Position | None
     if contracts == 0:
         return None
     contracts = abs(contracts)
+    units = contracts * instrument.contract_size
+    if not _tells(row, contracts) and not _tells(row, units):
+        raise malformed(f"{instrument.symbol}: the venue's reply holds no size; ccxt made one of other figures")
     mark_price = optional_positive(row, "markPrice") or optional_positive(rates.get(instrument.symbol, {}), "markPrice")
     if mark_price is None:
         raise ReadError(FailureKind.UNSUPPORTED, f"{instrument.symbol}: the venue tells no mark price")
     price, origin = _liquidation_price(row, mark_price)
-    units = contracts * instrument.contract_size
+    _check_notional(row, instrument, contracts, mark_price)
     return Position(
         instrument=instrument,
         side=_side(row),
@@ -266,6 +273,28 @@ def _position(row: Row, instruments: Instruments, rates: Row) -> Position | None
         maintenance_margin=_vouched(row, "maintenanceMargin"),
         unrealized_pnl=_vouched(row, "unrealizedPnl"),
     )
+
+
+def _refuse_twins(positions: Sequence[Position]) -> None:
+    """Some venues hold one side of a contract twice, cross and isolated; what is judged by name would lose one."""
+    names = [position.subject for position in positions]
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise ReadError(FailureKind.UNSUPPORTED, f"{', '.join(twins)} is held more than once, which is not read yet")
+
+
+def _check_notional(row: Row, instrument: Instrument, contracts: float, mark_price: float) -> None:
+    """Against the venue's own notional where it tells one: it catches sizes that are not counted in contracts."""
+    told = abs(optional_number(row, "notional") or 0.0)
+    if not told or not _tells(row, told):
+        return
+    prices = (mark_price, optional_positive(row, "entryPrice") or mark_price)
+    ours = sorted(instrument.notional(contracts, price) for price in prices)
+    if not ours[0] / NOTIONAL_SLACK <= told <= ours[1] * NOTIONAL_SLACK:
+        raise ReadError(
+            FailureKind.IMPLAUSIBLE,
+            f"{instrument.symbol}: {contracts:g} contracts are worth {ours[0]:g}, the venue says {told:g}",
+        )
 
 
 def _side(row: Row) -> Side:
@@ -288,6 +317,11 @@ def _vouched(row: Row, key: str) -> float | None:
         return None
     close = RELATIVE_ERROR * max(abs(value), RELATIVE_ERROR)
     return value if any(abs(raw - value) <= close for raw in _numbers(row.get("info"))) else None
+
+
+def _tells(row: Row, magnitude: float) -> bool:
+    """Whether the venue's own reply holds that number, with either sign."""
+    return any(abs(abs(raw) - magnitude) <= RELATIVE_ERROR * magnitude for raw in _numbers(row.get("info")))
 
 
 def _numbers(value: object) -> Iterator[float]:
