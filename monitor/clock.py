@@ -8,6 +8,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+# Less is a clock being steered rather than set.
+SET_BACK = timedelta(seconds=1)
+
 
 class Clock(Protocol):
     """What the house knows of time; all durations are seconds on this clock."""
@@ -26,10 +29,16 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """Real time."""
+    """Real time. Where the machine's clock is set back ours runs on: every age and every wait would stand still."""
+
+    def __init__(self) -> None:
+        self._origin = _origin()
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        origin = _origin()
+        if origin > self._origin - SET_BACK:
+            self._origin = origin
+        return self._origin + timedelta(seconds=time.monotonic())
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -39,6 +48,11 @@ class SystemClock:
 
     def deadline(self, seconds: float) -> asyncio.Timeout:
         return asyncio.timeout(seconds)
+
+
+def _origin() -> datetime:
+    """What the machine's clock said when its monotonic one was at zero."""
+    return datetime.now(UTC) - timedelta(seconds=time.monotonic())
 
 
 class ScaledClock:

@@ -74,6 +74,7 @@ class Daemon:
         self._config = config
         self._prefix = prefix
         self._serve = serve
+        self._edit_was_bad = False
         self._lag = LoopLag(SystemClock())
         self._channels = open_channels(_urls(settings), clock)
         # Taken before anything else: an edit while the parts start is an edit all the same.
@@ -101,9 +102,10 @@ class Daemon:
                 parts = [tasks.create_task(part) for part in self._parts(was_down_s)]
                 self.started.set()
                 await self.stop.wait()
-                await self.watching.leave_all()
+                # An edit being taken must not open accounts behind `leave_all`.
                 for task in parts:
                     task.cancel()
+                await self.watching.leave_all()
                 await self.delivery.drain(DRAIN_S)
                 delivering.cancel()
         finally:
@@ -191,20 +193,22 @@ class Daemon:
             told = self.store.set_aside
 
     async def _follow_config(self, path: Path, load: Load) -> None:
-        """A good edit takes effect at once; a bad one leaves everything as it is, and its owner is told where."""
-        was_bad = False
         async with aclosing(saves(path, self._clock, self.stop, self._loaded)) as edits:
             async for _ in edits:
-                try:
-                    settings = await asyncio.to_thread(load)
-                except ConfigError as error:
-                    was_bad = True
-                    await self._tell_bad_edit(error)
-                    continue
-                await self._take(settings)
-                if was_bad:
-                    await self.tell("config", "configuration taken", ["The new rules are in force."], Severity.WARNING)
-                was_bad = False
+                await self.reload(load)
+
+    async def reload(self, load: Load) -> None:
+        """A good edit takes effect at once; a bad one leaves everything as it is, and its owner is told where."""
+        try:
+            settings = await asyncio.to_thread(load)
+        except ConfigError as error:
+            self._edit_was_bad = True
+            await self._tell_bad_edit(error)
+            return
+        await self._take(settings)
+        if self._edit_was_bad:
+            await self.tell("config", "configuration taken", ["The new rules are in force."], Severity.WARNING)
+        self._edit_was_bad = False
 
     async def _tell_bad_edit(self, error: ConfigError) -> None:
         problems = [str(problem) for problem in error.errors]
@@ -226,9 +230,10 @@ class Daemon:
         _log.info("configuration taken", accounts=len(settings.accounts), rules=len(settings.rules))
 
     async def tell(self, subject: str, title: str, lines: Iterable[str], severity: Severity) -> None:
-        """A message of the monitor's own life to every channel that hears warnings or that severity."""
-        wanted = {severity, Severity.WARNING}
-        targets = [name for name, channel in self.settings.channels.items() if wanted & channel.severities]
+        """A message of the monitor's own life to every channel that hears warnings or that severity, or else to all."""
+        channels, wanted = self.settings.channels, {severity, Severity.WARNING}
+        hearing = [name for name, channel in channels.items() if wanted & channel.severities and not channel.fallback]
+        targets = hearing or list(channels)
         key = notice_key(subject)
         episode = self.store.alert(key).episode + 1
         rows = notices(targets, key, episode, title, lines, severity, self._clock.now())

@@ -3,7 +3,7 @@
 Everything but `run_cycle` is pure: what was read and what was known go in, what is to be written comes out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol, Self
@@ -36,8 +36,8 @@ BLIND = "blind"
 UNASSESSED = "unassessed"
 # The monitor's own alerts: judged here, by no rule of the YAML.
 OWN_RULES = frozenset({BLIND, UNASSESSED})
-# How often a good read is written down, so that a restart knows how long nobody looked.
-REMEMBER_READ_EVERY = timedelta(seconds=30)
+# How often a good read is written down that shows nothing new: often enough not to be pruned as forgotten.
+REMEMBER_READ_EVERY = timedelta(minutes=5)
 
 
 class Source(Protocol):
@@ -52,7 +52,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPlan:
-    """What the YAML wants of one account. `policies` are by rule name; `targets` are the channels per severity."""
+    """What the YAML wants of one account. `policies` are by rule name; `targets` are the channels per severity.
+
+    `channels` are all there are: one that does not hear of the account any more may be owed the end of an episode.
+    """
 
     name: str
     venue: str
@@ -60,6 +63,7 @@ class AccountPlan:
     rules: Mapping[str, Rule]
     policies: Mapping[str, AlertPolicy]
     targets: Mapping[Severity, tuple[str, ...]]
+    channels: frozenset[str]
 
     @classmethod
     def of(cls, settings: Settings, name: str) -> Self:
@@ -72,6 +76,7 @@ class AccountPlan:
             rules=settings.rules,
             policies=policies,
             targets={severity: settings.channels_for(name, severity) for severity in Severity},
+            channels=frozenset(settings.channels),
         )
 
     def knows(self, key: AlertKey) -> bool:
@@ -103,15 +108,21 @@ class Sight:
             self.positions = len(observation.positions)
 
 
-async def run_cycle(plan: AccountPlan, source: Source, sight: Sight, store: Store, clock: Clock) -> Observation:
-    """Read the account once, judge it, and hand over what is news; alert state and messages commit together."""
+async def run_cycle(
+    plan_of: Callable[[], AccountPlan], source: Source, sight: Sight, store: Store, clock: Clock
+) -> Observation:
+    """Read the account once, judge it, and hand over what is news; alert state and messages commit together.
+
+    The plan is asked for after the read: an edit made meanwhile has ended what it removed. An account counts as seen
+    only once it is judged, so that one that cannot be judged goes blind.
+    """
     observation = await source.observe()
-    now = clock.now()
+    plan, now = plan_of(), clock.now()
     readings = assess(plan, observation, source.markets(), now)
-    sight.see(observation, readings)
     changes = decide(plan, observation, readings, store, now)
     if not changes.is_empty:
         await store.apply(changes)
+    sight.see(observation, readings)
     return observation
 
 
@@ -132,7 +143,7 @@ def decide(
     known = [key for key in store.alerts if key.account == plan.name and key.rule != BLIND and key not in by_key]
     for key in (*by_key, *known):
         alert = store.alert(key)
-        draft.move(plan, alert, _next(plan, alert, by_key.get(key), observation, now))
+        draft.move(plan, alert, _next(plan, alert, by_key, observation, now))
     if isinstance(observation, AccountSnapshot):
         draft.remember(observation)
     return draft.changes()
@@ -144,10 +155,10 @@ def decide_blindness(
     """Judge the age of every account's last good read; from its own loop, since a hung task cannot judge itself."""
     draft = Draft(store, now)
     for name, sight in sights.items():
-        plan = plans[name]
-        reading = _blindness(plan, sight, now)
-        alert = store.alert(reading.key)
-        draft.move(plan, alert, advance(alert, reading, plan.policies[BLIND], now))
+        plan, alert = plans[name], store.alert(AlertKey(BLIND, name, Scope.ACCOUNT, name))
+        if _is_idle(alert) and _age_s(sight, now) < blind_after_s(plan.poll_interval_s)[0]:
+            continue
+        draft.move(plan, alert, _judged(plan, alert, _blindness(plan, sight, now), now))
     return draft.changes()
 
 
@@ -159,11 +170,12 @@ def decide_removals(
     `old` is what ran before; empty at start, where an account gone meanwhile is known by its alerts alone.
     """
     draft = Draft(store, now)
+    channels = frozenset(name for plan in new.values() for name in plan.channels)
     for key, alert in store.alerts.items():
         plan = new.get(key.account)
         if plan is None or not plan.knows(key):
             told_by = old.get(key.account) or plan or _stand_in(key.account, new)
-            draft.move(told_by, alert, end(alert, Resolution.REMOVED, now))
+            draft.move(replace(told_by, channels=channels), alert, end(alert, Resolution.REMOVED, now))
     return draft.changes()
 
 
@@ -171,28 +183,41 @@ def _stand_in(account: str, plans: Mapping[str, AccountPlan]) -> AccountPlan:
     return replace(next(iter(plans.values())), name=account, venue="unknown venue")
 
 
-def _next(plan: AccountPlan, alert: Alert, reading: Reading | None, observation: Observation, now: datetime) -> Alert:
+def _next(
+    plan: AccountPlan, alert: Alert, readings: Mapping[AlertKey, Reading], observation: Observation, now: datetime
+) -> Alert:
     key = alert.key
     if not plan.knows(key):
         return end(alert, Resolution.REMOVED, now)
     if isinstance(observation, PollFailure):
         return advance_unknown(alert, now)
-    if reading is not None:
-        return advance(alert, reading, plan.policies[key.rule], now)
-    if key.subject in _subjects(observation, key.scope):
-        return end(alert, Resolution.REMOVED, now)  # another rule speaks for this subject now
+    if key in readings:
+        return _judged(plan, alert, readings[key], now)
+    if _is_let_go(plan, key, readings, observation):
+        return end(alert, Resolution.REMOVED, now)
     return advance_absent(alert, now)
 
 
-def _subjects(snapshot: AccountSnapshot, scope: Scope) -> Iterator[str]:
-    """What exists in the account at this scope, in the words of alert keys."""
-    match scope:
-        case Scope.POSITION:
-            yield from (position.subject for position in snapshot.positions)
-        case Scope.POOL:
-            yield from (margin.pool for margin in snapshot.margins)
-        case Scope.ACCOUNT | Scope.PORTFOLIO:
-            yield from {position.instrument.settle for position in snapshot.positions}
+def _judged(plan: AccountPlan, alert: Alert, reading: Reading, now: datetime) -> Alert:
+    """What is inactive and clear stays as it is: nearly all alerts at nearly all times, so it must cost nothing."""
+    if _is_idle(alert) and reading.verdict is Verdict.CLEAR:
+        return alert
+    return advance(alert, reading, plan.policies[alert.key.rule], now)
+
+
+def _is_idle(alert: Alert) -> bool:
+    return not alert.is_active and not alert.just_resolved
+
+
+def _is_let_go(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey], snapshot: AccountSnapshot) -> bool:
+    """An edit took the subject from its rule: another of its kind speaks for it now, or none for an open position.
+
+    A pool or currency that a rule is silent about may still be there, while the position that it filters on is gone.
+    """
+    kind = plan.rule_kind(key)
+    return any(
+        (plan.rule_kind(other), other.scope, other.subject) == (kind, key.scope, key.subject) for other in readings
+    ) or (key.scope is Scope.POSITION and any(position.subject == key.subject for position in snapshot.positions))
 
 
 def _unassessed(plan: AccountPlan, readings: tuple[Reading, ...]) -> Reading:
@@ -219,11 +244,13 @@ def blind_after_s(poll_interval_s: float) -> tuple[float, float]:
 
 def _blindness(plan: AccountPlan, sight: Sight, now: datetime) -> Reading:
     """Critical only where a position may be open; an account never read may hold any."""
-    age_s = (now - (sight.last_read_at or sight.since)).total_seconds()
+    age_s = _age_s(sight, now)
     warning_s, critical_s = blind_after_s(plan.poll_interval_s)
-    levels = [Level(Severity.WARNING, _past(age_s, warning_s), warning_s)]
+    # Who was blind when watching began again is so until a read says otherwise: waiting for the first is no sight.
+    young = Verdict.HOLD if sight.last_read_at is None else Verdict.CLEAR
+    levels = [Level(Severity.WARNING, Verdict.BREACH if age_s >= warning_s else young, warning_s)]
     if sight.positions != 0:
-        levels.append(Level(Severity.CRITICAL, _past(age_s, critical_s), critical_s))
+        levels.append(Level(Severity.CRITICAL, Verdict.BREACH if age_s >= critical_s else young, critical_s))
     failure = sight.failure
     return Reading(
         key=AlertKey(BLIND, plan.name, Scope.ACCOUNT, plan.name),
@@ -239,8 +266,8 @@ def _blindness(plan: AccountPlan, sight: Sight, now: datetime) -> Reading:
     )
 
 
-def _past(age_s: float, threshold_s: float) -> Verdict:
-    return Verdict.BREACH if age_s >= threshold_s else Verdict.CLEAR
+def _age_s(sight: Sight, now: datetime) -> float:
+    return (now - (sight.last_read_at or sight.since)).total_seconds()
 
 
 @dataclass(slots=True)
@@ -294,7 +321,7 @@ class Draft:
     ) -> Iterator[Notification]:
         """One row per channel. Who hears of an episode for the first time reads FIRST; who heard of it, RESOLVED."""
         told = self.store.announced_targets(alert.key, alert.episode)
-        for target in sorted(told) if reason is Reason.RESOLVED else plan.targets[severity]:
+        for target in sorted(told & plan.channels) if reason is Reason.RESOLVED else plan.targets[severity]:
             yield Notification(
                 key=alert.key,
                 episode=alert.episode,

@@ -6,12 +6,15 @@ from contextlib import suppress
 
 from monitor.clock import Clock
 from monitor.config.settings import AccountSettings, Settings
-from monitor.domain.account import AccountSnapshot, PollFailure
+from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
 from monitor.exchange.registry import AccountAccess, Exchanges
 from monitor.exchange.source import AccountSource
 from monitor.log import get_logger
 from monitor.pipeline import AccountPlan, Sight, decide_removals, run_cycle
 from monitor.store.store import Store
+
+# However rarely accounts are read: after a start each is seen soon.
+FIRST_READS_WITHIN_S = 10.0
 
 _log = get_logger(__name__)
 
@@ -71,22 +74,25 @@ class Watching:
         accesses = {name: access_of(settings, name) for name in settings.accounts}
         for name in [name for name in self._running if accesses.get(name) != self._accesses[name]]:
             await self._leave(name)
-        changes = decide_removals(self.plans, new, self._store, self._clock.now())
+        # Reads that end from here on are judged by the new plans; what was judged by the old ones is waited for.
+        old, self.plans, self._accesses = self.plans, new, accesses
+        await self._store.settled()
+        changes = decide_removals(old, new, self._store, self._clock.now())
         if not changes.is_empty:
             await self._store.apply(changes)
-        self.plans, self._accesses = new, accesses
-        for index, name in enumerate(new):
-            if name in self._running:
-                self._running[name][2].set()
-            else:
-                self._start(name, delay_s=new[name].poll_interval_s * index / len(new))
+        for _, _, wake in self._running.values():
+            wake.set()
+        fresh = [name for name in new if name not in self._running]
+        for index, name in enumerate(fresh):
+            within_s = min(new[name].poll_interval_s, FIRST_READS_WITHIN_S)
+            self._start(name, delay_s=within_s * index / len(fresh))
 
     async def leave_all(self) -> None:
         for name in list(self._running):
             await self._leave(name)
 
     def _start(self, name: str, delay_s: float) -> None:
-        """First reads are spread over one interval, so that a hundred accounts do not knock at once."""
+        """First reads are spread, so that a hundred accounts do not knock at once."""
         source = self._exchanges.open_account(self._accesses[name])
         record = self._store.accounts.get(name)
         self.sights[name] = Sight(since=self._clock.now(), positions=record.last_positions if record else None)
@@ -97,8 +103,7 @@ class Watching:
     async def _leave(self, name: str) -> None:
         source, task, _ = self._running.pop(name)
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
         await self._exchanges.close_account(source)
         self.sights.pop(name, None)
 
@@ -106,17 +111,33 @@ class Watching:
         await self._clock.sleep(delay_s)
         while True:
             started = self._clock.monotonic()
-            plan = self.plans[name]
             before = self.sights[name].failure
-            observation = await run_cycle(plan, source, self.sights[name], self._store, self._clock)
+            observation = await self._cycle(name, source)
             if isinstance(observation, AccountSnapshot):
                 self._on_read(name)
             _log_change(self.sights[name].failure, before, name)
-            wait_s = plan.poll_interval_s - (self._clock.monotonic() - started)
+            wait_s = self.plans[name].poll_interval_s - (self._clock.monotonic() - started)
             with suppress(TimeoutError):
                 async with self._clock.deadline(max(0.0, wait_s)):
                     await wake.wait()
             wake.clear()
+
+    async def _cycle(self, name: str, source: AccountSource) -> Observation:
+        sight = self.sights[name]
+        try:
+            return await run_cycle(lambda: self.plans[name], source, sight, self._store, self._clock)
+        except Exception as error:  # noqa: BLE001  # the other accounts are watched all the same; this one goes blind
+            detail = f"a bug in perpwatch kept it from being judged: {type(error).__name__}"
+            if sight.failure is None or sight.failure.detail != detail:
+                _log.exception("an account could not be judged", account=name)
+            sight.failure = PollFailure(
+                account=name,
+                venue=self.plans[name].venue,
+                observed_at=self._clock.now(),
+                kind=FailureKind.MALFORMED,
+                detail=detail,
+            )
+            return sight.failure
 
 
 def _log_change(failure: PollFailure | None, before: PollFailure | None, name: str) -> None:

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 an expected error in one sentence, 2 wrong usage or an inc
 
 import sys
 
-import click
 import typer
 
 from monitor.cli import check, demo, once, rules, run, schema, test_alert
@@ -44,10 +43,11 @@ def run_command(arguments: list[str]) -> int:
     except EXPECTED as error:
         say(f"perpwatch: {error}")
         return EXPECTED_EXIT
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        if error.format_message():  # empty where the help was asked for by saying nothing
+            say(f"perpwatch: {error.format_message()} (try perpwatch --help)")
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED_EXIT
     except BrokenPipeError:
         return EXPECTED_EXIT

@@ -6,11 +6,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from monitor.cli.loading import CONFIG, ConfigPath
 from monitor.config.profiles import PROFILES
 from monitor.rules.book import RULE_KINDS
 
 
-def rules() -> None:
+def rules(config: ConfigPath = CONFIG) -> None:  # noqa: ARG001  # every command takes it; the rules need no file
     """What each rule watches, its formula, and its thresholds in each profile."""
     console = Console()
     for kind, rule in RULE_KINDS.items():

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from monitor.cli.errors import INTERRUPTED_EXIT, CommandError
-from monitor.cli.loading import CONFIG, ConfigPath, load_settings
+from monitor.cli.errors import INTERRUPTED_EXIT
+from monitor.cli.loading import CONFIG, ConfigPath, load_to_run, require
 from monitor.clock import SystemClock
 from monitor.config.settings import Settings
 from monitor.daemon import Daemon
@@ -12,16 +12,14 @@ from monitor.log import configure
 
 def run(config: ConfigPath = CONFIG) -> int:
     """Watch the accounts of the configuration until told to stop (SIGTERM or Ctrl-C)."""
-    settings = load_settings(config)
-    if settings.unheard_accounts:
-        names = ", ".join(settings.unheard_accounts)
-        raise CommandError(f"no channel of {config} receives the critical alerts of {names}: nobody would be woken")
+    require(config)
+    settings = load_to_run(config)
     configure(settings.log.level, settings.log.format)
     return asyncio.run(_run(settings, config))
 
 
 async def _run(settings: Settings, config: ConfigPath) -> int:
-    edited = (config, lambda: load_settings(config))
+    edited = (config, lambda: load_to_run(config))
     daemon = Daemon(settings, SystemClock(), database=settings.database, config=edited, serve=True)
     daemon.stop_on_signals()
     await daemon.run()

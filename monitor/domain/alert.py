@@ -300,6 +300,8 @@ def _while_firing(alert: Alert, reading: Reading, policy: AlertPolicy, now: date
         severity=severity,
         clear_at=None,
         announced=announced,
+        # A rise is told at once, however little was told of the episode before it.
+        last_told=None if severity > alert.severity else alert.last_told,
         flaps=alert.flaps + int(back),
     )
 

@@ -75,6 +75,7 @@ class Lane:
         self.last_error = f"{result.kind}: {result.detail}"
         if result.kind is SendKind.RATE_LIMITED:
             self.paused_until = now + timedelta(seconds=result.retry_after_s or 0.0)
+            self.window_until = None  # nothing arrived, and the service itself says how long to wait
             return
         self.failing_since = self.failing_since or now
         self.disabled = result.kind is SendKind.UNAUTHORIZED

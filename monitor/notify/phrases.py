@@ -102,7 +102,7 @@ def _add(case: Case) -> str | None:
 
 def _cut(case: Case) -> str | None:
     size, share = case.number("cut_size"), case.number("cut_share")
-    share_text = f"{min(math.ceil(share * 100 - 1e-9), 100)}%" if share is not None and share > 0 else None
+    share_text = f"{math.ceil(min(share, 1.0) * 100 - 1e-9)}%" if share is not None and share > 0 else None
     if size is not None and size > 0:
         sized = f"cut {amount_to_do(size)} {case.words('base', 20) or ''}".rstrip()
         return f"{sized} ({share_text})" if share_text else sized

@@ -46,6 +46,7 @@ def of_answer(status: int, headers: dict[str, str], body: bytes, now: datetime) 
     """Judge an HTTP answer; header names in lower case."""
     answer = _object(body)
     said = str(answer.get("description") or answer.get("message") or "")
+    said = said.encode(errors="replace").decode()  # JSON may hold halves of characters, which no database takes
     detail = f"HTTP {status}{': ' + said if said else ''}"[:300]
     if 200 <= status < 300:
         return SendResult(kind=SendKind.ACCEPTED, detail=detail)

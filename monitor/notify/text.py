@@ -58,7 +58,7 @@ def amount(value: float | None) -> str:
 
 def amount_to_do(value: float) -> str:
     """The same rounded up: less than this would not be enough."""
-    if value <= 0 or not math.isfinite(value):
+    if value < 1e-12 or not math.isfinite(value):
         return amount(value)
     step = 10.0 ** (math.floor(math.log10(value)) - 2)
     return amount(math.ceil(value / step - 1e-9) * step)
@@ -76,6 +76,8 @@ def percent(ratio: float | None, decimals: int = 2) -> str:
 
 def duration(seconds: float) -> str:
     """Two units at most: 45 s, 12 min, 2 h 5 min, 3 d 4 h."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

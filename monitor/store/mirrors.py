@@ -38,8 +38,11 @@ class Mirrors:
 
     def alert(self, key: AlertKey) -> Alert:
         """The alert, or a blank one whose episodes go on from the last one told of."""
+        known = self.alerts.get(key)
+        if known is not None:
+            return known
         told = self._told.get(key)
-        return self.alerts.get(key) or Alert(key=key, episode=told.episode if told else 0)
+        return Alert(key=key, episode=told.episode if told else 0)
 
     def announced_targets(self, key: AlertKey, episode: int) -> frozenset[str]:
         told = self._told.get(key)

@@ -146,6 +146,11 @@ class Store:
         task.add_done_callback(self._running.discard)
         await asyncio.shield(task)
 
+    async def settled(self) -> None:
+        """Return once the mirrors show every change handed in before, those of cancelled callers among them."""
+        if self._running:
+            await asyncio.wait(set(self._running))
+
     async def wait_for_outbox(self, timeout_s: float) -> None:
         """Return once rows were enqueued since the last call, or after that many seconds."""
         try:
@@ -221,8 +226,10 @@ class Store:
     async def _flush(self) -> frozenset[int]:
         """Write the backlog; returns the ids of rows that stood in the outbox already."""
         started_at = _DISK_CLOCK.monotonic()
-        if started_at < self._retry_at or (self._in_flight is not None and not self._in_flight.done()):
+        if started_at < self._retry_at:
             return frozenset()
+        if self._in_flight is not None and not self._in_flight.done():
+            return self._failed(started_at, "an earlier call has not ended")
         try:
             async with _DISK_CLOCK.deadline(WRITE_DEADLINE_S):
                 known = await self._write_or_start_afresh()
