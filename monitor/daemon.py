@@ -17,7 +17,7 @@ from monitor.domain.notification import notice_key, notices
 from monitor.domain.reading import Scope, Severity, Unit
 from monitor.exchange.registry import Exchanges
 from monitor.health import Health, Heartbeat, LoopLag, Watchdog, http_get, max_read_age_s
-from monitor.log import get_logger
+from monitor.log import get_logger, redact
 from monitor.notify.channels import open_channels
 from monitor.notify.delivery import Delivery
 from monitor.notify.escalation import Audience
@@ -236,7 +236,9 @@ class Daemon:
         targets = hearing or list(channels)
         key = notice_key(subject)
         episode = self.store.alert(key).episode + 1
-        rows = notices(targets, key, episode, title, lines, severity, self._clock.now())
+        # A secret in the wrong place of a bad edit is quoted by its problem.
+        told = [redact(line) for line in lines]
+        rows = notices(targets, key, episode, title, told, severity, self._clock.now())
         await self.store.apply(Changes(enqueue=rows))
 
     async def _tell_started(self, was_down_s: float | None) -> None:

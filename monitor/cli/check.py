@@ -11,6 +11,7 @@ from monitor.cli.loading import CONFIG, ConfigPath, load_settings
 from monitor.cli.test_alert import send_to_all
 from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
+from monitor.daemon import counted
 from monitor.domain.account import PollFailure
 from monitor.exchange.registry import Exchanges, coverage
 from monitor.exchange.venues.venue import KeyFacts
@@ -42,7 +43,7 @@ def check(
     for finding in findings:
         typer.echo(f"{finding.level:<8}{finding.text}")
     errors = sum(finding.level == "error" for finding in findings)
-    typer.echo(f"{config}: {f'{errors} errors' if errors else 'good'}")
+    typer.echo(f"{config}: {counted(errors, 'error') if errors else 'good'}")
     return 1 if errors else 0
 
 
@@ -85,7 +86,7 @@ async def _account_findings(exchanges: Exchanges, settings: Settings, name: str)
     observation = await source.observe()
     if isinstance(observation, PollFailure):
         return [Finding("error", f"{name}: cannot be read: {observation.kind}: {observation.detail}")]
-    findings = [Finding("ok", f"{name}: read, {len(observation.positions)} open positions")]
+    findings = [Finding("ok", f"{name}: read, {counted(len(observation.positions), 'open position')}")]
     facts = await source.key_facts()
     if isinstance(facts, PollFailure):
         return [*findings, Finding("warning", f"{name}: the key's permissions are unknown: {facts.detail}")]

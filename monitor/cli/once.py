@@ -106,7 +106,7 @@ def print_table(reads: list[Read]) -> None:
         observation = read.observation
         if isinstance(observation, PollFailure):
             console.print(f"[bold red]{observation.account}: not read[/] ({observation.kind}): ", end="")
-            console.print(observation.detail, markup=False)
+            console.print(observation.detail, markup=False, soft_wrap=True)
         else:
             _print_account(console, observation, read.readings)
 
@@ -117,10 +117,13 @@ def _print_account(console: Console, snapshot: AccountSnapshot, readings: tuple[
     if snapshot.positions:
         console.print(_position_table(snapshot))
     for reading in readings:
-        line = f"  {reading.verdict:<8} {reading.key.rule} of {reading.key.subject}: {_value(reading)}"
-        console.print(line, style="magenta" if reading.is_unknown else _COLOURS[reading.severity], markup=False)
+        # Colours do not reach a pipe: how bad it is stands in words.
+        verdict = str(reading.severity if reading.verdict is Verdict.BREACH else reading.verdict)
+        line = f"  {verdict:<8} {reading.key.rule} of {reading.key.subject}: {_value(reading)}"
+        style = "magenta" if reading.is_unknown else _COLOURS[reading.severity]
+        console.print(line, style=style, markup=False, soft_wrap=True)
     for caveat in snapshot.caveats:
-        console.print(f"  note: {caveat}", style="dim", markup=False)
+        console.print(f"  note: {caveat}", style="dim", markup=False, soft_wrap=True)
     console.print()
 
 

@@ -14,6 +14,7 @@ from monitor.config.keys import check_keys
 from monitor.config.problems import Place, Problems
 from monitor.config.references import interpolate, read_credential_files
 from monitor.config.rulebook import resolve_rules
+from monitor.config.secrets import register_secrets
 from monitor.config.settings import Settings
 from monitor.config.tree import Node, read_tree
 
@@ -68,6 +69,7 @@ def load_text(
     settings = _validated(root, problems)
     problems.raise_if_any()
     assert settings is not None, "invalid settings without a problem"
+    register_secrets(settings)
     return settings
 
 

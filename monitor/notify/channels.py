@@ -11,6 +11,7 @@ import requests
 from asyncio_throttle import Throttler
 
 from monitor.clock import Clock
+from monitor.domain.reading import Severity
 from monitor.log import redact, register_secret
 from monitor.notify.budget import ANY_SERVICE, DISCORD_WEBHOOK, TELEGRAM_CHAT, TELEGRAM_GROUP, Budget, Limit
 from monitor.notify.message import Rendered
@@ -117,20 +118,26 @@ class Channel:
             return SendResult(kind=kind, detail=_connection_detail(exchanged.error, never_sent))
         return SendResult(kind=SendKind.ACCEPTED if took else SendKind.TRANSIENT, detail=said)
 
+    def _notify(self, title: str, body: str, severity: Severity) -> Any:
+        # Services that keep incidents go by it. What is only information may be kept back and still count as sent
+        # (Opsgenie), and a success closes what others opened: every message is worth a warning at least.
+        kind = apprise.NotifyType.FAILURE if severity is Severity.CRITICAL else apprise.NotifyType.WARNING
+        return self._apprise.notify(title=title, body=body, body_format="text", notify_type=kind)
+
     def _post(self, rendered: Rendered, plain: bool) -> tuple[Exchanged, bool, str]:
         """Blocking, on the channel's thread: what was exchanged, whether Apprise calls it success, and what it said."""
         with observed() as exchanged:
             if plain:
                 return exchanged, self._post_plain(rendered), ""
             title, body = (rendered.title, rendered.body) if rendered.body else ("", rendered.title)
-            with self._apprise.notify(title=title, body=body, body_format="text") as result:
+            with self._notify(title, body, rendered.severity) as result:
                 said = "; ".join(entry.message for entry in result.logs())
                 return exchanged, bool(result), said[:MAX_DETAIL_CHARS]
 
     def _post_plain(self, rendered: Rendered) -> bool:
         text = clip(f"{rendered.title}\n{rendered.body}", self.limit)
         if not isinstance(self._plugin, Telegram):
-            return bool(self._apprise.notify(body=text, body_format="text"))
+            return bool(self._notify("", text, rendered.severity))
         try:
             return self._plugin.send_plain(text)
         except requests.RequestException:
@@ -185,7 +192,7 @@ def register_url(url: str) -> None:
 
 def _objection(plugin: Any | None) -> str | None:
     if plugin is None:
-        return "expected an Apprise URL such as tgram://bot-token/chat-id or discord://webhook-id/webhook-token"
+        return "expected an Apprise URL such as tgram://<bot token>/<chat id> or discord://<webhook id>/<webhook token>"
     count = recipients(plugin)
     if count == 0:
         return "expected one recipient in the URL and found none: add the chat id to send to"

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from monitor.domain.alert import Reason, Resolution
 from monitor.domain.notification import AlertFacts, NoticeFacts, Notification
-from monitor.domain.reading import AlertKey, Severity
+from monitor.domain.reading import AlertKey, Severity, Unit
 from monitor.notify.phrases import Case, account_of, lasted, phrases_of, what_to_do
 from monitor.notify.text import clip, duration, foreign, moment, quantity
 
@@ -25,7 +25,10 @@ _FOREIGN_LINE_CHARS = 240
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A message and the rows it stands for; rows that were handed in and are not named here were not told."""
+    """A message and the rows it stands for; rows that were handed in and are not named here were not told.
+
+    `severity` is the worst of what is not over.
+    """
 
     title: str
     body: str
@@ -56,6 +59,11 @@ class Story:
         return self.reason is Reason.RESOLVED and news
 
     @property
+    def is_over(self) -> bool:
+        """Ended well: there is nothing left to do."""
+        return self.reason is Reason.RESOLVED and not is_bad_end(self.speaker)
+
+    @property
     def is_possible_repeat(self) -> bool:
         return any(row.possible_repeat for row in self.rows)
 
@@ -64,8 +72,7 @@ class Story:
         """Sorts worst first: severity, then what is new, then what has waited longest; what is over comes last."""
         row = self.speaker
         order = {Reason.FIRST: 0, Reason.WORSE: 0, Reason.NOTICE: 1, Reason.REPEAT: 2, Reason.RESOLVED: 3}
-        is_over = self.reason is Reason.RESOLVED and not is_bad_end(row)
-        return (1 if is_over else -int(row.severity), order[self.reason], row.created_at.timestamp())
+        return (1 if self.is_over else -int(row.severity), order[self.reason], row.created_at.timestamp())
 
 
 def is_bad_end(row: Notification) -> bool:
@@ -97,7 +104,7 @@ def render(notifications: Sequence[Notification], now: datetime, limit: int, pre
     """
     assert notifications, "an empty message tells nobody anything"
     told = stories(notifications)
-    worst = max(story.speaker.severity for story in told)
+    worst = max(Severity.INFO if story.is_over else story.speaker.severity for story in told)
     if len(told) == 1:
         title, lines = _full(told[0], now)
         title, body = _fitted(title, lines, limit, prefix)
@@ -145,15 +152,19 @@ def _headline(story: Story, now: datetime) -> str:
     if isinstance(row.facts, NoticeFacts):
         shown = [foreign(line, _FOREIGN_LINE_CHARS) for line in row.facts.lines[:2]]
         more = len(row.facts.lines) - len(shown)
-        return "; ".join([foreign(row.facts.title, 160), *shown, *([f"and {more} more"] if more > 0 else [])])
+        parts = [foreign(row.facts.title, 160), *shown, *([f"and {more} more"] if more > 0 else [])]
+        return "; ".join(part.rstrip(".") for part in parts)
     case = Case(key=row.key, severity=row.severity, facts=row.facts, now=now)
     phrases, account = phrases_of(case), account_of(row.key)
     if story.reason is not Reason.RESOLVED:
         word = {Reason.WORSE: "worse: ", Reason.REPEAT: "still "}.get(story.reason, "")
         return f"{word}{str(row.severity).upper()} {account}: {phrases.headline(case)}"
-    took = lasted(row.facts)
-    worst = f"worst {quantity(row.facts.worst_value, row.facts.unit)}" if row.facts.worst_value is not None else None
-    how = f" {row.facts.resolution}" if _ended_otherwise(row.facts) else ""
+    took, worst_value, worst = lasted(row.facts), row.facts.worst_value, None
+    if worst_value is not None and row.facts.unit is Unit.SECONDS:
+        took = duration(worst_value)  # how long nothing was read; the alert outlasts it
+    elif worst_value is not None:
+        worst = f"worst {quantity(worst_value, row.facts.unit)}"
+    how = f", {row.facts.resolution}" if _ended_otherwise(row.facts) else ""
     word = str(row.facts.resolution).upper() if is_bad_end(row) else "resolved"
     end = ", ".join(part for part in (f"after {took}" if took else None, worst) if part)
     return f"{word} {account}: {phrases.name(case)}{'' if is_bad_end(row) else how} {end}".rstrip()
@@ -194,7 +205,7 @@ def _notes(story: Story, now: datetime) -> list[str]:
 
 
 def _digest_title(told: Sequence[Story]) -> str:
-    """`3 critical, 2 warning, 1 resolved`."""
+    """`3 critical, 2 warnings, 1 resolved`."""
     counts: dict[str, int] = {}
     for story in told:
         if story.reason is Reason.RESOLVED:
@@ -203,7 +214,11 @@ def _digest_title(told: Sequence[Story]) -> str:
             word = "notice" if story.reason is Reason.NOTICE else str(story.speaker.severity)
         counts[word] = counts.get(word, 0) + 1
     order = ("liquidated", "critical", "warning", "info", "notice", "resolved")
-    return ", ".join(f"{counts[word]} {word}" for word in order if word in counts)
+    return ", ".join(f"{counts[word]} {_plural(word, counts[word])}" for word in order if word in counts)
+
+
+def _plural(word: str, count: int) -> str:
+    return f"{word}s" if count > 1 and word in ("warning", "notice") else word
 
 
 def _digest_lines(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from monitor.domain.alert import Resolution
 from monitor.domain.notification import AlertFacts
 from monitor.domain.reading import AlertKey, Scope, Severity
 from monitor.notify.text import amount, amount_to_do, between, duration, foreign, moment, percent, price, quantity
@@ -44,11 +45,18 @@ class Case:
 
     @property
     def subject(self) -> str:
-        """`BTC/USDT:USDT long`, `cross USDT`; nothing where it only repeats the account."""
+        """`BTC/USDT:USDT long`, `cross USDT`, `isolated BTC/USDT:USDT long`; nothing where it repeats the account."""
         if self.key.subject in ("", self.key.account):
             return ""
-        text = self.key.subject.replace(":", " ") if self.key.scope is Scope.POOL else self.key.subject
-        return foreign(text)
+        if self.key.scope is not Scope.POOL:
+            return foreign(self.key.subject)
+        mode, _, held = self.key.subject.partition(":")
+        symbol, _, side = held.rpartition(":")
+        return foreign(" ".join(part for part in (mode, symbol, side) if part))
+
+    @property
+    def is_isolated(self) -> bool:
+        return self.key.subject.startswith("isolated:") or self.words("margin_mode") == "isolated"
 
     @property
     def currency(self) -> str:
@@ -97,7 +105,9 @@ def _add(case: Case) -> str | None:
     collateral = case.number("add_collateral")
     if collateral is None or collateral <= 0:
         return None
-    return f"add {amount_to_do(collateral)} {case.currency}".rstrip()
+    # Collateral in the wallet does nothing for an isolated position.
+    where = " to its isolated margin" if case.is_isolated else ""
+    return f"add {amount_to_do(collateral)} {case.currency}".rstrip() + where
 
 
 def _cut(case: Case) -> str | None:
@@ -248,6 +258,11 @@ def _named(text: str) -> Callable[[Case], str]:
     return lambda case: f"{case.subject} {text}".strip()
 
 
+def _once(recovered: str, otherwise: str) -> Callable[[Case], str]:
+    """An account taken out of the configuration has not been read again."""
+    return lambda case: recovered if case.facts.resolution in (None, Resolution.RECOVERED) else otherwise
+
+
 _ANY_KIND = Phrases(
     _any_headline,
     lambda case: f"{case.subject} {foreign(case.facts.rule_kind.replace('_', ' '), 40)}".strip(),
@@ -257,8 +272,8 @@ _KINDS = {
     "liquidation_distance": Phrases(_distance_headline, _named("liquidation distance"), _distance_details),
     "margin_ratio": Phrases(_margin_headline, _named("margin ratio"), _margin_details),
     "funding_exposure": Phrases(_funding_headline, _named("funding"), _funding_details),
-    "blind": Phrases(_blind_headline, lambda _: "is read again", _blind_details),
-    "unassessed": Phrases(_unassessed_headline, lambda _: "judged in full again", _any_details),
+    "blind": Phrases(_blind_headline, _once("is read again", "no good read"), _blind_details),
+    "unassessed": Phrases(_unassessed_headline, _once("judged in full again", "cannot be judged"), _any_details),
 }
 
 

@@ -17,11 +17,12 @@ def tiers_of(markets: Markets, position: Position) -> Tiers | None:
     return state.tiers.value if state is not None and state.tiers is not None else None
 
 
-def change(position: Position, mark: float, tiers: Tiers | None) -> tuple[float, float | None]:
-    """(change of equity, change of maintenance) in settle units when this position's mark goes to `mark`."""
-    pnl = position.instrument.pnl(position.side, position.contracts, position.mark_price, mark)
-    before = maintenance_at(position, position.contracts, position.mark_price, tiers)
-    after = maintenance_at(position, position.contracts, mark, tiers)
+def change(position: Position, mark: float, tiers: Tiers | None, share: float = 1.0) -> tuple[float, float | None]:
+    """(change of equity, change of maintenance) in settle units when the mark of that share of it goes to `mark`."""
+    contracts = position.contracts * share
+    pnl = position.instrument.pnl(position.side, contracts, position.mark_price, mark)
+    before = maintenance_at(position, contracts, position.mark_price, tiers)
+    after = maintenance_at(position, contracts, mark, tiers)
     return pnl, None if before is None or after is None else after - before
 
 

@@ -50,6 +50,7 @@ class LiquidationDistance(ThresholdRule):
             "settle": position.instrument.settle,
             "base": position.instrument.base,
             "leverage": position.leverage,
+            "margin_mode": str(position.margin_mode),
             "currency": position.instrument.settle,
         }
         if origin is PriceOrigin.UNKNOWN:

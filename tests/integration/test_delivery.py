@@ -346,7 +346,7 @@ async def test_info_and_warnings_wait_for_their_group() -> None:
             await enqueue(store, row)
         await until(lambda: not store.undelivered)
     assert len(service.messages) == 1
-    assert "3 warning" in service.texts[0]
+    assert "3 warnings" in service.texts[0]
     assert (service.times[0] - started) * 20 >= 9.5
 
 

@@ -171,8 +171,8 @@ def test_a_resolved_alert_that_was_told_in_time_is_not_called_late() -> None:
     [
         (Resolution.LIQUIDATED, "LIQUIDATED main: "),
         (Resolution.AUTO_DELEVERAGED, "AUTO-DELEVERAGED main: "),
-        (Resolution.POSITION_GONE, "resolved main: BTC/USDT:USDT long liquidation distance position gone"),
-        (Resolution.REMOVED, "resolved main: BTC/USDT:USDT long liquidation distance removed from the configuration"),
+        (Resolution.POSITION_GONE, "resolved main: BTC/USDT:USDT long liquidation distance, position gone"),
+        (Resolution.REMOVED, "resolved main: BTC/USDT:USDT long liquidation distance, removed from the configuration"),
     ],
 )
 def test_the_title_tells_how_an_episode_ended(resolution: Resolution, beginning: str) -> None:
@@ -185,6 +185,39 @@ def test_a_liquidation_comes_first_in_a_digest_and_a_recovery_last() -> None:
     told = lines_of(resolved_row(key=key("c")), a_row(key=key("b"), severity=Severity.WARNING), liquidated)
     assert told[0] == "1 liquidated, 1 warning, 1 resolved"
     assert [line.split(" ")[0] for line in told[1:]] == ["LIQUIDATED", "WARNING", "resolved"]
+
+
+def test_the_severity_of_a_message_is_that_of_what_is_not_over() -> None:
+    bad_end = resolved_row(key=key("a"), facts=facts(resolution=Resolution.LIQUIDATED))
+    warning = a_row(key=key("b"), severity=Severity.WARNING)
+    assert render([resolved_row()], SOON, LIMIT).severity is Severity.INFO
+    assert render([resolved_row(), warning], SOON, LIMIT).severity is Severity.WARNING
+    assert render([bad_end, warning], SOON, LIMIT).severity is Severity.CRITICAL
+
+
+def test_notices_in_a_digest_read_as_sentences() -> None:
+    first = a_notice("configuration not taken", "The old rules go on.", "y:1:2: no")
+    told = lines_of(first, a_notice("two", "b.", sequence=1))
+    assert told == ["2 notices", "configuration not taken; The old rules go on; y:1:2: no", "two; b"]
+
+
+def test_an_account_read_again_says_how_long_it_was_blind() -> None:
+    blind = facts(rule_kind="blind", value=2.0, worst_value=98.0, unit=Unit.SECONDS)
+    told = replace(blind, fired_at=NOON, resolved_at=after(240), resolution=Resolution.RECOVERED)
+    row = resolved_row(key=AlertKey("blind", "main", Scope.ACCOUNT, "main"), facts=told)
+    assert lines_of(row)[0] == "resolved main: is read again after 1 min"
+    removed = replace(row, facts=replace(told, resolution=Resolution.REMOVED))
+    assert lines_of(removed)[0] == "resolved main: no good read, removed from the configuration after 1 min"
+
+
+def test_what_an_isolated_position_needs_goes_to_its_own_margin() -> None:
+    isolated = facts(inputs={"currency": "USDT", "add_collateral": 100.0, "margin_mode": "isolated"})
+    assert lines_of(a_row(facts=isolated))[-1] == "Do: add 100 USDT to its isolated margin"
+    pool = AlertKey("margin_ratio", "main", Scope.POOL, "isolated:BTC/USDT:USDT:long")
+    ratio = facts(rule_kind="margin_ratio", inputs={"currency": "USDT", "add_collateral": 100.0})
+    told = lines_of(a_row(key=pool, facts=ratio))
+    assert told[0] == "CRITICAL main: isolated BTC/USDT:USDT long margin ratio 4.2%"
+    assert told[-1] == "Do: add 100 USDT to its isolated margin"
 
 
 def test_a_message_whose_last_attempt_may_have_arrived_says_so() -> None:

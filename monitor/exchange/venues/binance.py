@@ -148,8 +148,9 @@ class BinanceVenue:
         }
         if not listed:
             raise malformed("premiumIndex lists no contract")
-        newest_ms = max(number(row, "time") for row in listed.values())
-        if client.milliseconds() - newest_ms > MAX_MARK_AGE_MS:
+        oldest_ms = client.milliseconds() - MAX_MARK_AGE_MS
+        if all(number(row, "time") < oldest_ms for row in listed.values()):
+            newest_ms = max(number(row, "time") for row in listed.values())
             raise ReadError(FailureKind.IMPLAUSIBLE, f"mark prices stand still since {time_of(newest_ms):%H:%M:%S} UTC")
         return Lazy(listed, _mark)
 
