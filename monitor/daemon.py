@@ -11,7 +11,7 @@ from typing import Any
 from monitor.clock import Clock, SystemClock
 from monitor.config.problems import ConfigError
 from monitor.config.settings import Settings
-from monitor.config.watch import fingerprint, saves
+from monitor.config.watch import saves
 from monitor.domain.alert import Alert, after_downtime
 from monitor.domain.notification import notice_key, notices
 from monitor.domain.reading import Scope, Severity, Unit
@@ -58,11 +58,13 @@ class Daemon:
         *,
         database: Path | None,
         config: tuple[Path, Load] | None = None,
+        loaded: str | None = None,
         prefix: str = "",
         serve: bool = False,
     ) -> None:
         """`config` is the file to watch for edits and how to load it; `prefix` marks every line sent (DEMO).
 
+        `loaded` is the file's fingerprint from before it was loaded, so that an edit made since counts as one.
         With `serve` the health page is served on the settings' port.
         """
         self.settings = settings
@@ -77,8 +79,7 @@ class Daemon:
         self._edit_was_bad = False
         self._lag = LoopLag(SystemClock())
         self._channels = open_channels(_urls(settings), clock)
-        # Taken before anything else: an edit while the parts start is an edit all the same.
-        self._loaded = fingerprint(config[0]) if config else None
+        self._loaded = loaded
 
     async def run(self) -> None:
         """Until `stop` is set. Raises what a part raises: a bug in one part must not leave a half-dead monitor."""
@@ -102,6 +103,7 @@ class Daemon:
                 parts = [tasks.create_task(part) for part in self._parts(was_down_s)]
                 self.started.set()
                 await self.stop.wait()
+                _log.info("stopping")
                 # An edit being taken must not open accounts behind `leave_all`.
                 for task in parts:
                     task.cancel()

@@ -72,12 +72,8 @@ class FundingExposure(ThresholdRule):
         return self.with_remedy(reading, lambda: self._remedy_inputs(reading))
 
     def _remedy_inputs(self, reading: Reading) -> dict[str, Any]:
-        """The exposure is linear in size and inverse in equity, so both answers are exact."""
-        equity = reading.inputs.get("equity")
-        if reading.value is None or not isinstance(equity, float):
-            return {}
-        target = self.clear_at
-        return {"add_collateral": equity * (reading.value / target - 1), "cut_share": 1 - target / reading.value}
+        """The exposure is linear in size, so the cut is exact. Collateral would lower the ratio, not what is paid."""
+        return {} if reading.value is None else {"cut_share": 1 - self.clear_at / reading.value}
 
 
 def _payment(position: Position, context: Context) -> _Payment | None:
