@@ -11,7 +11,7 @@ from typing import Any
 from monitor.clock import Clock, SystemClock
 from monitor.config.problems import ConfigError
 from monitor.config.settings import Settings
-from monitor.config.watch import saves
+from monitor.config.watch import fingerprint, saves
 from monitor.domain.alert import Alert, after_downtime
 from monitor.domain.notification import notice_key, notices
 from monitor.domain.reading import Scope, Severity, Unit
@@ -79,7 +79,7 @@ class Daemon:
         self._edit_was_bad = False
         self._lag = LoopLag(SystemClock())
         self._channels = open_channels(_urls(settings), clock)
-        self._loaded = loaded
+        self._loaded = loaded or (fingerprint(config[0]) if config else None)
 
     async def run(self) -> None:
         """Until `stop` is set. Raises what a part raises: a bug in one part must not leave a half-dead monitor."""

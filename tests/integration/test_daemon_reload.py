@@ -193,7 +193,7 @@ async def test_accounts_come_and_go_without_disturbing_the_others(tmp_path: Path
 
 
 async def test_many_accounts_edited_at_once_never_trip_the_loop_that_judges_their_age(tmp_path: Path) -> None:
-    async with a_house(tmp_path, speed=200) as house:
+    async with a_house(tmp_path, speed=60) as house:
         house.yaml.poll_interval = "20s"
         for number in range(4):
             a_trader(house.engine, f"t{number}")
