@@ -175,7 +175,7 @@ def open_channels(
 
 def register_url(url: str) -> None:
     """Make every part of the URL that may be a credential unprintable; host names and plain words stay readable."""
-    if len(url.partition("://")[2]) >= _MIN_SECRET_CHARS:  # a bare scheme masked would hide the URLs after it from sight
+    if len(url.partition("://")[2]) >= _MIN_SECRET_CHARS:
         register_secret(url)
     try:
         parts = urlsplit(url)
