@@ -50,9 +50,9 @@ format: install
 
 # Needs uv; the lock holds names, versions and hashes only.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		pyproject.toml --extra build -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		-c requirements.lock pyproject.toml --extra build --extra dev -o requirements-dev.lock
 
 clean:
