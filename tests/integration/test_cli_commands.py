@@ -195,6 +195,13 @@ async def test_ctrl_c_ends_a_command_and_the_daemon_with_130(tmp_path: Path) -> 
                 assert "Traceback" not in ended.err
 
 
+async def test_ctrl_c_while_the_command_is_still_loading_ends_it_with_130_and_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    async with a_process(tmp_path, "rules", PYTHONPATH=f"{tmp_path}:{REPO}") as process:
+        ended = await end_of(process)
+    assert (ended.code, ended.out, ended.err) == (130, "", "")
+
+
 async def test_a_second_monitor_on_the_same_state_is_refused(tmp_path: Path, shell: Shell) -> None:
     async with a_house(tmp_path) as house:
         house.yaml.more = f"health: {{port: 0}}\ndatabase: {house.database}\n"
