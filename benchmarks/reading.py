@@ -9,8 +9,8 @@ fresh process, against the same venue.
 - CPU: the whole process's CPU time. Ours is the whole daemon with its rules and its state on disk, every tenth account
   with alerts firing, over whole poll intervals. Its poll interval is 30 s, since Binance lets one address read 100
   accounts no faster, on a clock ten times as fast as life. The loop is what one would write without perpwatch: a
-  ccxt client per account with ccxt's own defaults, one call after the other. Markets, brackets and intervals are
-  loaded beforehand in both.
+  ccxt client per account with ccxt's own defaults, one call after the other, under asyncio.run; the daemon runs on the
+  event loop of `perpwatch run`. Markets, brackets and intervals are loaded beforehand in both.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ from benchmarks.rig import (
     write_config,
 )
 from monitor.cli.loading import load_settings
+from monitor.cli.run import run_loop
 from monitor.clock import Clock, ScaledClock, SystemClock
 from monitor.daemon import Daemon
 from monitor.domain.account import AccountSnapshot
@@ -216,13 +217,13 @@ async def _milliseconds(read: Any) -> float:
     return (time.perf_counter() - started_s) * 1000
 
 
-def _in_a_fresh_process(part: Callable[[str], Any], base_url: str) -> Any:
+def _in_a_fresh_process(part: Callable[[str], Any], base_url: str, run: Callable[[Any], Any] = run_loop) -> Any:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_run, part, base_url).result()
+        return pool.submit(_run, part, base_url, run).result()
 
 
-def _run(part: Callable[[str], Any], base_url: str) -> Any:
-    return asyncio.run(part(base_url))
+def _run(part: Callable[[str], Any], base_url: str, run: Callable[[Any], Any]) -> Any:
+    return run(part(base_url))
 
 
 def main() -> int:
@@ -231,9 +232,9 @@ def main() -> int:
         singles, cycle_ms = _in_a_fresh_process(cycle_latency, base_url)
         burst_wall_s, burst_cpu_ms = _in_a_fresh_process(all_at_once, base_url)
         # Half of the loop before the daemon and half after it: a machine is not equally quick at all times.
-        before = _in_a_fresh_process(half_a_ccxt_loop, base_url)
+        before = _in_a_fresh_process(half_a_ccxt_loop, base_url, asyncio.run)
         daemon_cpu_ms = _in_a_fresh_process(whole_daemon, base_url)
-        after = _in_a_fresh_process(half_a_ccxt_loop, base_url)
+        after = _in_a_fresh_process(half_a_ccxt_loop, base_url, asyncio.run)
     loop_wall_s = before[0] + after[0]
     loop_cpu_ms, plain_cpu_ms = (statistics.median(before[part] + after[part]) for part in (1, 2))
     slowest_ms = max(singles.values())
