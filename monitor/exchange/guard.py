@@ -19,8 +19,9 @@ _ACTION = re.compile(
 )
 # Nouns that contain an action's word and name what the reads are about.
 _NOUNS = re.compile(
-    r"open[-_]?(?:positions|orders|interest)|linear-swap|(?:^|/)swap(?=[-_/])|sub[-_]?accounts?|copy_?trading(?=/account)"
-    r"|trade[-_]?fee|trade/positions",
+    r"open[-_]?(?:positions|orders|interest|api(?=/))|linear-swap|(?:^|/)swap(?=[-_/])|sub[-_]?accounts?"
+    r"|copy_?trading(?=/account)"
+    r"|trade[-_]?fee|trade/(?:positions?|account/info|fund-rate)(?=/|$)",
     re.IGNORECASE,
 )
 
@@ -38,7 +39,15 @@ _POST_READS: Mapping[str, tuple[str, ...]] = {
         "/swap-api/v1/swap_account_info",
     ),
     "cryptocom": ("/private/get-positions", "/private/user-balance"),
-    "derive": ("/private/get_positions", "/private/get_subaccount", "/public/get_all_instruments"),
+    "bitfinex": ("/auth/r/positions", "/auth/r/wallets"),
+    "derive": (
+        "/private/get_positions",
+        "/private/get_subaccount",
+        "/private/get_all_portfolios",
+        "/public/get_all_instruments",
+        "/public/get_time",
+    ),
+    "whitebit": ("/collateral-account/positions/open", "/collateral-account/balance"),
     "grvt": ("/full/v1/positions", "/full/v1/account_summary", "/full/v1/all_instruments"),
 }
 

@@ -1,0 +1,37 @@
+"""The network's edge: ccxt clients that send nothing, and what they tried to send."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from monitor.clock import SystemClock
+from monitor.exchange.budget import Budget
+from monitor.exchange.client import ClockOffset, Shared, new_session, new_ssl_context
+
+# Method and path of each request.
+Sent = list[tuple[str, str]]
+
+
+@pytest.fixture
+def sent() -> Sent:
+    """Every request anybody tried to send; none arrives."""
+    return []
+
+
+@pytest.fixture
+async def shared(sent: Sent) -> AsyncIterator[Shared]:
+    async def refuse(_: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
+        sent.append((params.method, params.url.path))
+        raise OSError("nothing leaves a test")
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(refuse)
+    tracing.freeze()
+    clock, context = SystemClock(), new_ssl_context()
+    session = new_session(context)
+    session.trace_configs.append(tracing)
+    budget = Budget(weight_per_minute=10**9, clock=clock)
+    budget._throttler.rate_limit = 10**9
+    yield Shared(clock=clock, session=session, ssl_context=context, budget=budget, offset=ClockOffset(), patience_s=5.0)
+    await session.close()
