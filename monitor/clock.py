@@ -5,6 +5,7 @@ A scaled clock runs the production code faster than life (the demo); tests bring
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -28,20 +29,27 @@ class Clock(Protocol):
         """`async with clock.deadline(5): ...` raises TimeoutError when the block takes longer."""
 
 
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
 class SystemClock:
     """Real time. Where the machine's clock is set back ours runs on: every age and every wait would stand still."""
 
-    def __init__(self) -> None:
-        self._origin = _origin()
+    def __init__(self, wall: Callable[[], datetime] = _wall, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`wall` and `monotonic` are the machine's two clocks; the simulation has a machine of its own."""
+        self._wall = wall
+        self._monotonic = monotonic
+        self._origin = self._origin_now()
 
     def now(self) -> datetime:
-        origin = _origin()
+        origin = self._origin_now()
         if origin > self._origin - SET_BACK:
             self._origin = origin
-        return self._origin + timedelta(seconds=time.monotonic())
+        return self._origin + timedelta(seconds=self._monotonic())
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return self._monotonic()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -49,10 +57,9 @@ class SystemClock:
     def deadline(self, seconds: float) -> asyncio.Timeout:
         return asyncio.timeout(seconds)
 
-
-def _origin() -> datetime:
-    """What the machine's clock said when its monotonic one was at zero."""
-    return datetime.now(UTC) - timedelta(seconds=time.monotonic())
+    def _origin_now(self) -> datetime:
+        """What the machine's clock said when its monotonic one was at zero."""
+        return self._wall() - timedelta(seconds=self._monotonic())
 
 
 class ScaledClock:

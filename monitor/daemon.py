@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,16 @@ from monitor.domain.reading import Scope, Severity, Unit
 from monitor.exchange.registry import Exchanges
 from monitor.health import Health, Heartbeat, LoopLag, Watchdog, http_get, max_read_age_s
 from monitor.log import get_logger, redact
-from monitor.notify.channels import open_channels
+from monitor.notify.channels import Channel, open_channels
 from monitor.notify.delivery import Delivery
 from monitor.notify.escalation import Audience
 from monitor.notify.text import duration
-from monitor.pipeline import Sight, decide_blindness
+from monitor.pipeline import Sight, decide_blindness, until_blind_s
 from monitor.status import server as status
 from monitor.store.records import Changes
 from monitor.store.store import Store
 from monitor.watching import Watching
 
-BLIND_LOOP_S = 1.0
 ALIVE_EVERY_S = 30.0
 # The started message waits this long for first reads, so that it can say what it sees.
 FIRST_READS_S = 20.0
@@ -41,6 +41,20 @@ MAX_PROBLEMS_TOLD = 5
 _log = get_logger(__name__)
 
 Load = Callable[[], Settings]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What lies outside the process: venues, channels, the machine's own time. The simulation brings its own.
+
+    Without `watches_itself` nothing measures the event loop, and no watchdog ends a process whose loop hangs.
+    """
+
+    exchanges: Callable[[Clock], Exchanges] = Exchanges
+    channels: Callable[..., dict[str, Channel]] = open_channels
+    machine_clock: Clock = field(default_factory=SystemClock)
+    rng: random.Random = field(default_factory=random.Random)
+    watches_itself: bool = True
 
 
 class Daemon:
@@ -61,6 +75,7 @@ class Daemon:
         loaded: str | None = None,
         prefix: str = "",
         serve: bool = False,
+        surroundings: Surroundings | None = None,
     ) -> None:
         """`config` is the file to watch for edits and how to load it; `prefix` marks every line sent (DEMO).
 
@@ -77,14 +92,15 @@ class Daemon:
         self._prefix = prefix
         self._serve = serve
         self._edit_was_bad = False
-        self._lag = LoopLag(SystemClock())
-        self._channels = open_channels(_urls(settings), clock)
+        self._outside = surroundings or Surroundings()
+        self._lag = LoopLag(self._outside.machine_clock)
+        self._channels = self._outside.channels(_urls(settings), clock)
         self._loaded = loaded or (fingerprint(config[0]) if config else None)
 
     async def run(self) -> None:
         """Until `stop` is set. Raises what a part raises: a bug in one part must not leave a half-dead monitor."""
-        self.store = await Store.open(self._database, self._clock)
-        exchanges = Exchanges(self._clock)
+        self.store = await Store.open(self._database, self._clock, self._outside.machine_clock)
+        exchanges = self._outside.exchanges(self._clock)
         try:
             was_down_s = await self._take_up()
             self.delivery = Delivery(
@@ -92,7 +108,7 @@ class Daemon:
                 self._channels,
                 self._clock,
                 audience=Audience.of(self.settings),
-                rng=random.Random(),
+                rng=self._outside.rng,
                 prefix=self._prefix,
             )
             async with asyncio.TaskGroup() as tasks:
@@ -115,7 +131,8 @@ class Daemon:
             await self.store.close()
 
     def _parts(self, was_down_s: float | None) -> Iterator[Coroutine[Any, Any, None]]:
-        yield self._beat()
+        if self._outside.watches_itself:
+            yield self._beat()
         yield self._judge_blindness()
         yield self._note_alive()
         yield self._tell_started(was_down_s)
@@ -142,7 +159,7 @@ class Daemon:
 
     async def _beat(self) -> None:
         """The loop shows the watchdog that it lives; on real time, whatever clock the monitor lives by."""
-        watchdog = Watchdog(SystemClock().monotonic)
+        watchdog = Watchdog(self._outside.machine_clock.monotonic)
         watchdog.start()
         try:
             await self._lag.run(watchdog.beat)
@@ -180,7 +197,8 @@ class Daemon:
 
     async def _judge_blindness(self) -> None:
         while True:
-            await self._clock.sleep(BLIND_LOOP_S)
+            plans, sights = self.watching.plans, self.watching.sights
+            await self._clock.sleep(until_blind_s(plans, sights, self.store, self._clock.now()))
             changes = decide_blindness(self.watching.plans, self.watching.sights, self.store, self._clock.now())
             if not changes.is_empty:
                 await self.store.apply(changes)
@@ -223,7 +241,7 @@ class Daemon:
         """Channels and accounts that did not change are not disturbed."""
         old = self.settings
         self.settings = settings
-        self._channels = open_channels(_urls(settings), self._clock, kept=self._channels)
+        self._channels = self._outside.channels(_urls(settings), self._clock, kept=self._channels)
         self.delivery.replace_channels(self._channels, Audience.of(settings))
         await self._watch(settings)
         for key in NEEDS_RESTART:

@@ -36,6 +36,10 @@ BLIND = "blind"
 UNASSESSED = "unassessed"
 # The monitor's own alerts: judged here, by no rule of the YAML.
 OWN_RULES = frozenset({BLIND, UNASSESSED})
+# The age of every account's last good read is judged each second where it matters, and this often at least: less than
+# the youngest age that is told of, so that an account of a new configuration is not judged late.
+JUDGE_AGES_EVERY_S = 1.0
+JUDGE_AGES_WITHIN_S = 10.0
 # How often a good read is written down that shows nothing new: often enough not to be pruned as forgotten.
 REMEMBER_READ_EVERY = timedelta(minutes=5)
 
@@ -140,10 +144,11 @@ def decide(
     """Every alert of the account moved on by this read, with the messages that are due."""
     draft = Draft(store, now)
     by_key = {reading.key: reading for reading in readings}
-    known = [key for key in store.alerts if key.account == plan.name and key.rule != BLIND and key not in by_key]
+    known = [key for key in store.keys_of(plan.name) if key.rule != BLIND and key not in by_key]
     for key in (*by_key, *known):
-        alert = store.alert(key)
-        draft.move(plan, alert, _next(plan, alert, by_key, observation, now))
+        if not _is_quiet(store.alerts.get(key), by_key.get(key)):
+            alert = store.alert(key)
+            draft.move(plan, alert, _next(plan, alert, by_key, observation, now))
     if isinstance(observation, AccountSnapshot):
         draft.remember(observation)
     return draft.changes()
@@ -158,8 +163,16 @@ def decide_blindness(
         plan, alert = plans[name], store.alert(AlertKey(BLIND, name, Scope.ACCOUNT, name))
         if _is_idle(alert) and _age_s(sight, now) < blind_after_s(plan.poll_interval_s)[0]:
             continue
-        draft.move(plan, alert, _judged(plan, alert, _blindness(plan, sight, now), now))
+        draft.move(plan, alert, advance(alert, _blindness(plan, sight, now), plan.policies[BLIND], now))
     return draft.changes()
+
+
+def until_blind_s(plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], store: Store, now: datetime) -> float:
+    """How long until `decide_blindness` may have something to say."""
+    if any(not _is_idle(store.alert(AlertKey(BLIND, name, Scope.ACCOUNT, name))) for name in sights):
+        return JUDGE_AGES_EVERY_S
+    left_s = (blind_after_s(plans[name].poll_interval_s)[0] - _age_s(sight, now) for name, sight in sights.items())
+    return max(JUDGE_AGES_EVERY_S, min((JUDGE_AGES_WITHIN_S, *left_s)))
 
 
 def decide_removals(
@@ -192,17 +205,15 @@ def _next(
     if isinstance(observation, PollFailure):
         return advance_unknown(alert, now)
     if key in readings:
-        return _judged(plan, alert, readings[key], now)
+        return advance(alert, readings[key], plan.policies[key.rule], now)
     if _is_let_go(plan, key, readings, observation):
         return end(alert, Resolution.REMOVED, now)
     return advance_absent(alert, now)
 
 
-def _judged(plan: AccountPlan, alert: Alert, reading: Reading, now: datetime) -> Alert:
-    """What is inactive and clear stays as it is: nearly all alerts at nearly all times, so it must cost nothing."""
-    if _is_idle(alert) and reading.verdict is Verdict.CLEAR:
-        return alert
-    return advance(alert, reading, plan.policies[alert.key.rule], now)
+def _is_quiet(alert: Alert | None, reading: Reading | None) -> bool:
+    """Nothing was the case and nothing is: nearly all alerts at nearly all times, so it must cost nothing."""
+    return (alert is None or _is_idle(alert)) and (reading is None or reading.verdict is Verdict.CLEAR)
 
 
 def _is_idle(alert: Alert) -> bool:

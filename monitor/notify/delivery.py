@@ -29,7 +29,9 @@ from monitor.notify.results import SendResult
 from monitor.store.records import Changes
 from monitor.store.store import MAX_RECENT, Store
 
+# While anything waits or a channel fails; else only new rows need tending.
 TEND_EVERY_S = 1.0
+TEND_WITHIN_S = 30.0
 MAX_REMEMBERED = 20_000
 
 _log = get_logger(__name__)
@@ -143,13 +145,17 @@ class Delivery:
     async def _tend(self) -> None:
         """What concerns more than one target: waking them, escalation, rows of channels that are gone."""
         while True:
-            await self._store.wait_for_outbox(TEND_EVERY_S)
+            await self._store.wait_for_outbox(TEND_EVERY_S if self._is_busy() else TEND_WITHIN_S)
             for lane in self._lanes.values():
                 lane.wake.set()
             await self._escalate()
             await self._close_orphans()
             for lane in list(self._lanes.values()):
                 await self._tell_of(lane)
+
+    def _is_busy(self) -> bool:
+        failing = any(lane.failing_since is not None or lane.told_down for lane in self._lanes.values())
+        return failing or bool(self._store.undelivered)
 
     async def _escalate(self) -> None:
         rows = tuple(self._store.undelivered.values())

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -109,16 +109,16 @@ class ThresholdRule(Rule):
     warning: float | None = None
     critical: float | None = None
 
-    _worse: Literal["higher", "lower"] = "higher"
+    worse: ClassVar[Literal["higher", "lower"]] = "higher"
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:
         if self.warning is None and self.critical is None:
             raise ValueError("give warning, critical, or both")
         if self.warning is not None and self.critical is not None:
-            ordered = self.warning < self.critical if self._worse == "higher" else self.warning > self.critical
+            ordered = self.warning < self.critical if self.worse == "higher" else self.warning > self.critical
             if not ordered:
-                relation = "below" if self._worse == "higher" else "above"
+                relation = "below" if self.worse == "higher" else "above"
                 raise ValueError(f"warning must be {relation} critical")
         return self
 
@@ -145,7 +145,7 @@ class ThresholdRule(Rule):
         return value is not None and self._verdict(value, self._thresholds()[0][1]) is Verdict.CLEAR
 
     def _past_hysteresis(self, threshold: float) -> float:
-        return threshold * (1 - self.hysteresis if self._worse == "higher" else 1 + self.hysteresis)
+        return threshold * (1 - self.hysteresis if self.worse == "higher" else 1 + self.hysteresis)
 
     def _thresholds(self) -> list[tuple[Severity, float]]:
         given = [(Severity.WARNING, self.warning), (Severity.CRITICAL, self.critical)]
@@ -154,7 +154,7 @@ class ThresholdRule(Rule):
     def _verdict(self, value: float | None, threshold: float) -> Verdict:
         if value is None or math.isnan(value):
             return Verdict.UNKNOWN
-        sign = 1 if self._worse == "higher" else -1
+        sign = 1 if self.worse == "higher" else -1
         if sign * (value - threshold) >= 0:
             return Verdict.BREACH
         return Verdict.HOLD if sign * (value - self._past_hysteresis(threshold)) > 0 else Verdict.CLEAR
@@ -176,7 +176,7 @@ class ThresholdRule(Rule):
             levels=self.levels(value) if levels is None else levels,
             value=value,
             unit=unit,
-            higher_is_worse=self._worse == "higher",
+            higher_is_worse=self.worse == "higher",
             inputs=dict(inputs),
         )
 

@@ -20,7 +20,7 @@ class LiquidationDistance(ThresholdRule):
     kind: Literal["liquidation_distance"] = "liquidation_distance"
     warning: Threshold | None = None
     critical: Threshold | None = None
-    _worse = "lower"
+    worse = "lower"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

@@ -24,6 +24,8 @@ class Mirrors:
 
     def __init__(self, loaded: Loaded) -> None:
         self.alerts = loaded.alerts
+        self.keys_by_account: dict[str, dict[AlertKey, None]] = {}
+        self._index(loaded.alerts)
         self.undelivered = loaded.undelivered
         self.accounts = loaded.accounts
         self.last_alive_at = loaded.last_alive_at
@@ -76,8 +78,9 @@ class Mirrors:
     def update(self, changes: Changes, rows: Iterable[Notification]) -> None:
         """Take up `changes`, whose outbox rows stand numbered in `rows`."""
         for key in changes.forget_alerts:
-            self.alerts.pop(key, None)
+            self._forget_alert(key)
         self.alerts.update({alert.key: alert for alert in changes.alerts})
+        self._index(alert.key for alert in changes.alerts)
         self.accounts.update({record.account: record for record in changes.accounts})
         self._silences.update({silence.id: silence for silence in changes.silences})
         self.last_alive_at = changes.alive_at or self.last_alive_at
@@ -91,7 +94,7 @@ class Mirrors:
 
     def forget(self, pruned: Pruned, now: datetime) -> None:
         for key in pruned.alerts:
-            self.alerts.pop(key, None)
+            self._forget_alert(key)
         for account in pruned.accounts:
             self.accounts.pop(account, None)
         self._silences = {id_: item for id_, item in self._silences.items() if item.ends_at >= now - RETENTION}
@@ -107,6 +110,14 @@ class Mirrors:
             silences={id_: records.silence_row(silence) for id_, silence in self._silences.items()},
             alive_at=self.last_alive_at,
         )
+
+    def _index(self, keys: Iterable[AlertKey]) -> None:
+        for key in keys:
+            self.keys_by_account.setdefault(key.account, {})[key] = None
+
+    def _forget_alert(self, key: AlertKey) -> None:
+        if self.alerts.pop(key, None) is not None:
+            del self.keys_by_account[key.account][key]
 
     def _update_row(self, row: Notification) -> None:
         assert row.id is not None, "a row that changes has been stored before"

@@ -5,7 +5,7 @@ the monitor goes on from memory: what is owed to the disk waits in a backlog and
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -38,8 +38,6 @@ SLOW_FAILURE_S = 1.0
 MAX_RECENT = 1_000
 # Errors of a statement rather than of the disk.
 _BUGS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
-# A disk keeps real time, however fast the clock of the monitor runs.
-_DISK_CLOCK = SystemClock()
 
 _log = get_logger(__name__)
 
@@ -47,24 +45,29 @@ _log = get_logger(__name__)
 class Store:
     """State of one monitor. Open it with `Store.open`; read the mirrors; write through `apply`."""
 
-    def __init__(self, database: Database, writer: ThreadPoolExecutor, clock: Clock, mirrors: Mirrors) -> None:
+    def __init__(
+        self, database: Database, writer: ThreadPoolExecutor, clock: Clock, disk_clock: Clock, mirrors: Mirrors
+    ) -> None:
         self._database = database
         self._writer = writer
         self._clock = clock
+        self._disk_clock = disk_clock
         self._mirrors = mirrors
         self._notes: tuple[str, ...] = ()
         self._failing_since: datetime | None = None
         self._backlog = Batch()
         self._in_flight: asyncio.Future[object] | None = None
-        self._retry_at = _DISK_CLOCK.monotonic()
+        self._retry_at = self._disk_clock.monotonic()
         self._pruned_at = clock.monotonic()
         self._order = asyncio.Lock()
         self._enqueued = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def open(cls, path: Path | None, clock: Clock) -> Self:
+    async def open(cls, path: Path | None, clock: Clock, disk_clock: Clock | None = None) -> Self:
         """Load what is stored; `path` None keeps it in memory.
+
+        A disk keeps real time, however fast `clock` runs; the simulation hands in its own as `disk_clock`.
 
         Raises StoreError, one sentence for the owner, where the state cannot be used. A damaged file is no error: it
         is set aside, and `set_aside` tells so.
@@ -77,7 +80,7 @@ class Store:
         except BaseException:
             writer.shutdown(wait=False)
             raise
-        store = cls(database, writer, clock, Mirrors(loaded))
+        store = cls(database, writer, clock, disk_clock or SystemClock(), Mirrors(loaded))
         if note is not None:
             store._note(note)
         if loaded.dropped:
@@ -91,6 +94,10 @@ class Store:
     @property
     def alerts(self) -> Mapping[AlertKey, Alert]:
         return MappingProxyType(self._mirrors.alerts)
+
+    def keys_of(self, account: str) -> Collection[AlertKey]:
+        """The keys of the alerts of one account."""
+        return self._mirrors.keys_by_account.get(account, ())
 
     @property
     def undelivered(self) -> Mapping[int, Notification]:
@@ -165,7 +172,7 @@ class Store:
         if self._failing_since is not None:
             return ()
         try:
-            async with _DISK_CLOCK.deadline(WRITE_DEADLINE_S), self._order:
+            async with self._disk_clock.deadline(WRITE_DEADLINE_S), self._order:
                 bodies = await self._run(self._database.recent, min(limit, MAX_RECENT))
         except (TimeoutError, DatabaseError, OSError) as error:
             _log.warning("recent messages cannot be read", error=str(error))
@@ -176,13 +183,13 @@ class Store:
     async def close(self) -> None:
         """Write what is owed, once more, and let go of the file. A disk that hangs is not waited for."""
         async with self._order:
-            self._retry_at = _DISK_CLOCK.monotonic()
+            self._retry_at = self._disk_clock.monotonic()
             if self._backlog != Batch():
                 await self._flush()
             if self._backlog != Batch():
                 _log.error("state could not be written before the end", failing_since=self._failing_since)
             try:
-                async with _DISK_CLOCK.deadline(WRITE_DEADLINE_S):
+                async with self._disk_clock.deadline(WRITE_DEADLINE_S):
                     await self._run(self._database.close)
             except (TimeoutError, DatabaseError, OSError) as error:
                 _log.error("the database could not be closed", error=str(error))
@@ -225,13 +232,13 @@ class Store:
 
     async def _flush(self) -> frozenset[int]:
         """Write the backlog; returns the ids of rows that stood in the outbox already."""
-        started_at = _DISK_CLOCK.monotonic()
+        started_at = self._disk_clock.monotonic()
         if started_at < self._retry_at:
             return frozenset()
         if self._in_flight is not None and not self._in_flight.done():
             return self._failed(started_at, "an earlier call has not ended")
         try:
-            async with _DISK_CLOCK.deadline(WRITE_DEADLINE_S):
+            async with self._disk_clock.deadline(WRITE_DEADLINE_S):
                 known = await self._write_or_start_afresh()
         except TimeoutError:
             return self._failed(started_at, f"no end within {WRITE_DEADLINE_S:g} s")
@@ -258,7 +265,7 @@ class Store:
         return await self._run(self._database.write, self._mirrors.everything(now).followed_by(self._backlog))
 
     def _failed(self, started_at: float, why: str) -> frozenset[int]:
-        ended_at = _DISK_CLOCK.monotonic()
+        ended_at = self._disk_clock.monotonic()
         if ended_at - started_at > SLOW_FAILURE_S:
             # At most half of the time goes into such writes: everybody's next read waits behind them.
             self._retry_at = ended_at + (ended_at - started_at)
@@ -273,7 +280,7 @@ class Store:
             return
         self._pruned_at = self._clock.monotonic()
         try:
-            async with _DISK_CLOCK.deadline(WRITE_DEADLINE_S):
+            async with self._disk_clock.deadline(WRITE_DEADLINE_S):
                 self._mirrors.forget(await self._run(self._database.prune, now), now)
         except (TimeoutError, DatabaseError, OSError) as error:
             _log.warning("old state cannot be pruned", error=str(error))

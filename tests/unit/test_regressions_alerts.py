@@ -4,17 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
-import monitor.clock
 from monitor.clock import SystemClock
 from monitor.domain.account import PriceOrigin
 from monitor.domain.alert import AlertState, Reason, Resolution, advance, notified, reason_to_notify
 from monitor.domain.reading import Severity, Verdict
 from monitor.pipeline import AccountPlan, Sight, assess, decide, decide_blindness
 from monitor.rules.base import Rule, ThresholdRule
+from monitor.store.records import Changes
 from monitor.store.store import Store
 from tests.builders import a_policy, a_position, a_reading, a_rule, a_snapshot, an_alert, at
 from tests.unit.store_kit import ManualClock
@@ -90,7 +89,7 @@ async def test_a_filtered_position_missing_from_one_read_does_not_end_the_alert_
     key = next(r.key for r in assess(page.plan, a_snapshot(a_position(symbol="DOGE/USDT:USDT")), {}, clock.now()))
     firing = an_alert(state=AlertState.FIRING, severity=Severity.CRITICAL, episode=1, announced=Severity.CRITICAL)
     firing = replace(firing, key=key, notified_at=clock.now(), fired_at=clock.now())
-    page.store._mirrors.alerts[key] = firing
+    await page.store.apply(Changes(alerts=(firing,)))
     await page.read("BTC/USDT:USDT")
     assert page.store.alerts[key].is_firing
     await page.read("BTC/USDT:USDT")
@@ -140,24 +139,14 @@ class Machine:
         self.wall += timedelta(seconds=seconds)
         self.monotonic += seconds
 
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    machine = Machine()
-
-    class Wall(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            return machine.wall
-
-    monkeypatch.setattr(monitor.clock, "datetime", Wall)
-    monkeypatch.setattr(monitor.clock, "time", SimpleNamespace(monotonic=lambda: machine.monotonic))
-    return machine
+    def clock(self) -> SystemClock:
+        return SystemClock(lambda: self.wall, lambda: self.monotonic)
 
 
 @pytest.mark.parametrize("set_back_s", [2, 3600, 86400 * 365])
-def test_a_machine_whose_clock_is_set_back_does_not_stop_our_time(machine: Machine, set_back_s: float) -> None:
-    ours = SystemClock()
+def test_a_machine_whose_clock_is_set_back_does_not_stop_our_time(set_back_s: float) -> None:
+    machine = Machine()
+    ours = machine.clock()
     before = ours.now()
     machine.wall -= timedelta(seconds=set_back_s)
     for passed_s in (1, 60, 3600):
@@ -165,8 +154,9 @@ def test_a_machine_whose_clock_is_set_back_does_not_stop_our_time(machine: Machi
     assert (ours.now() - before).total_seconds() == pytest.approx(3661)
 
 
-def test_a_machine_whose_clock_is_set_forward_or_steered_is_followed(machine: Machine) -> None:
-    ours = SystemClock()
+def test_a_machine_whose_clock_is_set_forward_or_steered_is_followed() -> None:
+    machine = Machine()
+    ours = machine.clock()
     machine.wall += timedelta(hours=5)
     assert ours.now() == machine.wall
     for _ in range(100):

@@ -332,9 +332,8 @@ async def test_a_disk_that_hangs_stops_nobody(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_slow_failures_are_not_tried_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = await Store.open(tmp_path / "a.db", ManualClock())
     disk_clock, tries = ManualClock(), list[float]()
-    monkeypatch.setattr(store_module, "_DISK_CLOCK", disk_clock)
+    store = await Store.open(tmp_path / "a.db", ManualClock(), disk_clock)
     store._retry_at = 0
 
     def locked(_batch: object) -> frozenset[int]:
