@@ -251,13 +251,18 @@ def _entries(told: Sequence[Story], now: datetime) -> Iterator[tuple[str, tuple[
         found = tuple(members)
         if group is None or len(found) == 1:
             for story in found:
-                marks = [note for note in _notes(story, now) if not note.startswith("flapping")]
-                suffix = f" ({', '.join(mark.strip('()') for mark in marks)})" if marks else ""
-                yield f"{clip(_headline(story, now), MAX_LINE_CHARS - len(suffix))}{suffix}", (story,)
+                yield _noted(_headline(story, now), (story,), now), (story,)
             continue
         for start in range(0, len(found), BLIND_ACCOUNTS_PER_LINE):
             part = found[start : start + BLIND_ACCOUNTS_PER_LINE]
-            yield _blind_line(part), part
+            yield _noted(_blind_line(part), part, now), part
+
+
+def _noted(line: str, members: Sequence[Story], now: datetime) -> str:
+    """The line with what the reader must know of it; a note on one of those that share it is a note on the line."""
+    notes = dict.fromkeys(note for story in members for note in _notes(story, now) if not note.startswith("flapping"))
+    suffix = f" ({', '.join(note.strip('()') for note in notes)})" if notes else ""
+    return f"{clip(line, MAX_LINE_CHARS - len(suffix))}{suffix}"
 
 
 def _blind_group(story: Story) -> tuple[str, Severity, Reason] | None:

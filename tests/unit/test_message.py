@@ -257,6 +257,11 @@ def test_several_alerts_make_one_line_each_worst_first() -> None:
     ]
 
 
+def test_the_blind_accounts_that_share_a_line_are_said_to_be_repeated_where_one_may_be() -> None:
+    rows = (blind_row("main"), blind_row("other", possible_repeat=True))
+    assert lines_of(*rows)[-1].endswith("(possible repeat)")
+
+
 def test_the_blind_accounts_of_one_venue_share_a_line() -> None:
     other = blind_row("elsewhere", facts=facts(rule_kind="blind", venue="bybit", value=65.0, unit=Unit.SECONDS))
     told = lines_of(blind_row("a"), other, blind_row("b"), blind_row("c"))
