@@ -7,7 +7,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark
+# of make simulate and make simulate-states
+DAYS ?= 40
+SEED ?= 1
+TRANSITIONS ?= 1000000
+
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states
 
 install: $(STAMP)
 
@@ -43,6 +48,13 @@ benchmark: install
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.delivery
 	$(BIN)/python -m benchmarks.idle
+
+# DAYS account-days from SEED on; with OUT=file long runs go on where they stopped, and their figures add up.
+simulate: install
+	$(BIN)/python -m tests.simulation --days $(DAYS) --seed $(SEED) $(if $(OUT),--out $(OUT))
+
+simulate-states: install
+	$(BIN)/python -m tests.simulation.states --transitions $(TRANSITIONS) --seed $(SEED)
 
 format: install
 	$(BIN)/ruff format .

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,13 +45,14 @@ Load = Callable[[], Settings]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What lies outside the process: venues, channels, the machine's own time. The simulation brings its own.
+    """What lies outside the process: venues, channels, disk, the machine's own time. The simulation brings its own.
 
     Without `watches_itself` nothing measures the event loop, and no watchdog ends a process whose loop hangs.
     """
 
     exchanges: Callable[[Clock], Exchanges] = Exchanges
     channels: Callable[..., dict[str, Channel]] = open_channels
+    store: Callable[[Path | None, Clock, Clock], Awaitable[Store]] = Store.open
     machine_clock: Clock = field(default_factory=SystemClock)
     rng: random.Random = field(default_factory=random.Random)
     watches_itself: bool = True
@@ -99,7 +100,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Until `stop` is set. Raises what a part raises: a bug in one part must not leave a half-dead monitor."""
-        self.store = await Store.open(self._database, self._clock, self._outside.machine_clock)
+        self.store = await self._outside.store(self._database, self._clock, self._outside.machine_clock)
         exchanges = self._outside.exchanges(self._clock)
         try:
             was_down_s = await self._take_up()

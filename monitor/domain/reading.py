@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from itertools import pairwise
 
 
 class Severity(IntEnum):
@@ -60,6 +61,17 @@ class Level:
     threshold: float | None
 
 
+def _decisive(levels: tuple[Level, ...]) -> Level:
+    """The level that speaks for a reading: the worst breached, else the worst held, else the lowest."""
+    decisive = levels[0]
+    for level in levels:
+        if level.verdict is Verdict.BREACH or (
+            level.verdict is Verdict.HOLD and decisive.verdict is not Verdict.BREACH
+        ):
+            decisive = level
+    return decisive
+
+
 # What the rendering needs to explain a reading: plain JSON values, units last in the names.
 Inputs = Mapping[str, str | float | int | bool | None]
 
@@ -78,19 +90,12 @@ class Reading:
     unit: Unit
     higher_is_worse: bool = True
     inputs: Inputs = field(default_factory=dict)
+    _decisive: Level = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         assert self.levels, "a reading without a level judges nothing"
-        assert list(self.levels) == sorted(self.levels, key=lambda level: level.severity)
-
-    @property
-    def _decisive(self) -> Level:
-        """The level that speaks for the reading: the worst breached, else the worst held, else the lowest."""
-        for verdict in (Verdict.BREACH, Verdict.HOLD):
-            for level in reversed(self.levels):
-                if level.verdict is verdict:
-                    return level
-        return self.levels[0]
+        assert all(lower.severity < higher.severity for lower, higher in pairwise(self.levels))
+        object.__setattr__(self, "_decisive", _decisive(self.levels))
 
     @property
     def verdict(self) -> Verdict:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,7 +47,7 @@ class Where(Frozen):
     def names_positions(self) -> bool:
         return self.symbol is not None or self.side is not None or self.margin_mode is not None
 
-    @property
+    @cached_property
     def specificity(self) -> tuple[int, int]:
         """More filters win; between equals, more literal characters."""
         filters = [self.account, self.venue, self.symbol, self.side, self.margin_mode]
@@ -124,32 +125,31 @@ class ThresholdRule(Rule):
 
     def levels(self, value: float | None) -> tuple[Level, ...]:
         """The verdict at each given threshold; UNKNOWN at all of them where the value is None."""
-        return tuple(
-            Level(severity, self._verdict(value, threshold), threshold) for severity, threshold in self._thresholds()
-        )
+        return tuple([Level(severity, self._verdict(value, limit), limit) for severity, limit in self._thresholds])
 
     def all_breached(self) -> tuple[Level, ...]:
         """For a state beyond any number, such as equity gone."""
-        return tuple(Level(severity, Verdict.BREACH, threshold) for severity, threshold in self._thresholds())
+        return tuple(Level(severity, Verdict.BREACH, threshold) for severity, threshold in self._thresholds)
 
     def all_clear(self) -> tuple[Level, ...]:
         """For a state that cannot breach, such as a position that no price can liquidate."""
-        return tuple(Level(severity, Verdict.CLEAR, threshold) for severity, threshold in self._thresholds())
+        return tuple(Level(severity, Verdict.CLEAR, threshold) for severity, threshold in self._thresholds)
 
     @property
     def clear_at(self) -> float:
         """The value at which the lowest severity is clear again: what a remedy has to reach."""
-        return self._past_hysteresis(self._thresholds()[0][1])
+        return self._past_hysteresis(self._thresholds[0][1])
 
     def is_clear(self, value: float | None) -> bool:
-        return value is not None and self._verdict(value, self._thresholds()[0][1]) is Verdict.CLEAR
+        return value is not None and self._verdict(value, self._thresholds[0][1]) is Verdict.CLEAR
 
     def _past_hysteresis(self, threshold: float) -> float:
         return threshold * (1 - self.hysteresis if self.worse == "higher" else 1 + self.hysteresis)
 
-    def _thresholds(self) -> list[tuple[Severity, float]]:
-        given = [(Severity.WARNING, self.warning), (Severity.CRITICAL, self.critical)]
-        return [(severity, threshold) for severity, threshold in given if threshold is not None]
+    @cached_property
+    def _thresholds(self) -> tuple[tuple[Severity, float], ...]:
+        given = ((Severity.WARNING, self.warning), (Severity.CRITICAL, self.critical))
+        return tuple((severity, threshold) for severity, threshold in given if threshold is not None)
 
     def _verdict(self, value: float | None, threshold: float) -> Verdict:
         if value is None or math.isnan(value):
