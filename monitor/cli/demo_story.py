@@ -10,7 +10,7 @@ from monitor.domain.notification import AlertFacts, Notification
 from monitor.domain.reading import Severity
 from monitor.paper.book import Event, EventKind
 from monitor.paper.scenarios import Scenario
-from monitor.store.store import MAX_RECENT
+from monitor.store.loading import MAX_RECENT
 
 RISKS = ("margin_ratio", "liquidation_distance")
 

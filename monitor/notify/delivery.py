@@ -27,7 +27,7 @@ from monitor.notify.lane import ChannelState, Lane
 from monitor.notify.message import render
 from monitor.notify.results import SendResult
 from monitor.store.records import Changes
-from monitor.store.store import MAX_RECENT, Store
+from monitor.store.store import Store
 
 # While anything waits or a channel fails; else only new rows need tending.
 TEND_EVERY_S = 1.0
@@ -63,7 +63,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled or drained."""
-        self._remember(await self._store.recent(MAX_RECENT))
+        self._remember(self._store.finished_before)
         async with asyncio.TaskGroup() as group:
             self._group = group
             for lane in self._lanes.values():
@@ -161,8 +161,10 @@ class Delivery:
         rows = tuple(self._store.undelivered.values())
         self._remember(rows)
         now = self._clock.now()
-        told = self._store.announced_targets
-        fresh = tuple(escalations(rows, self._audience, self._is_owed, told, self._unavailable, now))
+        told, alerts = self._store.announced_targets, self._store.alerts
+        # Whoever heard of an episode that is over would never read of its end; its own channels get both, late.
+        burning = (row for row in rows if schedule.still_firing(row, alerts))
+        fresh = tuple(escalations(burning, self._audience, self._is_owed, told, self._unavailable, now))
         if fresh:
             _log.warning("critical alerts escalated", targets=sorted({row.target for row in fresh}))
             await self._enqueue(fresh)

@@ -65,6 +65,7 @@ def escalations(
     removed one least of all.
     """
     seen: set[Handed] = set()
+    first_told: set[tuple[AlertKey, int, str]] = set()
     for row in rows:
         if row.severity is not Severity.CRITICAL or row.reason in (Reason.RESOLVED, Reason.NOTICE):
             continue
@@ -81,11 +82,14 @@ def escalations(
         seen.update((row.key, row.episode, row.sequence, target) for target in owed)
         heard = told(row.key, row.episode) if owed else frozenset[str]()
         for target in owed:
+            episode = (row.key, row.episode, target)
+            has_heard = target in heard or episode in first_told
+            first_told.add(episode)
             yield replace(
                 row,
                 id=None,
                 target=target,
-                reason=row.reason if target in heard else Reason.FIRST,
+                reason=row.reason if has_heard else Reason.FIRST,
                 state=DeliveryState.PENDING,
                 attempts=0,
                 send_after=now,

@@ -27,7 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from monitor.log import get_logger
 from monitor.store import files, retention, statements
 from monitor.store.errors import StoreError, StoreErrorKind
-from monitor.store.loading import Loaded, load, told
+from monitor.store.loading import Loaded, load, recent, told
 from monitor.store.migrate import migrate
 from monitor.store.records import Batch, Row
 from monitor.store.retention import Pruned
@@ -122,9 +122,8 @@ class Database:
 
     def recent(self, limit: int) -> list[str]:
         """Bodies of the outbox rows finished last, newest first."""
-        query = select(outbox.c.body).where(outbox.c.finished_at.is_not(None))
         with self._begin() as connection:
-            return list(connection.execute(query.order_by(outbox.c.finished_at.desc()).limit(limit)).scalars())
+            return recent(connection, limit)
 
     def close(self) -> None:
         self._disconnect()

@@ -1,6 +1,7 @@
 """Reading everything back at the start. A row that no longer parses is dropped and told, never a crash."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ from monitor.store.schema import KEY, SCOPES, account, alert, monitor, outbox, s
 
 T = TypeVar("T")
 
+# So many finished messages are remembered from one start to the next.
+MAX_RECENT = 1_000
+
 _log = get_logger(__name__)
 
 # Reasons that tell of an episode, other than its end.
@@ -29,7 +33,10 @@ _OPEN = tuple(state.value for state in DeliveryState if state.is_open)
 
 @dataclass(slots=True, kw_only=True)
 class Loaded:
-    """Everything that the mirrors of a store begin with. `dropped` names each row that could not be read."""
+    """Everything that the mirrors of a store begin with. `dropped` names each row that could not be read.
+
+    `finished` are the messages finished last, newest first.
+    """
 
     alerts: dict[AlertKey, Alert] = field(default_factory=dict)
     undelivered: dict[int, Notification] = field(default_factory=dict)
@@ -39,6 +46,7 @@ class Loaded:
     last_alive_at: datetime | None = None
     last_id: int = 0
     dead_count: int = 0
+    finished: tuple[Notification, ...] = ()
     dropped: tuple[str, ...] = ()
 
 
@@ -59,8 +67,22 @@ def load(connection: Connection) -> Loaded:
         dead_count=connection.execute(
             select(func.count()).where(outbox.c.state == DeliveryState.DEAD.value)
         ).scalar_one(),
+        finished=tuple(_parsed_or_skipped(recent(connection, MAX_RECENT))),
         dropped=tuple(dropped),
     )
+
+
+def recent(connection: Connection, limit: int) -> list[str]:
+    """Bodies of the outbox rows finished last, newest first."""
+    query = select(outbox.c.body).where(outbox.c.finished_at.is_not(None))
+    return list(connection.execute(query.order_by(outbox.c.finished_at.desc()).limit(limit)).scalars())
+
+
+def _parsed_or_skipped(bodies: Iterable[str]) -> Iterator[Notification]:
+    """What is over and cannot be read any more is owed to nobody."""
+    for body in bodies:
+        with suppress(ValidationError):
+            yield NOTIFICATION.validate_json(body)
 
 
 def told(connection: Connection) -> dict[AlertKey, Told]:

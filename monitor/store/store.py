@@ -25,6 +25,7 @@ from monitor.log import get_logger
 from monitor.store import records
 from monitor.store.database import Database, DatabaseGoneError, is_damage
 from monitor.store.errors import StoreError
+from monitor.store.loading import MAX_RECENT
 from monitor.store.mirrors import Mirrors, identity
 from monitor.store.records import AccountRecord, Batch, Changes
 
@@ -35,7 +36,6 @@ WRITE_DEADLINE_S = 10.0
 PRUNE_EVERY_S = 3600.0
 # A write that fails faster is simply tried again by the next change.
 SLOW_FAILURE_S = 1.0
-MAX_RECENT = 1_000
 # Errors of a statement rather than of the disk.
 _BUGS = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
@@ -53,6 +53,7 @@ class Store:
         self._clock = clock
         self._disk_clock = disk_clock
         self._mirrors = mirrors
+        self._finished_before: tuple[Notification, ...] = ()
         self._notes: tuple[str, ...] = ()
         self._failing_since: datetime | None = None
         self._backlog = Batch()
@@ -81,6 +82,7 @@ class Store:
             writer.shutdown(wait=False)
             raise
         store = cls(database, writer, clock, disk_clock or SystemClock(), Mirrors(loaded))
+        store._finished_before = loaded.finished
         if note is not None:
             store._note(note)
         if loaded.dropped:
@@ -103,6 +105,11 @@ class Store:
     def undelivered(self) -> Mapping[int, Notification]:
         """The open outbox rows by id, in the order they were enqueued."""
         return MappingProxyType(self._mirrors.undelivered)
+
+    @property
+    def finished_before(self) -> tuple[Notification, ...]:
+        """The messages finished last before this start, newest first; known even where the disk fails now."""
+        return self._finished_before
 
     @property
     def accounts(self) -> Mapping[str, AccountRecord]:

@@ -133,6 +133,12 @@ def test_an_unconfirmed_critical_goes_to_the_fallback_and_then_to_everyone(age_s
     assert [row.target for row in escalated([a_row()], after(age_s))] == targets
 
 
+def test_several_messages_of_one_episode_escalated_at_once_read_as_its_beginning_and_what_followed() -> None:
+    rows = (a_row(id=1), a_row(Reason.REPEAT, id=2, sequence=1), a_row(Reason.REPEAT, id=3, sequence=2))
+    reasons = [row.reason for row in escalated(rows, after(15)) if row.target == "backup"]
+    assert reasons == [Reason.FIRST, Reason.REPEAT, Reason.REPEAT]
+
+
 def test_an_escalated_row_is_new_and_due_at_once() -> None:
     row = a_row(id=7, state=DeliveryState.RETRY, attempts=3, next_attempt_at=after(99), last_error="x")
     (copy,) = escalated([row], after(15))
