@@ -12,7 +12,7 @@ DAYS ?= 40
 SEED ?= 1
 TRANSITIONS ?= 1000000
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states crashtest
 
 install: $(STAMP)
 
@@ -55,6 +55,11 @@ simulate: install
 
 simulate-states: install
 	$(BIN)/python -m tests.simulation.states --transitions $(TRANSITIONS) --seed $(SEED)
+
+# kill -9 N times at random instants, drawn from SEED.
+N ?= 1000
+crashtest: install
+	$(BIN)/python -m benchmarks.crashtest --kills $(N) --seed $(SEED)
 
 format: install
 	$(BIN)/ruff format .

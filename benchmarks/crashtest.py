@@ -1,0 +1,204 @@
+"""kill -9 at random instants: `python -m benchmarks.crashtest --kills 1000 --seed 1`.
+
+The real process on a real database against the paper venue and a recording sink with two channels, while alerts fire,
+worsen and resolve all the time. It is killed while it starts, as a message arrives and a little after, and at any
+other moment; after each kill a copy of the database must be sound. At the end the monitor is left alone until nothing
+waits. Then every episode in the database must have been told to each channel and told to be over, and told twice only
+with the words "possible repeat". Exits 1 where that does not hold; batches of other seeds add up.
+"""
+
+import argparse
+import asyncio
+import random
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.daemon_kit import CALM, CRITICAL_MARK, WARNING_MARK, House, a_house, a_process, a_trader, eventually
+
+ACCOUNTS = [f"t{number}" for number in range(6)]
+CHANNELS = ("phone", "desk")
+RULE = "liquidation_distance"
+TOLD = re.compile(r"^(?:(worse: |still )?(?:CRITICAL|WARNING) (\w+): BTC/USDT:USDT long|(resolved) (\w+): BTC/)")
+SETTLE_WITHIN_S = 120.0
+# What may be told of an account whose episode is open, or is not. A message that may be a repetition fits anywhere.
+FITS = {True: {"repeat", "worse", "resolved"}, False: {"first", "late"}}
+MARKED = "possible repeat"
+
+
+@dataclass
+class Figures:
+    kills: Counter[str] = field(default_factory=Counter)
+    starts: int = 0
+    messages: int = 0
+    marked: int = 0
+    episodes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one line of a message says of one account."""
+
+    account: str
+    kind: str
+    is_marked: bool
+
+
+def lines_of(text: str) -> list[Line]:
+    """A full message is marked somewhere in it, a digest line by line."""
+    rows = text.splitlines()
+    is_full = TOLD.match(rows[0]) is not None
+    found = []
+    for row in rows[:1] if is_full else rows:
+        match = TOLD.match(row)
+        if match is None:
+            continue
+        said = text if is_full else row
+        kind = "resolved" if match[3] else {"worse: ": "worse", "still ": "repeat"}.get(match[1] or "", "first")
+        late = kind == "resolved" and "delivered late" in said
+        found.append(Line(match[2] or match[4], "late" if late else kind, MARKED in said))
+    return found
+
+
+async def live(house: House, dice: random.Random, figures: Figures) -> None:
+    """One life of the process, and its end."""
+    moment = dice.choices(("while it starts", "as a message arrives", "at any moment"), (2, 5, 3))[0]
+    figures.starts += 1
+    async with a_process(house.folder, "run", "-c", str(house.path)):
+        if moment == "while it starts":
+            await asyncio.sleep(dice.uniform(0.0, 1.5))
+        else:
+            before = len(house.sink.messages)
+            house.mark(dice.choice((CALM, WARNING_MARK, CRITICAL_MARK)))
+            try:
+                async with asyncio.timeout(8):
+                    await eventually(lambda: len(house.sink.messages) > before)
+            except TimeoutError:
+                moment = "at any moment"  # nothing was to be told
+            await asyncio.sleep(dice.uniform(0.0, 0.05 if moment == "as a message arrives" else 3.0))
+    figures.kills[moment] += 1
+    _is_sound(house.database, figures)
+
+
+def _is_sound(database: Path, figures: Figures) -> None:
+    if not database.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in ("", "-wal"):
+            source = database.with_name(database.name + suffix)
+            if source.exists():
+                shutil.copy(source, Path(folder) / source.name)
+        with sqlite3.connect(Path(folder) / database.name) as connection:
+            (said,) = connection.execute("PRAGMA integrity_check").fetchone()
+        if said != "ok":
+            figures.problems.append(f"the database is damaged: {said}")
+
+
+async def settle(house: House, figures: Figures) -> None:
+    """A last life, left alone until every episode is over and nothing waits; then what was told is looked at."""
+    house.mark(CALM)
+    figures.starts += 1
+    async with a_process(house.folder, "run", "-c", str(house.path)) as process:
+        async with asyncio.timeout(SETTLE_WITHIN_S):
+            while True:
+                await asyncio.sleep(1.0)
+                waiting = _count(house.database, "SELECT count(*) FROM outbox WHERE finished_at IS NULL")
+                burning = _count(house.database, "SELECT count(*) FROM alert WHERE active AND rule = ?", RULE)
+                if waiting == burning == 0:
+                    break
+        process.terminate()
+        await process.communicate()
+        if process.returncode != 0:
+            figures.problems.append(f"the last process ended with {process.returncode}")
+
+
+def _count(database: Path, query: str, *values: str) -> int:
+    with sqlite3.connect(database) as connection:
+        return int(connection.execute(query, values).fetchone()[0])
+
+
+def judge(house: House, figures: Figures) -> None:
+    """Told against owed, per channel and account."""
+    figures.messages += len(house.sink.messages)
+    for channel in CHANNELS:
+        said = [line for text in house.sink.texts(channel) for line in lines_of(text)]
+        figures.marked += sum(line.is_marked for line in said)
+        for account in ACCOUNTS:
+            _in_order([line for line in said if line.account == account], f"{channel} of {account}", figures)
+            _complete(house, channel, account, said, figures)
+
+
+def _in_order(said: list[Line], whose: str, figures: Figures) -> None:
+    is_open = False
+    for number, line in enumerate(said):
+        if line.kind not in FITS[is_open] and not line.is_marked:
+            figures.problems.append(f"{whose}: message {number} says {line.kind}, the episode is open: {is_open}")
+        is_open = line.kind not in ("resolved", "late")
+
+
+def _complete(house: House, channel: str, account: str, said: list[Line], figures: Figures) -> None:
+    owed = "SELECT count(DISTINCT episode) FROM outbox WHERE rule = ? AND account = ? AND target = ? AND reason "
+    begun = _count(house.database, owed + "!= 'resolved'", RULE, account, channel)
+    ended = _count(house.database, owed + "= 'resolved'", RULE, account, channel)
+    figures.episodes += begun
+    dead = _count(house.database, "SELECT count(*) FROM outbox WHERE state = 'dead'")
+    told = [line for line in said if line.account == account]
+    first = [line for line in told if line.kind in ("first", "late")]
+    over = [line for line in told if line.kind in ("resolved", "late")]
+    unmarked = [sum(not line.is_marked for line in lines) for lines in (first, over)]
+    if begun != ended or dead:
+        figures.problems.append(f"{channel} of {account}: {begun} episodes begun, {ended} ended, {dead} given up")
+    if len(first) < begun or len(over) < ended:
+        figures.problems.append(f"lost: {channel} of {account} read {len(first)} of {begun}, {len(over)} of {ended}")
+    if unmarked[0] > begun or unmarked[1] > ended:
+        figures.problems.append(f"told twice: {channel} of {account} read {unmarked} of {begun} and {ended} unmarked")
+
+
+async def crashtest(kills: int, seed: int) -> Figures:
+    figures, dice = Figures(), random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        async with a_house(Path(folder), speed=None) as house:
+            house.yaml.channels = {name: f"{{url: '{house.sink.url(name)}'}}" for name in CHANNELS}
+            house.yaml.accounts.clear()
+            for name in ACCOUNTS:
+                a_trader(house.engine, name)
+                house.yaml.account(name)
+            house.yaml.more = f"health: {{port: 0}}\ndatabase: {house.database}\n"
+            house.yaml.alerts = dict.fromkeys(house.yaml.alerts, "{for: 0s, keep_firing_for: 0s, group_wait: 0s}")
+            house.yaml.poll_interval = "1s"
+            house.yaml.read_deadline = "10s"
+            house.write()
+            for _ in range(kills):
+                await live(house, dice, figures)
+                if figures.problems:
+                    break
+            await settle(house, figures)
+            judge(house, figures)
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.crashtest")
+    parser.add_argument("--kills", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    began = time.monotonic()
+    figures = asyncio.run(crashtest(options.kills, options.seed))
+    for problem in figures.problems:
+        print(f"seed {options.seed}: {problem}", file=sys.stderr)
+    print(f"kills {figures.kills.total()}: {dict(figures.kills)}, starts {figures.starts}")
+    print(f"messages {figures.messages}, episodes x channels {figures.episodes}, marked repeats {figures.marked}")
+    print(f"problems (lost, twice, out of order, damaged) {len(figures.problems)}")
+    print(f"{time.monotonic() - began:.0f} s")
+    return 1 if figures.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
