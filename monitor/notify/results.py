@@ -14,6 +14,8 @@ DEFAULT_RETRY_AFTER_S = 5.0
 _GONE = re.compile(
     r"chat not found|user not found|chat_id is empty|peer_id_invalid|chat_write_forbidden", re.IGNORECASE
 )
+# A gateway that got no answer does not know either whether the service took the message; the last two are Cloudflare's.
+_GATEWAY = (502, 504, 520, 524)
 
 
 class SendKind(StrEnum):
@@ -59,7 +61,7 @@ def of_answer(status: int, headers: dict[str, str], body: bytes, now: datetime) 
         return SendResult(kind=SendKind.UNAUTHORIZED, detail=detail)
     if status in (400, 413, 422):
         return SendResult(kind=SendKind.REJECTED, detail=detail)
-    return SendResult(kind=SendKind.TRANSIENT, detail=detail)
+    return SendResult(kind=SendKind.AMBIGUOUS if status in _GATEWAY else SendKind.TRANSIENT, detail=detail)
 
 
 def _retry_after_s(headers: dict[str, str], answer: dict[str, Any], now: datetime) -> float:
@@ -70,7 +72,7 @@ def _retry_after_s(headers: dict[str, str], answer: dict[str, Any], now: datetim
     if not waits and header:
         try:
             waits = [(parsedate_to_datetime(header) - now).total_seconds()]
-        except (ValueError, TypeError):  # TypeError: a date without a zone
+        except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
             waits = []
     return min(max(waits, default=DEFAULT_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
 
@@ -80,6 +82,8 @@ def _seconds(value: object) -> float | None:
         seconds = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
     except ValueError:
         return None
+    except OverflowError:  # an integer of more than 308 digits
+        return MAX_RETRY_AFTER_S
     return seconds if 0 <= seconds < float("inf") else None
 
 

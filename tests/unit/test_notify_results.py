@@ -27,7 +27,8 @@ from tests.outbox import NOON
         (413, b"", SendKind.REJECTED),
         (429, b"", SendKind.RATE_LIMITED),
         (500, b"", SendKind.TRANSIENT),
-        (502, b"<html>", SendKind.TRANSIENT),
+        (502, b"<html>", SendKind.AMBIGUOUS),
+        (504, b"", SendKind.AMBIGUOUS),
         (302, b"", SendKind.TRANSIENT),
     ],
 )
@@ -46,6 +47,8 @@ def test_every_status_has_one_meaning(status: int, body: bytes, kind: SendKind) 
         ({"retry-after": "soon"}, b'{"retry_after": "nan"}', DEFAULT_RETRY_AFTER_S),
         ({"retry-after": "-5"}, b'{"retry_after": true}', DEFAULT_RETRY_AFTER_S),
         ({"retry-after": "1e9"}, b"", MAX_RETRY_AFTER_S),
+        ({}, b'{"retry_after": 1' + b"0" * 400 + b"}", MAX_RETRY_AFTER_S),
+        ({"retry-after": "Fri, 10 Oct 99999999999 12:00:00 GMT"}, b"", DEFAULT_RETRY_AFTER_S),
     ],
 )
 def test_a_rate_limit_waits_as_long_as_the_service_says(headers: dict[str, str], body: bytes, seconds: float) -> None:
