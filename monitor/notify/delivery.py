@@ -145,9 +145,9 @@ class Delivery:
     async def _tend(self) -> None:
         """What concerns more than one target: waking them, escalation, rows of channels that are gone."""
         while True:
-            await self._store.wait_for_outbox(TEND_EVERY_S if self._is_busy() else TEND_WITHIN_S)
-            for lane in self._lanes.values():
-                lane.wake.set()
+            if await self._store.wait_for_outbox(TEND_EVERY_S if self._is_busy() else TEND_WITHIN_S):
+                for lane in self._lanes.values():
+                    lane.wake.set()
             await self._escalate()
             await self._close_orphans()
             for lane in list(self._lanes.values()):

@@ -165,14 +165,15 @@ class Store:
         if self._running:
             await asyncio.wait(set(self._running))
 
-    async def wait_for_outbox(self, timeout_s: float) -> None:
-        """Return once rows were enqueued since the last call, or after that many seconds."""
+    async def wait_for_outbox(self, timeout_s: float) -> bool:
+        """True once rows were enqueued since the last call, False after that many seconds."""
         try:
             async with self._clock.deadline(timeout_s):
                 await self._enqueued.wait()
         except TimeoutError:
-            return
+            return False
         self._enqueued.clear()
+        return True
 
     async def recent(self, limit: int = 50) -> tuple[Notification, ...]:
         """The messages finished last, newest first; empty while the database fails."""
