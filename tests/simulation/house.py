@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import sqlite3
+import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -304,9 +305,9 @@ def _taps(house: House) -> Iterator[None]:
 def _listening(problems: list[str]) -> Iterator[None]:
     """Logs go nowhere, but a trace in one is a bug."""
 
-    def note(_: Any, method: str, event: MutableMapping[str, Any]) -> Any:
-        if method == "exception":
-            problems.append(f"logged with a trace: {event}")
+    def note(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+        if event.get("exc_info"):
+            problems.append(f"logged with a trace: {event}: {traceback.format_exc(limit=-3)}")
         raise structlog.DropEvent
 
     before = structlog.get_config()

@@ -134,10 +134,9 @@ class PaperVenue:
                 await self._clock.sleep(LONGER_THAN_ANY_DEADLINE_S)
             case FaultKind.LATENCY:
                 await self._clock.sleep(window.amount)
-            case FaultKind.CLOCK_SKEW if not client.skew_known:
-                raise _refused(
-                    error(400, -1021, "Timestamp for this request is outside of the recvWindow."), self._clock
-                )
+            case FaultKind.CLOCK_SKEW:
+                if not client.skew_known:
+                    raise _refused(error(400, -1021, "Timestamp is outside of the recvWindow."), self._clock)
             case FaultKind.STALE:
                 if self._frozen is None or self._frozen[0] is not window:
                     self._frozen = (window, self._book())
