@@ -67,7 +67,7 @@ def load(connection: Connection) -> Loaded:
         dead_count=connection.execute(
             select(func.count()).where(outbox.c.state == DeliveryState.DEAD.value)
         ).scalar_one(),
-        finished=tuple(_parsed_or_skipped(recent(connection, MAX_RECENT))),
+        finished=tuple(readable(recent(connection, MAX_RECENT))),
         dropped=tuple(dropped),
     )
 
@@ -78,7 +78,7 @@ def recent(connection: Connection, limit: int) -> list[str]:
     return list(connection.execute(query.order_by(outbox.c.finished_at.desc()).limit(limit)).scalars())
 
 
-def _parsed_or_skipped(bodies: Iterable[str]) -> Iterator[Notification]:
+def readable(bodies: Iterable[str]) -> Iterator[Notification]:
     """What is over and cannot be read any more is owed to nobody."""
     for body in bodies:
         with suppress(ValidationError):

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self, TypeVar
 
-from pydantic import ValidationError
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
 
 from monitor.clock import Clock, SystemClock
@@ -25,7 +24,7 @@ from monitor.log import get_logger
 from monitor.store import records
 from monitor.store.database import Database, DatabaseGoneError, is_damage
 from monitor.store.errors import StoreError
-from monitor.store.loading import MAX_RECENT
+from monitor.store.loading import MAX_RECENT, readable
 from monitor.store.mirrors import Mirrors, identity
 from monitor.store.records import AccountRecord, Batch, Changes
 
@@ -185,8 +184,7 @@ class Store:
         except (TimeoutError, DatabaseError, OSError) as error:
             _log.warning("recent messages cannot be read", error=str(error))
             return ()
-        parsed = (_parsed(body) for body in bodies)
-        return tuple(row for row in parsed if row is not None)
+        return tuple(readable(bodies))
 
     async def close(self) -> None:
         """Write what is owed, once more, and let go of the file. A disk that hangs is not waited for."""
@@ -319,13 +317,6 @@ def _id(row: Notification) -> int:
     if row.id is None:
         raise ValueError("a row that changes must be one that was read from the store")
     return row.id
-
-
-def _parsed(body: str) -> Notification | None:
-    try:
-        return records.NOTIFICATION.validate_json(body)
-    except ValidationError:
-        return None
 
 
 def _some(names: tuple[str, ...], limit: int = 5) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import structlog
@@ -28,6 +28,7 @@ from monitor.domain.account import Observation
 from monitor.domain.alert import Reason
 from monitor.domain.notification import DeliveryState
 from monitor.domain.reading import AlertKey, Scope
+from monitor.exchange.registry import Exchanges
 from monitor.notify.message import Rendered
 from monitor.notify.results import SendResult
 from monitor.pipeline import AccountPlan, Sight, decide_blindness, decide_removals
@@ -163,7 +164,7 @@ class House:
         self.read_at.clear()
         clock = SystemClock(self._wall, self.loop.time)
         surroundings = Surroundings(
-            exchanges=lambda clock: PaperExchanges.as_exchanges(self.world, clock, self.loop.time, self._on_read),
+            exchanges=self._new_exchanges,
             channels=open_paper_channels(self._new_channel),
             store=self._open_store,
             machine_clock=clock,
@@ -215,6 +216,9 @@ class House:
 
     def _disk_is_full(self) -> bool:
         return self.plan.disk.at(self.loop.time()) is not None
+
+    def _new_exchanges(self, clock: Clock) -> Exchanges:
+        return cast(Exchanges, PaperExchanges(self.world, clock, self.loop.time, self._on_read))
 
     def _new_channel(self, name: str, clock: Clock) -> PaperChannel:
         return PaperChannel(name, clock, self.plan, self.loop.time, self)

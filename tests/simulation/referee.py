@@ -21,7 +21,6 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.oracle import BREACH, CLEAR, CRITICAL, HOLD, WARNING, Oracle, Told, Waits
 
 BLIND = "blind"
-KINDS = {Reason.FIRST: "first", Reason.REPEAT: "repeat", Reason.WORSE: "worse", Reason.RESOLVED: "resolved"}
 # (warning, critical) at the default poll interval of 10 s.
 BLIND_AFTER_S = (30.0, 60.0)
 
@@ -31,7 +30,6 @@ class Referee:
 
     def __init__(self, ledger: Ledger, time: Callable[[], float], disk_fails: Callable[[], bool]) -> None:
         self.problems: list[str] = []
-        self.compared = 0
         self.transitions = 0
         self._ledger, self._time, self._disk_fails = ledger, time, disk_fails
         self._oracles: dict[AlertKey, Oracle] = {}
@@ -153,7 +151,6 @@ class Referee:
         if oracle is None:
             self.problems.append(f"{self._time():.1f}: {key} moves, and nothing was to be seen of it")
             return
-        self.compared += 1
         if alert.is_firing != oracle.firing:
             self.problems.append(f"{self._time():.1f}: {key} is {alert.state}, the oracle says firing={oracle.firing}")
         told, plan = self._due.pop(key, (None, None))
@@ -162,7 +159,7 @@ class Referee:
                 self.problems.append(f"{self._time():.1f}: {key}: {rows[0].reason} was told, nothing was due")
             return
         owed = self._owed(key, told, plan)
-        got = {row.target: (KINDS[row.reason], row.episode, int(row.severity)) for row in rows}
+        got = {row.target: (str(row.reason), row.episode, int(row.severity)) for row in rows}
         if got != owed:
             self.problems.append(f"{self._time():.1f}: {key}: told {got}, due was {owed}")
 

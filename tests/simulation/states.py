@@ -34,7 +34,6 @@ from tests.simulation.oracle import Oracle, Told, Waits
 
 START = datetime(2025, 10, 10, tzinfo=UTC)
 KEY = AlertKey("margin_ratio", "main", Scope.POOL, "cross:USDT")
-KINDS = {Reason.FIRST: "first", Reason.REPEAT: "repeat", Reason.WORSE: "worse", Reason.RESOLVED: "resolved"}
 # What may follow what in one episode; None is before its first message.
 MAY_FOLLOW = {
     None: {"first"},
@@ -149,7 +148,7 @@ class Machine:
             return None
         self.alert = notified(self.alert, reason, now)
         assert self.alert.severity is not None
-        return Told(KINDS[reason], self.alert.episode, int(self.alert.severity))
+        return Told(str(reason), self.alert.episode, int(self.alert.severity))
 
     def _expected(self, step: Step, before_s: float) -> Told | None:
         now, oracle = self._at_s, self.oracle

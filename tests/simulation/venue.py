@@ -15,7 +15,7 @@ from monitor.domain.market import MarketState
 from monitor.exchange.failures import ReadError, failed_reply
 from monitor.exchange.failures import Reply as Refusal
 from monitor.exchange.market_data import MarketData
-from monitor.exchange.registry import AccountAccess, Exchanges
+from monitor.exchange.registry import AccountAccess
 from monitor.exchange.source import AccountSource
 from monitor.exchange.values import malformed
 from monitor.exchange.venues import binanceusdm
@@ -31,6 +31,7 @@ from tests.simulation.world import World
 ACCOUNT_PATH, RISK_PATH = "/fapi/v3/account", "/fapi/v3/positionRisk"
 # By `amount` of the fault: which of the two replies it spoils.
 SPOILS = ((ACCOUNT_PATH, RISK_PATH), (ACCOUNT_PATH,), (RISK_PATH,))
+RETRY_AFTER = (FaultKind.RATE_LIMITED, FaultKind.BANNED)
 LONGER_THAN_ANY_DEADLINE_S = 3_600.0
 
 # Hears of every observation as it is handed to the pipeline, and before each read.
@@ -61,10 +62,6 @@ class PaperExchanges:
 
     async def close(self) -> None:
         """Nothing is shared that would have to be closed."""
-
-    @classmethod
-    def as_exchanges(cls, *arguments: Any) -> Exchanges:
-        return cast(Exchanges, cls(*arguments))
 
 
 class ToldSource(AccountSource):
@@ -169,9 +166,6 @@ class PaperVenue:
     def _book(self) -> AccountReading:
         self._world.advance(self._time())
         return book(self._world, self._world.engine.account(self._account))
-
-
-RETRY_AFTER = (FaultKind.RATE_LIMITED, FaultKind.BANNED)
 
 
 def _refused(reply: Reply, clock: Clock) -> ReadError:
