@@ -73,8 +73,8 @@ class Alert:
 
     `breached_since` holds, per severity, since when it has been breached without a clear read between. `paused_at` is
     the first unknown read since the last known one. `announced` is the severity last told of in this episode, None
-    before the first message; `last_told` the same across episodes; `sequence` counts the episode's messages. `inputs`
-    are those of the last known reading.
+    before the first message; `last_told` the same across episodes; a fall lowers both. `sequence` counts the episode's
+    messages. `inputs` are those of the last known reading.
     """
 
     key: AlertKey
@@ -165,8 +165,10 @@ def end(alert: Alert, resolution: Resolution, now: datetime) -> Alert:
 
 def after_downtime(alert: Alert, last_alive_at: datetime, now: datetime) -> Alert:
     """The alert as a restarted monitor takes it up: what it did not see, it does not count as held or as clear."""
-    if now - last_alive_at > MAX_DOWNTIME_KEPT and alert.state is AlertState.PENDING:
-        return _cleared(alert)
+    if now - last_alive_at > MAX_DOWNTIME_KEPT:
+        if alert.state is AlertState.PENDING:
+            return _cleared(alert)
+        alert = replace(alert, breached_since=_served(alert))
     if alert.state is AlertState.RECOVERING and alert.paused_at is None:
         return replace(alert, paused_at=last_alive_at)
     return alert
@@ -197,7 +199,7 @@ def notified(alert: Alert, reason: Reason, now: datetime) -> Alert:
 
 
 def acknowledge(alert: Alert, now: datetime) -> Alert:
-    """Mute repeats for a while; a rise in severity still passes."""
+    """Mute repeats for a while; a rise in severity passes and ends it."""
     return replace(alert, acked_until=now + ACKNOWLEDGED_FOR) if alert.is_firing else alert
 
 
@@ -223,6 +225,12 @@ def _resumed(alert: Alert, now: datetime) -> Alert:
         return alert
     clear_at = alert.clear_at and alert.clear_at + (now - alert.paused_at)
     return replace(alert, paused_at=None, clear_at=clear_at)
+
+
+def _served(alert: Alert) -> dict[Severity, datetime]:
+    """The starts of what fires already; a worse severity has yet to hold for its own wait."""
+    fires = alert.severity
+    return {level: since for level, since in alert.breached_since.items() if fires is not None and level <= fires}
 
 
 def _breached_since(alert: Alert, reading: Reading, now: datetime) -> dict[Severity, datetime]:
@@ -278,6 +286,7 @@ def _before_firing(alert: Alert, reading: Reading, policy: AlertPolicy, now: dat
         fired_at=now,
         clear_at=None,
         announced=None,
+        last_told=_lowered(alert.last_told, due),
         sequence=0,
         flaps=0,
         acked_until=None,
@@ -290,20 +299,26 @@ def _while_firing(alert: Alert, reading: Reading, policy: AlertPolicy, now: date
     if reading.verdict is Verdict.CLEAR:
         return _while_clear(alert, policy, now)
     held = [level.severity for level in reading.levels if level.verdict in (Verdict.BREACH, Verdict.HOLD)]
-    kept = max((severity for severity in held if severity <= alert.severity), default=min(held))
+    # A level above it that has not served its wait neither raises nor ends the alert.
+    kept = max((severity for severity in held if severity <= alert.severity), default=alert.severity)
     severity = max(kept, _due(alert, reading, policy, now) or kept)
     back = alert.state is AlertState.RECOVERING and reading.verdict is Verdict.BREACH
-    announced = None if alert.announced is None else min(alert.announced, severity)
     return replace(
         alert,
         state=AlertState.FIRING,
         severity=severity,
         clear_at=None,
-        announced=announced,
-        # A rise is told at once, however little was told of the episode before it.
-        last_told=None if severity > alert.severity else alert.last_told,
+        announced=_lowered(alert.announced, severity),
+        last_told=_lowered(alert.last_told, severity),
         flaps=alert.flaps + int(back),
+        # What was acknowledged was less than this.
+        acked_until=None if severity > alert.severity else alert.acked_until,
     )
+
+
+def _lowered(told: Severity | None, severity: Severity) -> Severity | None:
+    """A fall lowers what counts as told, so that the next rise is news."""
+    return None if told is None else min(told, severity)
 
 
 def _while_clear(alert: Alert, policy: AlertPolicy, now: datetime) -> Alert:

@@ -1,150 +1,150 @@
-"""What must be said of one alert, told from the contract alone: it imports nothing of what it judges.
+"""What must have been told of one alert, worked out from the contract alone; nothing here is the monitor's.
 
-The life of a key is kept as a few dates: since when each severity is breached, since when an open episode is clear,
-since when nothing is known, what was last said. Nothing is mutated in place, so `copy.copy` is an independent copy.
-Severities are integers, times seconds.
+No state is named: all follows from since when each severity has been breached, from the open episode, and from since
+when that has been clear. Times are whole microseconds, so that a wait is over exactly when it is.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 INFO, WARNING, CRITICAL = 0, 1, 2
 BREACH, HOLD, CLEAR = "breach", "hold", "clear"
-
-FLAPS, FLAP_WINDOW_S, FLAP_DIGEST_S = 3, 30 * 60.0, 15 * 60.0
-ACKNOWLEDGED_S = 30 * 60.0
-FORGOTTEN_AFTER_S = 10 * 60.0
-GONE_READS = 2
+MINUTE = 60 * 1_000_000
 
 
 @dataclass(frozen=True)
 class Waits:
-    """By severity; a repeat of None is none."""
-
-    for_s: Mapping[int, float]
+    for_s: Mapping[int, float]  # seconds per severity; a repeat of None is never
     keep_firing_for_s: Mapping[int, float]
     repeat_s: Mapping[int, float | None]
 
 
 class Told(NamedTuple):
-    kind: str
+    kind: str  # first, worse, repeat or resolved
     episode: int
     severity: int
 
 
+@dataclass
+class _Episode:
+    severity: int
+    flaps: bool
+    told: bool = False
+    muted_until: int = 0
+    clear_from: int | None = None
+    unseen: int = 0  # of the time since clear_from
+    unseen_from: int | None = None
+
+
 class Oracle:
+    """The life of one alert key. `now` is in seconds; `muted` says that a silence is on."""
+
     def __init__(self, waits: Waits, episode: int = 0) -> None:
         self.waits = waits
         self.episode = episode
-        self.fired_at: tuple[float, ...] = ()
-        self.last_said_at: float | None = None
-        self.last_said_severity: int | None = None
-        self._rest()
+        self._breached: dict[int, int] = {}
+        self._open: _Episode | None = None
+        self._absences = 0
+        self._openings: list[int] = []
+        self._told_at: int | None = None
+        # The lowest severity since the last message, its own included: more than that is a rise nobody knows of.
+        self._known = CRITICAL
 
-    def _rest(self) -> None:
-        """No episode, nothing pending."""
-        self.firing = False
-        self.severity = INFO
-        self.since: dict[int, float] = {}
-        self.clear_since: float | None = None
-        self.unknown_since: float | None = None
-        self.said_severity: int | None = None
-        self.muted_until: float | None = None
-        self.gone_reads = 0
+    def copy(self) -> "Oracle":
+        twin = copy.copy(self)  # its collections are never changed in place
+        twin._open = copy.copy(self._open)
+        return twin
+
+    @property
+    def firing(self) -> bool:
+        return self._open is not None
 
     @property
     def is_active(self) -> bool:
-        return self.firing or bool(self.since)
+        return self._open is not None or bool(self._breached)
 
     def see(self, now: float, verdicts: Mapping[int, str], muted: bool = False) -> Told | None:
-        """A known reading: the verdict of each severity that the rule has."""
-        if self.clear_since is not None and self.unknown_since is not None:
-            self.clear_since += now - self.unknown_since  # time in the dark is no time spent clear
-        self.unknown_since, self.gone_reads = None, 0
-        begun = {severity: self.since.get(severity, now) for severity, said in verdicts.items() if said == BREACH}
-        kept = {s: self.since[s] for s, said in verdicts.items() if said == HOLD and s in self.since}
-        self.since = begun | kept
-        due = [severity for severity, since in begun.items() if now - since >= self.waits.for_s[severity]]
-        if self.firing:
-            held = [severity for severity, said in verdicts.items() if said != CLEAR]
-            return self._go_on(now, held, due, muted)
-        if due:
-            self._begin(now, max(due))
-        elif not self.since:
-            self._rest()
-        return self._news(now, muted)
+        """A good read that judges the subject: a verdict for each severity that the rule has."""
+        at, episode, self._absences = _micros(now), self._open, 0
+        standing = {severity for severity, verdict in verdicts.items() if verdict != CLEAR}
+        starting = {severity for severity in standing if verdicts[severity] == BREACH}
+        self._breached = {s: self._breached.get(s, at) for s in standing if s in starting or s in self._breached}
+        served = {s for s in starting if at - self._breached[s] >= _micros(self.waits.for_s[s])}
+        if episode is None:
+            if not served:
+                return None
+            self._openings = [opening for opening in self._openings if at - opening < 30 * MINUTE] + [at]
+            episode = self._open = _Episode(max(served), flaps=len(self._openings) >= 3)
+            self.episode += 1
+            self._known = min(self._known, episode.severity)
+        elif standing:
+            self._burn(episode, max({s for s in standing if s <= episode.severity} | served, default=episode.severity))
+        elif self._clear_long_enough(episode, at):
+            return self.removed(now)
+        return self._news(episode, at, muted)
 
     def see_nothing(self, now: float, muted: bool = False) -> Told | None:
-        """A read that failed, or a figure that is unknown."""
-        if self.is_active and self.unknown_since is None:
-            self.unknown_since = now
-        return self._news(now, muted)
+        self._look_away(now)
+        return self._news(self._open, _micros(now), muted)
 
     def absent(self, now: float, muted: bool = False) -> Told | None:
-        """A good read in which the subject is not there."""
-        self.gone_reads += self.is_active
-        return self._end(now) if self.gone_reads >= GONE_READS else self._news(now, muted)
+        """A good read in which the subject is not there: the second in a row, whatever failed between, is the end."""
+        self._absences += self.is_active
+        return self.removed(now) if self._absences == 2 else self._news(self._open, _micros(now), muted)
 
     def removed(self, now: float) -> Told | None:
-        """Its rule or account is not configured any more."""
-        return self._end(now)
+        """The end, whether it was long enough clear, is gone, or is no longer in the configuration."""
+        episode, self._open, self._breached, self._absences = self._open, None, {}, 0
+        return self._tell("resolved", episode, _micros(now)) if episode and episode.told else None
 
     def restarted(self, last_alive: float, now: float) -> None:
-        """A new process takes over: what nobody saw did not hold, and was not clear."""
-        if not self.firing and now - last_alive > FORGOTTEN_AFTER_S:
-            self._rest()
-        if self.clear_since is not None and self.unknown_since is None:
-            self.unknown_since = last_alive
+        """What was not watched has neither held nor been clear; a short absence does not start a wait anew."""
+        if _micros(now) - _micros(last_alive) > 10 * MINUTE:
+            self._breached, self._absences = {}, self._absences if self._open else 0
+        self._look_away(last_alive)
 
     def acknowledged(self, now: float) -> None:
-        if self.firing:
-            self.muted_until = now + ACKNOWLEDGED_S
+        if self._open:
+            self._open.muted_until = _micros(now) + 30 * MINUTE
 
-    def _begin(self, now: float, severity: int) -> None:
-        self.firing, self.severity = True, severity
-        self.episode += 1
-        self.fired_at = (*(at for at in self.fired_at if now - at < FLAP_WINDOW_S), now)[-FLAPS:]
+    def _look_away(self, now: float) -> None:
+        if self._open and self._open.clear_from is not None and self._open.unseen_from is None:
+            self._open.unseen_from = _micros(now)
 
-    def _go_on(self, now: float, held: list[int], due: list[int], muted: bool) -> Told | None:
-        if not held:
-            self.clear_since = now if self.clear_since is None else self.clear_since
-            is_over = now - self.clear_since >= self.waits.keep_firing_for_s[self.severity]
-            return self._end(now) if is_over else None
-        self.clear_since = None
-        fallen_to = max([severity for severity in held if severity <= self.severity], default=min(held))
-        severity = max([fallen_to, *due])
-        if severity > self.severity:
-            self.last_said_severity = None  # a rise is never muted as flapping
-        self.severity = severity
-        if self.said_severity is not None:
-            self.said_severity = min(self.said_severity, severity)
-        return self._news(now, muted)
+    def _burn(self, episode: _Episode, severity: int) -> None:
+        if severity > episode.severity:
+            episode.muted_until = 0  # what was acknowledged was less than this
+        episode.severity, episode.clear_from, episode.unseen_from = severity, None, None
+        self._known = min(self._known, severity)
 
-    def _news(self, now: float, muted: bool) -> Told | None:
-        if not self.firing or self.clear_since is not None or muted:
+    def _clear_long_enough(self, episode: _Episode, at: int) -> bool:
+        if episode.clear_from is None:
+            episode.clear_from, episode.unseen = at, 0
+        if episode.unseen_from is not None:
+            episode.unseen, episode.unseen_from = episode.unseen + at - episode.unseen_from, None
+        return at - episode.clear_from - episode.unseen >= _micros(self.waits.keep_firing_for_s[episode.severity])
+
+    def _news(self, episode: _Episode | None, at: int, muted: bool) -> Told | None:
+        if episode is None or muted or episode.clear_from is not None:
             return None
-        if self.said_severity is not None and self.severity > self.said_severity:
-            return self._say("worse", now)
-        if self.muted_until is not None and now < self.muted_until:
+        rise, since_told = episode.severity > self._known, None if self._told_at is None else at - self._told_at
+        if episode.told and rise:
+            return self._tell("worse", episode, at)
+        if at < episode.muted_until:
             return None
-        if self.said_severity is None:
-            return None if self._flaps(now) else self._say("first", now)
-        repeat_s = self.waits.repeat_s[self.severity]
-        is_due = repeat_s is not None and self.last_said_at is not None and now - self.last_said_at >= repeat_s
-        return self._say("repeat", now) if is_due else None
+        if not episode.told:
+            digested = episode.flaps and since_told is not None and since_told < 15 * MINUTE and not rise
+            return None if digested else self._tell("first", episode, at)
+        after = self.waits.repeat_s[episode.severity]
+        is_due = after is not None and since_told is not None and since_told >= _micros(after)
+        return self._tell("repeat", episode, at) if is_due else None
 
-    def _flaps(self, now: float) -> bool:
-        if len(self.fired_at) < FLAPS or self.last_said_at is None or self.last_said_severity is None:
-            return False
-        return self.severity <= self.last_said_severity and now - self.last_said_at < FLAP_DIGEST_S
+    def _tell(self, kind: str, episode: _Episode, at: int) -> Told:
+        episode.told, self._told_at, self._known = True, at, episode.severity
+        return Told(kind, self.episode, episode.severity)
 
-    def _say(self, kind: str, now: float) -> Told:
-        self.said_severity = self.last_said_severity = self.severity
-        self.last_said_at = now
-        return Told(kind, self.episode, self.severity)
 
-    def _end(self, now: float) -> Told | None:
-        told = self._say("resolved", now) if self.firing and self.said_severity is not None else None
-        self._rest()
-        return told
+def _micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)

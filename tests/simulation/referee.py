@@ -5,7 +5,6 @@ and compares with what is then handed to the store. An oracle that moved keeps i
 disk; a killed process goes back to that.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
@@ -95,7 +94,7 @@ class Referee:
         """A new process has loaded what the last one left."""
         for key in self._awake:
             oracle = self._oracles[key]
-            self._before.setdefault(key, copy.copy(oracle))
+            self._before.setdefault(key, oracle.copy())
             oracle.restarted(last_alive.timestamp(), now.timestamp())
 
     def applies(self, changes: Changes) -> None:
@@ -133,7 +132,7 @@ class Referee:
     def _move(self, key: AlertKey, plan: AccountPlan, act: Callable[[Oracle], Told | None]) -> None:
         oracle = self._oracles.get(key)
         if key not in self._before:
-            self._before[key] = None if oracle is None else copy.copy(oracle)
+            self._before[key] = None if oracle is None else oracle.copy()
         if oracle is None:
             oracle = self._oracles[key] = Oracle(self._waits(plan, key))
         self._awake[key] = None

@@ -174,6 +174,29 @@ def test_an_acknowledged_alert_that_gets_worse_pages_all_the_same() -> None:
     assert told == [(70, Reason.WORSE)]
 
 
+def test_a_rise_ends_the_acknowledgement_of_what_was_less() -> None:
+    alert, _ = play(readings((0, BREACH, CLEAR), (30, BREACH, CLEAR)))
+    _, told = play(readings(*((s, BREACH, BREACH) for s in range(70, 700, 10))), alert=acknowledge(alert, at(60)))
+    assert told == [(70, Reason.WORSE), (370, Reason.REPEAT), (670, Reason.REPEAT)]
+
+
+def test_a_worse_level_alone_neither_raises_the_alert_before_its_own_wait_nor_ends_it() -> None:
+    policy = a_policy(warning_for_s=0, critical_for_s=60)
+    alert, told = play(readings((0, BREACH, CLEAR), (10, CLEAR, BREACH), (69, CLEAR, BREACH)), policy)
+    assert (alert.state, alert.severity, told) == (AlertState.FIRING, WARN, [(0, Reason.FIRST)])
+    _, told = play(readings((70, CLEAR, BREACH)), policy, alert)
+    assert told == [(70, Reason.WORSE)]
+
+
+def test_a_long_downtime_counts_towards_no_wait_of_a_worse_level() -> None:
+    policy = a_policy(warning_for_s=0, critical_for_s=60)
+    alert, _ = play(readings((0, BREACH, BREACH)), policy)
+    kept, forgotten = after_downtime(alert, at(5), at(605)), after_downtime(alert, at(5), at(606))
+    assert play(readings((605, BREACH, BREACH)), policy, kept)[1] == [(605, Reason.WORSE)]
+    steps = readings((606, BREACH, BREACH), (665, BREACH, BREACH), (666, BREACH, BREACH))
+    assert play(steps, policy, forgotten)[1] == [(666, Reason.WORSE)]
+
+
 def test_the_third_firing_within_half_an_hour_is_told_once_a_quarter_of_an_hour() -> None:
     policy = a_policy(keep_firing_for_s=0)
     episodes = [(float(s), BREACH if i % 2 == 0 else CLEAR) for i, s in enumerate(range(0, 1000, 100))]
@@ -191,6 +214,15 @@ def test_a_flapping_warning_that_turns_critical_is_told_at_once() -> None:
     flapping = readings((0, BREACH, CLEAR), (10, CLEAR, CLEAR), (20, BREACH, CLEAR), (30, CLEAR, CLEAR))
     _, told = play([*flapping, *readings((40, BREACH, BREACH))], policy)
     assert told[-1] == (40, Reason.FIRST)
+
+
+def test_a_rise_above_a_muted_flapping_warning_is_told_although_as_much_was_told_before_it() -> None:
+    policy = a_policy(keep_firing_for_s=0, warning_for_s=0)
+    critical_twice = readings((0, BREACH, BREACH), (10, CLEAR, CLEAR), (20, BREACH, BREACH), (30, CLEAR, CLEAR))
+    _, told = play([*critical_twice, *readings((40, BREACH, CLEAR), (50, BREACH, BREACH))], policy)
+    assert told[-2:] == [(30, Reason.RESOLVED), (50, Reason.FIRST)]
+    _, told = play([*critical_twice, *readings((40, BREACH, CLEAR), (50, CLEAR, CLEAR), (60, BREACH, BREACH))], policy)
+    assert told[-2:] == [(30, Reason.RESOLVED), (60, Reason.FIRST)]
 
 
 def test_a_removed_rule_resolves_what_was_firing_and_drops_what_was_pending_silently() -> None:
