@@ -16,9 +16,9 @@ from monitor.log import redact, register_secret
 from monitor.notify.budget import ANY_SERVICE, DISCORD_WEBHOOK, TELEGRAM_CHAT, TELEGRAM_GROUP, Budget, Limit
 from monitor.notify.message import Rendered
 from monitor.notify.plugins import Discord, Telegram, open_plugin, recipients
-from monitor.notify.results import SendKind, SendResult, of_answer
+from monitor.notify.results import SendKind, SendResult, of_answer, of_telegrams_answer
 from monitor.notify.text import clip
-from monitor.notify.wire import BusyError, Exchanged, Sender, observed, was_never_sent
+from monitor.notify.wire import BusyError, Exchanged, Sender, observed
 
 SEND_DEADLINE_S = 15.0
 # Characters of title and body, kept below what the service takes since it counts markup as well.
@@ -80,7 +80,7 @@ class Channel:
         except BusyError as error:
             return SendResult(kind=SendKind.TRANSIENT, detail=str(error))
         except Exception as error:  # noqa: BLE001  # a bug in one of Apprise's plugins must not end the watch
-            return SendResult(kind=SendKind.TRANSIENT, detail=f"the plugin failed: {type(error).__name__}")
+            return SendResult(kind=SendKind.AMBIGUOUS, detail=f"the plugin failed: {type(error).__name__}")
 
     def is_for(self, url: str) -> bool:
         """The channel serves this URL already, so that a reload can keep it."""
@@ -109,14 +109,20 @@ class Channel:
         async with self._throttler:
             exchanged, took, said = await self._sender.run(partial(self._post, rendered, plain))
         if exchanged.status is not None:
-            result = of_answer(exchanged.status, exchanged.headers, exchanged.body, self._clock.now())
-            accepted_yet_failed = result.is_accepted and not took
-            return SendResult(kind=SendKind.TRANSIENT, detail=said or result.detail) if accepted_yet_failed else result
+            return self._judged(exchanged, took, said)
         if exchanged.error is not None:
-            never_sent = was_never_sent(exchanged.error)
-            kind = SendKind.TRANSIENT if never_sent else SendKind.AMBIGUOUS
-            return SendResult(kind=kind, detail=_connection_detail(exchanged.error, never_sent))
-        return SendResult(kind=SendKind.ACCEPTED if took else SendKind.TRANSIENT, detail=said)
+            kind = SendKind.AMBIGUOUS if exchanged.reached else SendKind.TRANSIENT
+            return SendResult(kind=kind, detail=_connection_detail(exchanged))
+        return SendResult(kind=SendKind.ACCEPTED if took else SendKind.AMBIGUOUS, detail=said)
+
+    def _judged(self, exchanged: Exchanged, took: bool, said: str) -> SendResult:
+        """Of our own plugins the answer alone; others know better what theirs means, but not whether it arrived."""
+        judge = of_telegrams_answer if isinstance(self._plugin, Telegram) else of_answer
+        assert exchanged.status is not None, "no answer to judge"
+        result = judge(exchanged.status, exchanged.headers, exchanged.body, self._clock.now())
+        if result.is_accepted and not took and not isinstance(self._plugin, Telegram | Discord):
+            return SendResult(kind=SendKind.AMBIGUOUS, detail=said or result.detail)
+        return result
 
     def _notify(self, title: str, body: str, severity: Severity) -> Any:
         # Services that keep incidents go by it. What is only information may be kept back and still count as sent
@@ -216,8 +222,7 @@ def _limits_of(plugin: Any) -> tuple[Limit, ...]:
     return DISCORD_WEBHOOK if isinstance(plugin, Discord) else ANY_SERVICE
 
 
-def _connection_detail(error: Exception, never_sent: bool) -> str:
+def _connection_detail(exchanged: Exchanged) -> str:
     """In our own words: the library's name the URL."""
-    if never_sent:
-        return f"no connection ({type(error).__name__})"
-    return f"connection lost after sending ({type(error).__name__})"
+    name = type(exchanged.error).__name__
+    return f"connection lost after sending ({name})" if exchanged.reached else f"no connection ({name})"

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 MAX_RETRY_AFTER_S = 3_600.0
+# "At once" is no answer to too many requests.
+MIN_RETRY_AFTER_S = 0.5
 DEFAULT_RETRY_AFTER_S = 5.0
 # Telegram says 400 for a chat that does not exist: as final as a 404, and no matter of the text.
 _GONE = re.compile(
@@ -52,6 +54,8 @@ def of_answer(status: int, headers: dict[str, str], body: bytes, now: datetime) 
     detail = f"HTTP {status}{': ' + said if said else ''}"[:300]
     if 200 <= status < 300:
         return SendResult(kind=SendKind.ACCEPTED, detail=detail)
+    if 300 <= status < 400:
+        return SendResult(kind=SendKind.TRANSIENT, detail=f"{detail}, which leads elsewhere; is the URL the right one?")
     if status == 429:
         return SendResult(kind=SendKind.RATE_LIMITED, detail=detail, retry_after_s=_retry_after_s(headers, answer, now))
     moved_to = _parameters(answer).get("migrate_to_chat_id")
@@ -64,6 +68,14 @@ def of_answer(status: int, headers: dict[str, str], body: bytes, now: datetime) 
     return SendResult(kind=SendKind.AMBIGUOUS if status in _GATEWAY else SendKind.TRANSIENT, detail=detail)
 
 
+def of_telegrams_answer(status: int, headers: dict[str, str], body: bytes, now: datetime) -> SendResult:
+    """The same of Telegram, which says `ok` to what it took: any other success is somebody else's."""
+    result = of_answer(status, headers, body, now)
+    if result.is_accepted and _object(body).get("ok") is not True:
+        return SendResult(kind=SendKind.AMBIGUOUS, detail=f"{result.detail}, but not in Telegram's words")
+    return result
+
+
 def _retry_after_s(headers: dict[str, str], answer: dict[str, Any], now: datetime) -> float:
     """The longest of what the service names in body and header; seconds, possibly fractional, or a date."""
     header = headers.get("retry-after", "")
@@ -74,7 +86,7 @@ def _retry_after_s(headers: dict[str, str], answer: dict[str, Any], now: datetim
             waits = [(parsedate_to_datetime(header) - now).total_seconds()]
         except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
             waits = []
-    return min(max(waits, default=DEFAULT_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
+    return max(MIN_RETRY_AFTER_S, min(max(waits, default=DEFAULT_RETRY_AFTER_S), MAX_RETRY_AFTER_S))
 
 
 def _seconds(value: object) -> float | None:

@@ -117,14 +117,6 @@ async def test_no_answer_outlives_the_deadline_and_the_channel_goes_on(answer: A
         assert (await channel.send(MESSAGE)).is_accepted
 
 
-async def test_threads_held_by_dripping_answers_are_bounded() -> None:
-    async with telegram() as service:
-        service.always = drips
-        channel = channel_to(service, deadline_s=0.05)
-        kinds = [(await channel.send(MESSAGE)).kind for _ in range(6)]
-    assert kinds == [SendKind.AMBIGUOUS] * 4 + [SendKind.TRANSIENT] * 2
-
-
 async def test_what_could_not_even_connect_was_not_sent() -> None:
     channel = Channel("phone", TELEGRAM_URL, SystemClock(), base_url="http://127.0.0.1:1/bot")
     assert (await channel.send(MESSAGE)).kind is SendKind.TRANSIENT

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.notify.results import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S, SendKind, of_answer
+from monitor.notify.results import DEFAULT_RETRY_AFTER_S, MAX_RETRY_AFTER_S, MIN_RETRY_AFTER_S, SendKind, of_answer
 from tests.outbox import NOON
 
 
@@ -45,6 +45,8 @@ def test_every_status_has_one_meaning(status: int, body: bytes, kind: SendKind) 
         ({"retry-after": format_datetime(NOON + timedelta(seconds=30), usegmt=True)}, b"", 30.0),
         ({}, b"", DEFAULT_RETRY_AFTER_S),
         ({"retry-after": "soon"}, b'{"retry_after": "nan"}', DEFAULT_RETRY_AFTER_S),
+        ({"retry-after": "0"}, b'{"retry_after": 0}', MIN_RETRY_AFTER_S),
+        ({"retry-after": format_datetime(NOON - timedelta(seconds=30), usegmt=True)}, b"", MIN_RETRY_AFTER_S),
         ({"retry-after": "-5"}, b'{"retry_after": true}', DEFAULT_RETRY_AFTER_S),
         ({"retry-after": "1e9"}, b"", MAX_RETRY_AFTER_S),
         ({}, b'{"retry_after": 1' + b"0" * 400 + b"}", MAX_RETRY_AFTER_S),
