@@ -33,6 +33,8 @@ from monitor.store.store import Store
 TEND_EVERY_S = 1.0
 TEND_WITHIN_S = 30.0
 MAX_REMEMBERED = 20_000
+# A chat's budget of one message a second must not cost the last one.
+LAST_WAIT_S = 1.0
 
 _log = get_logger(__name__)
 
@@ -108,6 +110,7 @@ class Delivery:
 
     async def _serve(self, lane: Lane) -> None:
         """One target's life: close what is over, send what is due, wait for the next."""
+        await self._store.settled()  # a lane this one replaces may have come to the end of a send
         await self._change(schedule.interrupted(self._rows_of(lane), self._clock.now()))
         while True:
             lane.wake.clear()
@@ -116,7 +119,7 @@ class Delivery:
             picked = lane.pick(self._rows_of(lane), now, draining=self._draining)
             if isinstance(picked, tuple):
                 await self._deliver(lane, picked)
-            elif self._draining:
+            elif self._draining and picked > LAST_WAIT_S:
                 return
             else:
                 await self._sleep(lane, picked)
@@ -194,6 +197,8 @@ class Delivery:
         now, name = self._clock.now(), lane.channel.name
         if lane.is_down(now) == lane.told_down or (lane.told_down and lane.failing_since is not None):
             return
+        if not lane.disabled and not lane.told_down and not self._rows_of(lane):
+            return  # what it failed to take is over, so nothing has tried it since
         lane.told_down = not lane.told_down
         others = [other for other in self._lanes if other != name]
         if lane.told_down:

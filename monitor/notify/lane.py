@@ -73,11 +73,11 @@ class Lane:
             self.window_until = now + WINDOW  # from its arrival, so that three never arrive within two windows
             return
         self.last_error = f"{result.kind}: {result.detail}"
+        self.failing_since = self.failing_since or now
         if result.kind is SendKind.RATE_LIMITED:
             self.paused_until = now + timedelta(seconds=result.retry_after_s or 0.0)
             self.window_until = None  # nothing arrived, and the service itself says how long to wait
             return
-        self.failing_since = self.failing_since or now
         self.disabled = result.kind is SendKind.UNAUTHORIZED
         self.one_by_one = result.kind is SendKind.REJECTED
         if self.disabled:
