@@ -3,10 +3,14 @@
 import asyncio
 import random
 import re
+import sqlite3
 import time
 from collections import Counter
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
+
+import pytest
 
 from tests.daemon_kit import (
     CRITICAL_MARK,
@@ -17,6 +21,7 @@ from tests.daemon_kit import (
     eventually,
     terminated,
 )
+from tests.services import Ailment, Answer, drips_headers, webhook, webhook_says
 
 ACCOUNTS = [f"t{number}" for number in range(8)]
 FIRING = re.compile(r"CRITICAL (\w+): BTC/USDT:USDT long")
@@ -47,18 +52,18 @@ async def test_killed_at_any_moment_every_alert_arrives_and_repeats_are_marked(t
                 await eventually(lambda: house.sink.messages, "the first message")
                 await asyncio.sleep(wait_s)
         async with _run(house) as process:
-            await eventually(lambda: len(_told(house)) == len(ACCOUNTS) + 1, f"all alerts ({seed=})")
+            await eventually(lambda: len(_told(house.sink.texts())) == len(ACCOUNTS) + 1, f"all alerts ({seed=})")
             await asyncio.sleep(1.0)
             ended = await terminated(process)
         assert ended.code == 0, ended.err
-        unmarked = _told(house, marked=False)
+        unmarked = _told(house.sink.texts(), marked=False)
         assert all(count == 1 for count in unmarked.values()), (seed, house.sink.messages)
 
 
-def _told(house: House, *, marked: bool = True) -> Counter[str]:
+def _told(texts: Iterable[str], *, marked: bool = True) -> Counter[str]:
     """How often each account's alert was told; without `marked`, but for those said to be possible repeats."""
     told: Counter[str] = Counter()
-    for text in house.sink.texts():
+    for text in texts:
         lines = text.splitlines()
         is_digest = len(FIRING.findall(text)) > 1
         for line in lines:
@@ -81,3 +86,45 @@ async def test_sigterm_ends_it_within_8_s_though_a_service_hangs(tmp_path: Path)
             assert time.monotonic() - started < 8.5
             assert ended.code == 0, ended.err
             assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("ailment", "answer", "state", "is_marked"),
+    [
+        (drips_headers, None, "sending", True),
+        (None, webhook_says(429, Retry_After="6"), "retry", False),
+    ],
+    ids=["a send drips", "a rate limit is waited out"],
+)
+async def test_sigterm_ends_it_within_8_s_and_the_next_start_sends_what_was_kept_once(
+    tmp_path: Path, ailment: Ailment | None, answer: Answer | None, state: str, is_marked: bool
+) -> None:
+    async with a_house(tmp_path, speed=None) as house, webhook() as desk:
+        house.yaml.channels["desk"] = f"{{url: '{desk.url.replace('http', 'json', 1)}'}}"
+        _prepared(house)
+        house.mark(CRITICAL_MARK)
+        desk.ailing, desk.always = ailment, answer
+        async with _run(house) as process:
+            await eventually(lambda: house.sink.about("CRITICAL main: BTC"), "a message that arrives")
+            await eventually(lambda: _kept(house).get("desk") == {state}, f"a row that is {state}")
+            started = time.monotonic()
+            ended = await terminated(process)
+            assert time.monotonic() - started < 8.5
+        assert (ended.code, "Traceback" in ended.err) == (0, False), ended.err
+        assert _kept(house) == {"desk": {state}}
+        desk.ailing = desk.always = None
+        desk.messages.clear()
+        async with _run(house) as process:
+            await eventually(lambda: not _kept(house) and desk.messages, "what was kept")
+            assert (await terminated(process)).code == 0
+    assert _told(desk.texts) == {"main": 1}, desk.texts
+    assert _told(desk.texts, marked=False) == ({} if is_marked else {"main": 1}), desk.texts
+
+
+def _kept(house: House) -> dict[str, set[str]]:
+    """The states of the critical messages not delivered, by channel, as they stand on the disk."""
+    with closing(sqlite3.connect(f"file:{house.database}?mode=ro", uri=True)) as database:
+        rows = database.execute(
+            "SELECT target, state FROM outbox WHERE state IN ('pending', 'sending', 'retry') AND rule != 'monitor'"
+        ).fetchall()
+    return {target: {state for to, state in rows if to == target} for target, _ in rows}
