@@ -12,7 +12,7 @@ DAYS ?= 40
 SEED ?= 1
 TRANSITIONS ?= 1000000
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states crashtest
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states crashtest sinks
 
 install: $(STAMP)
 
@@ -60,6 +60,10 @@ simulate-states: install
 N ?= 1000
 crashtest: install
 	$(BIN)/python -m benchmarks.crashtest --kills $(N) --seed $(SEED)
+
+# A healthy channel beside sick ones.
+sinks: install
+	$(BIN)/python -m benchmarks.sinks
 
 format: install
 	$(BIN)/ruff format .
