@@ -24,6 +24,7 @@ from monitor.notify.delivery import Delivery
 from monitor.notify.escalation import Audience
 from monitor.notify.text import duration
 from monitor.pipeline import Sight, decide_blindness, until_blind_s
+from monitor.state_news import StateNews
 from monitor.status import server as status
 from monitor.store.records import Changes
 from monitor.store.store import Store
@@ -205,13 +206,12 @@ class Daemon:
                 await self.store.apply(changes)
 
     async def _note_alive(self) -> None:
-        told = self.store.set_aside
+        news = StateNews(self.store)
         while True:
             await self._clock.sleep(ALIVE_EVERY_S)
             await self.store.apply(Changes(alive_at=self._clock.now()))
-            if self.store.set_aside != told and self.store.set_aside is not None:
-                await self.tell("state", "the state file had to be replaced", [self.store.set_aside], Severity.WARNING)
-            told = self.store.set_aside
+            for title, lines in news.due(self._clock.now()):
+                await self.tell("state", title, lines, Severity.WARNING)
 
     async def _follow_config(self, path: Path, load: Load) -> None:
         async with aclosing(saves(path, self._clock, self.stop, self._loaded)) as edits:

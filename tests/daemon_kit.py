@@ -12,7 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 from monitor.cli.loading import load_to_run
@@ -173,6 +175,8 @@ class House:
     server: PaperServer
     sink: Sink
     yaml: Yaml
+    # Where the state lies, if not beside the configuration.
+    disk: Path | None = None
     daemon: Daemon = field(init=False)
     task: asyncio.Task[None] = field(init=False)
 
@@ -182,7 +186,7 @@ class House:
 
     @property
     def database(self) -> Path:
-        return self.folder / "state.db"
+        return (self.disk or self.folder) / "state.db"
 
     @property
     def store(self) -> Store:
@@ -264,6 +268,35 @@ async def a_house(
         yaml = Yaml(server.base_url, {"phone": f"{{url: '{sink.url('phone')}'}}"})
         yaml.account("main")
         yield House(folder, clock, engine, server, sink, yaml)
+
+
+async def health_page(house: House, port: int, path: str = "/healthz") -> tuple[int, dict[str, Any]]:
+    """Status and content."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as response:
+        return response.status, await response.json()
+
+
+def _red(page: dict[str, Any]) -> set[str]:
+    return {check["name"] for check in page["checks"] if not check["ok"]}
+
+
+async def until_red(house: House, port: int, checks: set[str]) -> dict[str, Any]:
+    """The page once these checks are red and no others."""
+    seen: dict[str, Any] = {}
+
+    async def look() -> bool:
+        try:
+            status, page = await health_page(house, port)
+        except aiohttp.ClientConnectorError:
+            return False  # it is just starting
+        seen.update(page, status=status)
+        return _red(page) == checks
+
+    for _ in range(400):
+        if await look():
+            return seen
+        await house.clock.sleep(1.0)
+    raise AssertionError(f"expected {checks} to be red, the page says {seen}")
 
 
 # ---- the real process

@@ -5,7 +5,8 @@ One write is one transaction, begun with BEGIN IMMEDIATE, so that schema changes
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -47,6 +48,15 @@ class DatabaseGoneError(OSError):
     """The file under an open database was removed or replaced: what is written to it would be lost."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What was stored; a sentence for the owner where a file had to be set aside; why nothing can be written yet."""
+
+    loaded: Loaded
+    note: str | None = None
+    failure: str | None = None
+
+
 class Database:
     """`path` None keeps everything in memory, through the same statements."""
 
@@ -55,39 +65,77 @@ class Database:
         self._name = "the state in memory" if path is None else str(path)
         self._lock: files.FileLock | None = None
         self._inode: int | None = None
+        # What must stand in a state that is opened late, for ours to go on in it.
+        self._expected: tuple[int, datetime | None] | None = None
         self.engine: Engine | None = None
 
-    def open(self, now: datetime) -> tuple[Loaded, str | None]:
-        """What was stored, and a sentence for the owner where a damaged file had to be set aside.
+    @property
+    def is_open(self) -> bool:
+        return self.engine is not None
 
-        Raises StoreError where the state cannot be used.
+    def open(self, now: datetime) -> Opened:
+        """Raises StoreError where the state is another monitor's, or another program's.
+
+        One that cannot be opened is read from a copy where that can be; `reopen` tries again.
         """
-        if self._path is not None:
+        try:
+            loaded, note = self._open_or_set_aside(now)
+        except StoreError as error:
+            self.close()
+            if not error.kind.is_the_disks:
+                raise
+            loaded = self._glimpse(now)
+            self._expected = (loaded.last_id, loaded.last_alive_at)
+            return Opened(loaded=loaded, failure=str(error))
+        except BaseException:
+            self.close()
+            raise
+        return Opened(loaded=loaded, note=note)
+
+    def reopen(self, now: datetime) -> None:
+        """Open what could not be opened before. Raises StoreError, DBAPIError, or DatabaseGoneError where the state
+        there is not the one that was read: it would be mixed up with ours."""
+        self._claim()
+        loaded = self._connect(now)
+        if self._expected != (loaded.last_id, loaded.last_alive_at):
+            self._disconnect()
+            raise DatabaseGoneError(f"{self._path} holds another state than the one that was read")
+
+    def _claim(self) -> None:
+        if self._path is not None and self._lock is None:
             # Two names of one file must meet in one lock.
             self._path = self._path.resolve()
             self._name = str(self._path)
             files.prepare(self._path)
             self._lock = files.FileLock(self._path)
-        try:
-            return self._open_or_set_aside(now)
-        except BaseException:
-            self.close()
-            raise
+
+    def _glimpse(self, now: datetime) -> Loaded:
+        """What stands in a state that cannot be opened in place; nothing where it cannot be read either."""
+        assert self._path is not None, "memory can always be opened"
+        with suppress(OSError, DBAPIError, StoreError), files.copied(self._path) as copy:
+            twin = Database(copy)
+            try:
+                return twin._connect(now)
+            finally:
+                twin.close()
+        return Loaded()
 
     def _open_or_set_aside(self, now: datetime) -> tuple[Loaded, str | None]:
+        self._claim()
         try:
             return self._connect(now), None
         except DBAPIError as error:
             if not is_damage(error):
                 raise self._unusable(error) from error
-        sentence = self.start_afresh(now)
+        sentence = self.start_afresh(now, "was damaged")
         with self._connected().begin() as connection:
             return load(connection), sentence
 
-    def start_afresh(self, now: datetime) -> str:
+    def start_afresh(self, now: datetime, why: str) -> str:
         """Set what is there aside and begin with an empty database; returns the sentence for the owner."""
         assert self._path is not None, "a database in memory cannot be damaged"
         self._disconnect()
+        self._expected = None  # until this has ended well, nothing that is found later is ours
         is_there = self._path.exists()
         aside = files.set_aside(self._path, now)
         files.prepare(self._path)
@@ -96,7 +144,7 @@ class Database:
         except DBAPIError as error:
             raise self._unusable(error) from error
         if is_there:
-            return f"the state {self._path} was damaged; it was set aside as {aside.name} and a new one begun."
+            return f"the state {self._path} {why}; it was set aside as {aside.name} and a new one begun."
         return f"the state {self._path} had been removed; a new one was begun."
 
     def write(self, batch: Batch) -> frozenset[int]:
@@ -138,7 +186,14 @@ class Database:
         )
         event.listen(self.engine, "connect", _on_connect)
         event.listen(self.engine, "begin", _on_begin)
-        with self.engine.begin() as connection:
+        try:
+            return self._loaded(now)
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _loaded(self, now: datetime) -> Loaded:
+        with self._connected().begin() as connection:
             problems = connection.execute(text("PRAGMA quick_check(1)")).scalars().all()
             if problems != ["ok"]:
                 raise _damaged(str(problems[0]))
@@ -149,7 +204,7 @@ class Database:
         except OperationalError as error:
             # A full disk does not keep the monitor from watching; the next write says that it fails.
             _log.error("old state cannot be pruned", error=str(error.orig))
-        with self.engine.begin() as connection:
+        with self._connected().begin() as connection:
             return load(connection)
 
     def _connected(self) -> Engine:

@@ -7,7 +7,13 @@ class StoreErrorKind(StrEnum):
     LOCKED = "locked"
     NEWER_SCHEMA = "newer_schema"
     FOREIGN = "foreign"
+    NO_PLACE = "no_place"
     UNUSABLE = "unusable"
+
+    @property
+    def is_the_disks(self) -> bool:
+        """No second monitor and no mistaken path: alerts go on from memory until the state can be opened."""
+        return self in (StoreErrorKind.NEWER_SCHEMA, StoreErrorKind.UNUSABLE)
 
 
 class StoreError(Exception):

@@ -1,11 +1,19 @@
 """The files of a SQLite state: the lock that keeps it to one monitor, and setting a damaged one aside."""
 
+import errno
 import fcntl
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from monitor.store.errors import StoreError, StoreErrorKind
+
+# No disk mends these: the configured path leads nowhere.
+_MISTAKEN_PATH = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class FileLock:
@@ -59,6 +67,19 @@ def set_aside(database: Path, now: datetime) -> Path:
     return aside
 
 
+@contextmanager
+def copied(database: Path) -> Iterator[Path]:
+    """A private copy of the database with its journal, gone with the block. Raises OSError."""
+    with TemporaryDirectory(prefix="perpwatch-") as folder:
+        copy = Path(folder) / "state.db"
+        shutil.copyfile(database, copy)
+        journal = database.with_name(database.name + "-wal")
+        if journal.exists():
+            shutil.copyfile(journal, copy.with_name(copy.name + "-wal"))
+        yield copy
+
+
 def unusable(database: Path, error: OSError) -> StoreError:
     reason = error.strerror or type(error).__name__
-    return StoreError(StoreErrorKind.UNUSABLE, f"the state {database} cannot be opened for writing: {reason}.")
+    kind = StoreErrorKind.NO_PLACE if error.errno in _MISTAKEN_PATH else StoreErrorKind.UNUSABLE
+    return StoreError(kind, f"the state {database} cannot be opened for writing: {reason}.")

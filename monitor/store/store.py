@@ -33,6 +33,8 @@ T = TypeVar("T")
 # Longer than SQLite's own wait for a lock; after it the write goes on by itself and its changes count as owed.
 WRITE_DEADLINE_S = 10.0
 PRUNE_EVERY_S = 3600.0
+# How often a state that could not be opened is tried again.
+REOPEN_EVERY_S = 30.0
 # A write that fails faster is simply tried again by the next change.
 SLOW_FAILURE_S = 1.0
 # Errors of a statement rather than of the disk.
@@ -55,6 +57,7 @@ class Store:
         self._finished_before: tuple[Notification, ...] = ()
         self._notes: tuple[str, ...] = ()
         self._failing_since: datetime | None = None
+        self._failing_why = ""
         self._backlog = Batch()
         self._in_flight: asyncio.Future[object] | None = None
         self._retry_at = self._disk_clock.monotonic()
@@ -69,21 +72,25 @@ class Store:
 
         A disk keeps real time, however fast `clock` runs; the simulation hands in its own as `disk_clock`.
 
-        Raises StoreError, one sentence for the owner, where the state cannot be used. A damaged file is no error: it
-        is set aside, and `set_aside` tells so.
+        Raises StoreError, one sentence for the owner, where another monitor or another program holds the state. A
+        damaged file is no error: it is set aside, and `set_aside` tells so. Nor is one that cannot be opened, which is
+        read if possible: the store then begins as one that fails, and opens the file once it can.
         """
         database = Database(path)
         writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         try:
             loop = asyncio.get_running_loop()
-            loaded, note = await loop.run_in_executor(writer, database.open, clock.now())
+            opened = await loop.run_in_executor(writer, database.open, clock.now())
         except BaseException:
             writer.shutdown(wait=False)
             raise
+        loaded = opened.loaded
         store = cls(database, writer, clock, disk_clock or SystemClock(), Mirrors(loaded))
         store._finished_before = loaded.finished
-        if note is not None:
-            store._note(note)
+        if opened.failure is not None:
+            store._failed(store._disk_clock.monotonic(), opened.failure)
+        if opened.note is not None:
+            store._note(opened.note)
         if loaded.dropped:
             store._note(
                 f"{len(loaded.dropped)} stored rows could not be read and were dropped: {_some(loaded.dropped)}."
@@ -131,6 +138,11 @@ class Store:
     def failing_since(self) -> datetime | None:
         """Since when nothing can be written; None while the database writes."""
         return self._failing_since
+
+    @property
+    def failing_why(self) -> str:
+        """What the disk says to that, in its own words."""
+        return self._failing_why
 
     @property
     def set_aside(self) -> str | None:
@@ -259,22 +271,28 @@ class Store:
         return known
 
     async def _write_or_start_afresh(self) -> frozenset[int]:
+        now = self._clock.now()
         try:
+            if not self._database.is_open:
+                await self._run(self._database.reopen, now)
             return await self._run(self._database.write, self._backlog)
         except DatabaseGoneError:
-            pass
+            why = "is not the one it was"
         except DatabaseError as error:
             if not is_damage(error):
                 raise
-        now = self._clock.now()
-        self._note(await self._run(self._database.start_afresh, now))
+            why = "was damaged"
+        self._note(await self._run(self._database.start_afresh, now, why))
         return await self._run(self._database.write, self._mirrors.everything(now).followed_by(self._backlog))
 
     def _failed(self, started_at: float, why: str) -> frozenset[int]:
         ended_at = self._disk_clock.monotonic()
-        if ended_at - started_at > SLOW_FAILURE_S:
+        if not self._database.is_open:
+            self._retry_at = ended_at + REOPEN_EVERY_S
+        elif ended_at - started_at > SLOW_FAILURE_S:
             # At most half of the time goes into such writes: everybody's next read waits behind them.
             self._retry_at = ended_at + (ended_at - started_at)
+        self._failing_why = why
         if self._failing_since is None:
             self._failing_since = self._clock.now()
             _log.error("the database does not write; the state is kept in memory", error=why)

@@ -5,20 +5,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from monitor.paper.faults import Fault, FaultKind
-from tests.daemon_kit import CRITICAL_MARK, House, a_house
-
-
-async def _page(house: House, port: int, path: str = "/healthz") -> tuple[int, dict[str, Any]]:
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as response:
-        return response.status, await response.json()
-
-
-def _red(page: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in page["checks"] if not check["ok"]}
+from tests.daemon_kit import CRITICAL_MARK, a_house, health_page, until_red
 
 
 @pytest.fixture
@@ -30,40 +20,22 @@ def _disk_full(*_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-async def _until_red(house: House, port: int, checks: set[str]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-
-    async def look() -> bool:
-        try:
-            status, page = await _page(house, port)
-        except aiohttp.ClientConnectorError:
-            return False  # it is just starting
-        seen.update(page, status=status)
-        return _red(page) == checks
-
-    for _ in range(400):
-        if await look():
-            return seen
-        await house.clock.sleep(1.0)
-    raise AssertionError(f"expected {checks} to be red, the page says {seen}")
-
-
 async def test_it_is_green_then_red_for_stale_reads_and_green_again(tmp_path: Path, port: int) -> None:
     async with a_house(tmp_path) as house:
         house.yaml.more = f"health: {{port: {port}}}\n"
         async with house.running(serve=True):
             await house.reads(1)
-            page = await _until_red(house, port, set())
+            page = await until_red(house, port, set())
             assert (page["status"], page["ok"]) == (200, True)
             assert {check["name"] for check in page["checks"]} == {
                 "reads:main", "loop", "database", "outbox", "channel:phone",
             }  # fmt: skip
             house.server.misbehave(Fault(kind=FaultKind.OVERLOADED))
-            page = await _until_red(house, port, {"reads:main"})
+            page = await until_red(house, port, {"reads:main"})
             assert (page["status"], page["ok"]) == (503, False)
-            assert (await _page(house, port, "/livez"))[0] == 200, "an outage of the venue restarts nothing"
+            assert (await health_page(house, port, "/livez"))[0] == 200, "an outage of the venue restarts nothing"
             house.server.clear_faults()
-            await _until_red(house, port, set())
+            await until_red(house, port, set())
 
 
 async def test_it_is_red_for_a_channel_that_takes_nothing_and_for_what_waits(tmp_path: Path, port: int) -> None:
@@ -73,11 +45,11 @@ async def test_it_is_red_for_a_channel_that_takes_nothing_and_for_what_waits(tmp
         house.sink.status["desk"] = 503
         house.mark(CRITICAL_MARK)
         async with house.running(serve=True):
-            await _until_red(house, port, {"channel:desk"})
-            page = await _until_red(house, port, {"channel:desk", "outbox"})
+            await until_red(house, port, {"channel:desk"})
+            page = await until_red(house, port, {"channel:desk", "outbox"})
             assert page["status"] == 503
             house.sink.status.clear()
-            await _until_red(house, port, set())
+            await until_red(house, port, set())
 
 
 async def test_it_is_red_while_the_database_does_not_write_and_nothing_is_lost(
@@ -89,11 +61,11 @@ async def test_it_is_red_while_the_database_does_not_write_and_nothing_is_lost(
             await house.reads(1)
             monkeypatch.setattr(house.store._database, "write", _disk_full)
             house.mark(CRITICAL_MARK)
-            page = await _until_red(house, port, {"database"})
+            page = await until_red(house, port, {"database"})
             assert "has not written since" in str(page["checks"])
             await house.until(lambda: house.sink.about("CRITICAL main: BTC"), "an alert without a database")
             monkeypatch.undo()
-            await _until_red(house, port, set())
+            await until_red(house, port, set())
         with sqlite3.connect(house.database) as database:
             rows = database.execute("SELECT rule, state FROM outbox WHERE rule = 'liquidation_distance'").fetchall()
         database.close()
@@ -105,9 +77,9 @@ async def test_an_account_that_is_removed_is_not_asked_for_any_more(tmp_path: Pa
         house.yaml.more = f"health: {{port: {port}}}\n"
         house.yaml.account("stranger")  # the venue knows no such key
         async with house.running(serve=True):
-            await _until_red(house, port, {"reads:stranger"})
+            await until_red(house, port, {"reads:stranger"})
             del house.yaml.accounts["stranger"]
             house.write()
-            await _until_red(house, port, set())
-            _, page = await _page(house, port)
+            await until_red(house, port, set())
+            _, page = await health_page(house, port)
             assert "reads:stranger" not in {check["name"] for check in page["checks"]}

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from monitor.domain.alert import Alert, AlertState, Reason
 from monitor.domain.notification import DeliveryState, NoticeFacts, Notification
 from monitor.domain.reading import AlertKey, Scope, Severity
+from monitor.store.records import Changes
 from monitor.store.store import Store
 
 T0 = datetime(2025, 10, 10, 21, 0, tzinfo=UTC)
@@ -85,3 +87,32 @@ def copy_as_after_kill(database: Path, folder: Path) -> Path:
         if source.exists():
             shutil.copy(source, folder / source.name)
     return folder / database.name
+
+
+async def a_filled_database(path: Path, rows: int = 200) -> None:
+    store = await Store.open(path, ManualClock())
+    await store.apply(
+        Changes(
+            alerts=tuple(firing(f"cross:{n}") for n in range(rows)),
+            enqueue=tuple(message(f"cross:{n}") for n in range(rows)),
+        )
+    )
+    await store.close()
+
+
+def is_failing(store: Store) -> bool:
+    return store.failing_since is not None
+
+
+def execute(path: Path, statement: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute(statement).fetchall()
+        connection.commit()
+        return rows
+    finally:
+        connection.close()
+
+
+def files_in(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
