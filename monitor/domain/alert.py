@@ -198,6 +198,11 @@ def notified(alert: Alert, reason: Reason, now: datetime) -> Alert:
     return replace(alert, announced=announced, last_told=alert.severity, notified_at=now, sequence=alert.sequence + 1)
 
 
+def has_only_fresher_figures(alert: Alert, before: Alert | None) -> bool:
+    """Nothing that decides anything changed, nor the worst that was seen."""
+    return before is not None and alert == replace(before, last_value=alert.last_value, inputs=alert.inputs)
+
+
 def acknowledge(alert: Alert, now: datetime) -> Alert:
     """Mute repeats for a while; a rise in severity passes and ends it."""
     return replace(alert, acked_until=now + ACKNOWLEDGED_FOR) if alert.is_firing else alert

@@ -6,6 +6,7 @@ An escalated row keeps the time of the first, so that the next step counts from 
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 
 from monitor.config.settings import Settings
 from monitor.domain.alert import Reason
@@ -32,11 +33,13 @@ class Audience:
         """An account that is gone, or the portfolio, is told to the channels that hear of every account."""
         unlimited = {name: channel for name, channel in settings.channels.items() if channel.accounts is None}
 
+        @cache
         def fallbacks(account: str) -> tuple[str, ...]:
             if account in settings.accounts:
                 return settings.fallbacks_for(account)
             return tuple(name for name, channel in unlimited.items() if channel.fallback)
 
+        @cache
         def everyone(account: str) -> tuple[str, ...]:
             if account not in settings.accounts:
                 return tuple(unlimited)

@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
 
 from monitor.clock import Clock, SystemClock
-from monitor.domain.alert import Alert
+from monitor.domain.alert import Alert, has_only_fresher_figures
 from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import AlertKey
 from monitor.domain.silence import Silence
@@ -59,6 +59,8 @@ class Store:
         self._failing_since: datetime | None = None
         self._failing_why = ""
         self._backlog = Batch()
+        # Alerts whose figures moved on since they were written, and nothing else.
+        self._fresher: dict[AlertKey, None] = {}
         self._in_flight: asyncio.Future[object] | None = None
         self._retry_at = self._disk_clock.monotonic()
         self._pruned_at = clock.monotonic()
@@ -163,8 +165,15 @@ class Store:
 
         A row whose identity stands in the outbox is not enqueued again. A disk that fails is no error here (see
         `failing_since`). A caller that is cancelled does not take its changes back.
+
+        Alerts of which nothing but the last figures changed are shown at once and written with what comes next: a
+        firing alert would cost a transaction at every read, and the next read brings newer figures.
         """
         if changes.is_empty:
+            return
+        if not self._order.locked() and self._is_of_figures_alone(changes):
+            self._mirrors.update(changes, ())
+            self._fresher.update((alert.key, None) for alert in changes.alerts)
             return
         task = asyncio.create_task(self._apply(changes))
         self._running.add(task)
@@ -202,6 +211,7 @@ class Store:
         """Write what is owed, once more, and let go of the file. A disk that hangs is not waited for."""
         async with self._order:
             self._retry_at = self._disk_clock.monotonic()
+            self._backlog = self._backlog.followed_by(self._figures(self._clock.now()))
             if self._backlog != Batch():
                 await self._flush()
             if self._backlog != Batch():
@@ -218,7 +228,7 @@ class Store:
             now = self._clock.now()
             wanted = self._mirrors.number(self._new(changes.enqueue))
             rows = (*wanted, *changes.notifications, *self._mirrors.surplus(wanted, now))
-            before = self._backlog
+            before = self._backlog.followed_by(self._figures(now))
             self._backlog = before.followed_by(_batch(changes, rows, now))
             try:
                 known = await self._flush()
@@ -231,6 +241,17 @@ class Store:
             if any(row.id not in known for row in wanted):
                 self._enqueued.set()
             await self._prune_when_due(now)
+
+    def _is_of_figures_alone(self, changes: Changes) -> bool:
+        return changes == Changes(alerts=changes.alerts) and all(
+            has_only_fresher_figures(alert, self._mirrors.alerts.get(alert.key)) for alert in changes.alerts
+        )
+
+    def _figures(self, now: datetime) -> Batch:
+        """What is due to be written of figures alone."""
+        alerts = {key: self._mirrors.alerts[key] for key in self._fresher if key in self._mirrors.alerts}
+        self._fresher.clear()
+        return Batch(alerts={key: records.alert_row(alert, now) for key, alert in alerts.items()})
 
     def _new(self, rows: tuple[Notification, ...]) -> tuple[Notification, ...]:
         """Without those that wait already; the database knows the rest, but it may be failing."""
