@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -70,6 +70,30 @@ def load(connection: Connection) -> Loaded:
         finished=tuple(readable(recent(connection, MAX_RECENT))),
         dropped=tuple(dropped),
     )
+
+
+def moved_back(loaded: Loaded, by: timedelta) -> Loaded:
+    """As if it had been stored by a clock that was `by` behind. Silences stay: people set them by the wall's time."""
+    return replace(
+        loaded,
+        alerts={key: _moved_back(alert, by) for key, alert in loaded.alerts.items()},
+        undelivered={row_id: _moved_back(row, by) for row_id, row in loaded.undelivered.items()},
+        accounts={name: _moved_back(record, by) for name, record in loaded.accounts.items()},
+        last_alive_at=_moved_back(loaded.last_alive_at, by),
+    )
+
+
+def _moved_back(value: Any, by: timedelta) -> Any:
+    """The same value with every time in it moved."""
+    if isinstance(value, datetime):
+        return value - by
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{item.name: _moved_back(getattr(value, item.name), by) for item in fields(value)})
+    if isinstance(value, Mapping):
+        return {key: _moved_back(item, by) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_moved_back(item, by) for item in value)
+    return value
 
 
 def recent(connection: Connection, limit: int) -> list[str]:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self, TypeVar
@@ -24,7 +24,7 @@ from monitor.log import get_logger
 from monitor.store import records
 from monitor.store.database import Database, DatabaseGoneError, is_damage
 from monitor.store.errors import StoreError
-from monitor.store.loading import MAX_RECENT, readable
+from monitor.store.loading import MAX_RECENT, moved_back, readable
 from monitor.store.mirrors import Mirrors, identity
 from monitor.store.records import AccountRecord, Batch, Changes
 
@@ -86,7 +86,12 @@ class Store:
         except BaseException:
             writer.shutdown(wait=False)
             raise
-        loaded = opened.loaded
+        loaded, set_back = opened.loaded, timedelta()
+        if loaded.last_alive_at is not None and loaded.last_alive_at > clock.now():
+            # Times to come would keep alerts and messages waiting for a clock that was ahead.
+            set_back = loaded.last_alive_at - clock.now()
+            loaded = moved_back(loaded, set_back)
+            _log.warning("the clock was set back; stored times are moved with it", by_s=set_back.total_seconds())
         store = cls(database, writer, clock, disk_clock or SystemClock(), Mirrors(loaded))
         store._finished_before = loaded.finished
         if opened.failure is not None:
@@ -98,6 +103,8 @@ class Store:
                 f"{len(loaded.dropped)} stored rows could not be read and were dropped: {_some(loaded.dropped)}."
             )
         await store.apply(Changes(notifications=store._interrupted()))
+        if set_back:
+            await store.apply(store._everything())
         store._enqueued.set()
         return store
 
@@ -267,6 +274,15 @@ class Store:
             replace(row, state=DeliveryState.RETRY, possible_repeat=True, next_attempt_at=now)
             for row in self._mirrors.undelivered.values()
             if row.state is DeliveryState.SENDING
+        )
+
+    def _everything(self) -> Changes:
+        mirrors = self._mirrors
+        return Changes(
+            alerts=tuple(mirrors.alerts.values()),
+            notifications=tuple(mirrors.undelivered.values()),
+            accounts=tuple(mirrors.accounts.values()),
+            alive_at=mirrors.last_alive_at,
         )
 
     async def _flush(self) -> frozenset[int]:

@@ -92,6 +92,7 @@ class House:
         self._daemon: Daemon | None = None
         self._task: asyncio.Task[None] | None = None
         self._stores: list[Store] = []
+        self._alive_at: datetime | None = None
         self._wall_offset_s = 0.0
         self._lives = 0
         self._reads = self._failed_reads = self._kills = self._tries = 0
@@ -229,14 +230,15 @@ class House:
         self._stores.append(store)
         database = store._database
         database.write = partial(self._write, database.write)  # type: ignore[method-assign]
-        if store.last_alive_at is not None:
-            self.referee.takes_up(store.last_alive_at, clock.now())
+        if self._alive_at is not None:
+            self.referee.takes_up(self._alive_at, clock.now())
         return store
 
     def _write(self, write: Any, batch: Batch) -> frozenset[int]:
         if self._disk_is_full():
             raise OperationalError("INSERT", None, sqlite3.OperationalError("database or disk is full"))
         known: frozenset[int] = write(batch)
+        self._alive_at = batch.alive_at or self._alive_at
         self.referee.on_disk(batch.alerts)
         self.ledger.on_disk(_rows(batch))
         return known

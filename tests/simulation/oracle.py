@@ -1,7 +1,7 @@
 """What must have been told of one alert, worked out from the contract alone; nothing here is the monitor's.
 
-No state is named: all follows from since when each severity has been breached, from the open episode, and from since
-when that has been clear. Times are whole microseconds, so that a wait is over exactly when it is.
+No state is named: all follows from since when each severity has been breached, the open episode, and since when that
+has been clear. Times are whole microseconds, so that a wait is over exactly when it is.
 """
 
 import copy
@@ -46,7 +46,7 @@ class Oracle:
         self.episode = episode
         self._breached: dict[int, int] = {}
         self._open: _Episode | None = None
-        self._absences = 0
+        self._absences = self._ahead = 0
         self._openings: list[int] = []
         self._told_at: int | None = None
         # The lowest severity since the last message, its own included: more than that is a rise nobody knows of.
@@ -67,11 +67,11 @@ class Oracle:
 
     def see(self, now: float, verdicts: Mapping[int, str], muted: bool = False) -> Told | None:
         """A good read that judges the subject: a verdict for each severity that the rule has."""
-        at, episode, self._absences = _micros(now), self._open, 0
+        at, episode, self._absences = self._at(now), self._open, 0
         standing = {severity for severity, verdict in verdicts.items() if verdict != CLEAR}
         starting = {severity for severity in standing if verdicts[severity] == BREACH}
         self._breached = {s: self._breached.get(s, at) for s in standing if s in starting or s in self._breached}
-        served = {s for s in starting if at - self._breached[s] >= _micros(self.waits.for_s[s])}
+        served = {s for s in starting if at - self._breached[s] >= 1e6 * self.waits.for_s[s]}
         if episode is None:
             if not served:
                 return None
@@ -87,31 +87,32 @@ class Oracle:
 
     def see_nothing(self, now: float, muted: bool = False) -> Told | None:
         self._look_away(now)
-        return self._news(self._open, _micros(now), muted)
+        return self._news(self._open, self._at(now), muted)
 
     def absent(self, now: float, muted: bool = False) -> Told | None:
         """A good read in which the subject is not there: the second in a row, whatever failed between, is the end."""
         self._absences += self.is_active
-        return self.removed(now) if self._absences == 2 else self._news(self._open, _micros(now), muted)
+        return self.removed(now) if self._absences == 2 else self._news(self._open, self._at(now), muted)
 
     def removed(self, now: float) -> Told | None:
         """The end, whether it was long enough clear, is gone, or is no longer in the configuration."""
         episode, self._open, self._breached, self._absences = self._open, None, {}, 0
-        return self._tell("resolved", episode, _micros(now)) if episode and episode.told else None
+        return self._tell("resolved", episode, self._at(now)) if episode and episode.told else None
 
     def restarted(self, last_alive: float, now: float) -> None:
         """What was not watched has neither held nor been clear; a short absence does not start a wait anew."""
-        if _micros(now) - _micros(last_alive) > 10 * MINUTE:
+        self._ahead += max(0, self._at(last_alive) - self._at(now))  # a clock set back takes all times with it
+        if self._at(now) - self._at(last_alive) > 10 * MINUTE:
             self._breached, self._absences = {}, self._absences if self._open else 0
-        self._look_away(last_alive)
+        self._look_away(min(last_alive, now))
 
     def acknowledged(self, now: float) -> None:
         if self._open:
-            self._open.muted_until = _micros(now) + 30 * MINUTE
+            self._open.muted_until = self._at(now) + 30 * MINUTE
 
     def _look_away(self, now: float) -> None:
         if self._open and self._open.clear_from is not None and self._open.unseen_from is None:
-            self._open.unseen_from = _micros(now)
+            self._open.unseen_from = self._at(now)
 
     def _burn(self, episode: _Episode, severity: int) -> None:
         if severity > episode.severity:
@@ -124,7 +125,7 @@ class Oracle:
             episode.clear_from, episode.unseen = at, 0
         if episode.unseen_from is not None:
             episode.unseen, episode.unseen_from = episode.unseen + at - episode.unseen_from, None
-        return at - episode.clear_from - episode.unseen >= _micros(self.waits.keep_firing_for_s[episode.severity])
+        return at - episode.clear_from - episode.unseen >= 1e6 * self.waits.keep_firing_for_s[episode.severity]
 
     def _news(self, episode: _Episode | None, at: int, muted: bool) -> Told | None:
         if episode is None or muted or episode.clear_from is not None:
@@ -138,13 +139,12 @@ class Oracle:
             digested = episode.flaps and since_told is not None and since_told < 15 * MINUTE and not rise
             return None if digested else self._tell("first", episode, at)
         after = self.waits.repeat_s[episode.severity]
-        is_due = after is not None and since_told is not None and since_told >= _micros(after)
+        is_due = after is not None and since_told is not None and since_told >= 1e6 * after
         return self._tell("repeat", episode, at) if is_due else None
 
     def _tell(self, kind: str, episode: _Episode, at: int) -> Told:
         episode.told, self._told_at, self._known = True, at, episode.severity
         return Told(kind, self.episode, episode.severity)
 
-
-def _micros(seconds: float) -> int:
-    return round(seconds * 1_000_000)
+    def _at(self, now: float) -> int:
+        return round(now * 1_000_000) + self._ahead

@@ -91,8 +91,8 @@ class Referee:
                 self._move(key, plan or anybody, lambda oracle: oracle.removed(now.timestamp()))
 
     def takes_up(self, last_alive: datetime, now: datetime) -> None:
-        """A new process has loaded what the last one left."""
-        for key in self._awake:
+        """A new process has loaded what the last one left. Of a clock set back meanwhile the times go with it."""
+        for key in self._oracles if last_alive > now else self._awake:
             oracle = self._oracles[key]
             self._before.setdefault(key, oracle.copy())
             oracle.restarted(last_alive.timestamp(), now.timestamp())

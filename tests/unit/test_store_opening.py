@@ -7,14 +7,16 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from monitor.domain.silence import Silence
 from monitor.store import database, files
 from monitor.store.errors import StoreError, StoreErrorKind
-from monitor.store.records import Changes
+from monitor.store.records import AccountRecord, Changes
 from monitor.store.store import REOPEN_EVERY_S, Store
 from tests.unit.store_kit import (
     KEY,
@@ -31,6 +33,7 @@ from tests.unit.store_kit import (
 )
 
 ROOT = Path(__file__).parents[2]
+A_RECORD = AccountRecord(account="main", venue="binanceusdm", last_read_at=T0, last_flat=False, last_positions=2)
 
 
 def _overwrite_a_page(path: Path) -> None:
@@ -268,4 +271,42 @@ async def test_another_process_holds_the_lock_until_it_is_killed_and_its_words_s
     store = await Store.open(path, ManualClock())
     assert list(store.alerts) == [KEY]
     assert only(store).target == "phone"
+    await store.close()
+
+
+async def test_stored_times_go_back_with_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    path, back = tmp_path / "a.db", timedelta(hours=3)
+    store = await Store.open(path, ManualClock())
+    later = T0 + timedelta(minutes=1)
+    alert = firing(notified_at=T0, clear_at=later, firings=(T0, later))
+    row = message(next_attempt_at=later)
+    await store.apply(Changes(alerts=(alert,), enqueue=(row,), accounts=(A_RECORD,), alive_at=T0))
+    await store.close()
+
+    clock = ManualClock()
+    clock.elapsed_s = -back.total_seconds()
+    for _start in range(2):  # and they stay there, though the next clock is not behind the last
+        store = await Store.open(path, clock)
+        [known], waiting = store.alerts.values(), only(store)
+        assert (known.notified_at, known.clear_at, known.firings) == (
+            T0 - back,
+            later - back,
+            (T0 - back, later - back),
+        )
+        assert known.breached_since == dict.fromkeys(alert.breached_since, T0 - back)
+        assert (waiting.created_at, waiting.next_attempt_at) == (row.created_at - back, later - back)
+        assert store.accounts["main"].last_read_at == T0 - back
+        assert store.last_alive_at == T0 - back
+        await store.close()
+
+
+async def test_the_times_of_silences_are_those_of_the_wall(tmp_path: Path) -> None:
+    path, clock = tmp_path / "a.db", ManualClock()
+    silence = Silence(id="1", matchers=(), starts_at=T0, ends_at=T0 + timedelta(hours=1), author="", comment="")
+    store = await Store.open(path, clock)
+    await store.apply(Changes(silences=(silence,), alive_at=T0))
+    await store.close()
+    clock.elapsed_s = -3600
+    store = await Store.open(path, clock)
+    assert store.silences == (silence,)
     await store.close()
