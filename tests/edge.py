@@ -1,6 +1,7 @@
 """The network's edge: ccxt clients that send nothing, and what they tried to send."""
 
 from collections.abc import AsyncIterator
+from functools import cache
 
 import aiohttp
 import pytest
@@ -11,6 +12,10 @@ from monitor.exchange.client import ClockOffset, Shared, new_session, new_ssl_co
 
 # Method and path of each request.
 Sent = list[tuple[str, str]]
+
+
+# As costly as the rest of a client together, and the same for all.
+one_ssl_context = cache(new_ssl_context)
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ async def shared(sent: Sent) -> AsyncIterator[Shared]:
     tracing = aiohttp.TraceConfig()
     tracing.on_request_start.append(refuse)
     tracing.freeze()
-    clock, context = SystemClock(), new_ssl_context()
+    clock, context = SystemClock(), one_ssl_context()
     session = new_session(context)
     session.trace_configs.append(tracing)
     budget = Budget(weight_per_minute=10**9, clock=clock)

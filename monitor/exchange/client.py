@@ -1,4 +1,4 @@
-"""ccxt clients made strict: they send nothing but reads, take nothing but JSON, and fail with `ReadError` alone.
+"""ccxt clients made strict: they do and send nothing but reads, take nothing but JSON, and fail with `ReadError` alone.
 
 A client is the real ccxt class (it signs, sends and knows the venue's errors) with the two ends of a request replaced.
 Clients of one venue share session, TLS context, market list, request budget and clock offset.
@@ -22,6 +22,7 @@ from monitor.clock import Clock
 from monitor.domain.account import FailureKind
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import ReadError, Reply, failed_reply, failed_request
+from monitor.exchange.guard import inside_a_listed_call, listed_calls_alone
 from monitor.log import register_secret
 
 # ccxt formats keys and whole replies into DEBUG records of its logger; this level no handler can lower.
@@ -44,8 +45,12 @@ class ClockOffset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a client must know of its venue: which requests may leave, what they weigh, what its error codes mean."""
+    """What a client must know of its venue: what may be called and sent, what it weighs, what error codes mean.
 
+    `calls` are names of ccxt's methods, unified or implicit; `permits` is asked with HTTP method and path.
+    """
+
+    calls: frozenset[str]
     permits: Callable[[str, str], bool]
     weights: Mapping[str, int] = field(default_factory=dict)
     kinds_by_code: Mapping[str, FailureKind] = field(default_factory=dict)
@@ -89,14 +94,22 @@ def new_ssl_context() -> ssl.SSLContext:
 
 
 def new_session(ssl_context: ssl.SSLContext) -> aiohttp.ClientSession:
-    """A session that keeps connections alive between polls, keeps no cookies and follows no redirect."""
+    """For strict clients alone: it keeps connections alive between polls, keeps no cookies and follows no redirect."""
     tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(_refuse_unlisted)
     tracing.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl_context, limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[tracing],
     )
+
+
+async def _refuse_unlisted(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
+    """The last door: whoever has the session in hand sends nothing with it outside of a listed call."""
+    if not inside_a_listed_call():
+        detail = f"refused to send {request.method} {request.url.path}: perpwatch only reads"
+        raise ReadError(FailureKind.UNSUPPORTED, detail)
 
 
 async def _refuse_redirect(*_: object) -> None:
@@ -115,11 +128,11 @@ def strict_client(
     options: Mapping[str, Any] | None = None,
     public: Any = None,
 ) -> Any:
-    """A ccxt client of that venue whose requests obey `rules`. `credentials` by ccxt's names (apiKey, secret, ...).
+    """A ccxt client of that venue whose calls and requests obey `rules`.
 
-    `base_url` takes the place of scheme and host of every URL (its own path, if any, goes in front); `proxy` is an
-    http(s) URL; `public` is the venue's client that holds the market list. Call `release` when done; the session stays
-    its owner's.
+    `credentials` go by ccxt's names (apiKey, secret, ...). `base_url` takes the place of scheme and host of every URL
+    (its own path, if any, goes in front); `proxy` is an http(s) URL; `public` is the venue's client that holds the
+    market list. Call `release` when done; the session stays its owner's.
     """
     for name, value in credentials.items():
         if name not in PUBLIC_CREDENTIALS:
@@ -133,7 +146,7 @@ def strict_client(
         "session": shared.session,
         "options": {"fetchCurrencies": False, **rules.options, **(options or {})},
     }
-    client = _strict_class(venue_id)(config)
+    client = _strict_class(venue_id, rules.calls | {"resync"})(config)
     client.rules, client.shared, client.public = rules, shared, public
     client.logger = _CCXT_LOGGER
     client.ssl_context = shared.ssl_context
@@ -165,8 +178,8 @@ def _rebased(url: Any, base_url: str, hostname: str | None) -> Any:
 
 
 @cache
-def _strict_class(venue_id: str) -> Any:
-    return type(venue_id, (_Strict, getattr(ccxt, venue_id)), {})
+def _strict_class(venue_id: str, listed: frozenset[str]) -> Any:
+    return listed_calls_alone(type(venue_id, (_Strict, getattr(ccxt, venue_id)), {}), listed)
 
 
 _VenuesOwn: Any = object
@@ -230,6 +243,12 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         if recording is not None:
             recording.append(reply)
         return reply
+
+    def client(self, url: Any) -> Any:
+        """ccxt's only way to a websocket, which carries orders as well as prices."""
+        raise ReadError(
+            FailureKind.UNSUPPORTED, f"refused to open {urlsplit(url).netloc}: perpwatch only reads by HTTP"
+        )
 
     def handle_errors(
         self, code: Any, reason: Any, url: Any, method: Any, headers: Any, body: Any, response: Any, *sent: Any

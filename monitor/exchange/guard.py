@@ -1,11 +1,24 @@
-"""What may leave the house: reads only, judged on the request itself, whatever code asked for it.
+"""What may leave the house: reads only, judged twice.
 
-A venue that declares its endpoints is held to that list. For the others a request must look like a read: a GET none of
-whose words is an action (some venues place orders by GET), or one of few reads that a venue takes by POST.
+First the call: of ccxt's methods only those on the venue's list can be called, and what they call themselves. Then the
+request, whatever code asked for it: a venue that declares its endpoints is held to that list. For the others a request
+must look like a read: a GET none of whose words is an action (some venues place orders by GET), or one of few reads
+that a venue takes by POST.
 """
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from ccxt.base.types import Entry
+
+from monitor.domain.account import FailureKind
+from monitor.exchange.failures import ReadError
+
+# Whether this task is inside a listed call.
+_listed_call: ContextVar[bool] = ContextVar("listed_call", default=False)
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
@@ -50,6 +63,52 @@ _POST_READS: Mapping[str, tuple[str, ...]] = {
     "whitebit": ("/collateral-account/positions/open", "/collateral-account/balance"),
     "grvt": ("/full/v1/positions", "/full/v1/account_summary", "/full/v1/all_instruments"),
 }
+
+
+def listed_calls_alone(client_class: type, listed: frozenset[str]) -> type:
+    """A subclass of a ccxt class whose other calls raise ReadError (unsupported) before they do anything.
+
+    Calls are all coroutine methods and implicit endpoints; what a listed call calls in turn is let through. Among them
+    are `request` and `fetch`, by which ccxt sends: nothing else gets there, by whatever way it tries. ccxt spells every
+    method in two ways, and sets the second while a client is made: the list holds for both.
+    """
+    spelt = {_letters(name) for name in listed}
+    gates = {
+        name: _gate(name, getattr(client_class, name), _letters(name) in spelt) for name in _calls_of(client_class)
+    }
+    return type(client_class.__name__, (client_class,), gates)
+
+
+def inside_a_listed_call() -> bool:
+    """Whether this task was asked for something by a call on the list."""
+    return _listed_call.get()
+
+
+def _calls_of(client_class: type) -> set[str]:
+    """Names of everything that a ccxt class sends by."""
+    endpoints = {name for cls in client_class.__mro__ for name, it in vars(cls).items() if isinstance(it, Entry)}
+    methods = {name for name in dir(client_class) if inspect.iscoroutinefunction(getattr(client_class, name))}
+    return {name for name in endpoints | methods if not name.startswith("__")}
+
+
+def _letters(name: str) -> str:
+    """The same for fetch_positions and fetchPositions."""
+    return name.replace("_", "").lower()
+
+
+def _gate(name: str, method: Callable[..., Any], is_listed: bool) -> Callable[..., Any]:
+    async def call(client: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if _listed_call.get():
+            return await method(client, *args, **kwargs)
+        if not is_listed:
+            raise ReadError(FailureKind.UNSUPPORTED, f"refused to call {name}: perpwatch only reads")
+        token = _listed_call.set(True)
+        try:
+            return await method(client, *args, **kwargs)
+        finally:
+            _listed_call.reset(token)
+
+    return call
 
 
 def looks_like_a_read(venue_id: str, method: str, path: str) -> bool:

@@ -1,13 +1,19 @@
 """No code path can place, change or cancel an order, move funds or change settings: nothing but reads leaves."""
 
+import ast
+import asyncio
+import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ccxt.async_support as ccxt
 import pytest
 from ccxt.base.types import Entry
 
+import monitor
 from monitor.domain.account import FailureKind
 from monitor.exchange.client import Shared, release, strict_client
 from monitor.exchange.failures import ReadError
@@ -29,8 +35,10 @@ def implicit_calls(venue_id: str) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("venue_id", ["binanceusdm", "binancecoinm"])
-async def test_of_all_implicit_calls_only_the_declared_reads_leave(venue_id: str, shared: Shared, sent: Sent) -> None:
-    rules = venue_of(venue_id).rules
+async def test_were_all_implicit_calls_listed_only_the_declared_reads_leave(
+    venue_id: str, shared: Shared, sent: Sent
+) -> None:
+    rules = replace(venue_of(venue_id).rules, calls=frozenset(name for name, _ in implicit_calls(venue_id)))
     client = strict_client(venue_id, CREDENTIALS, rules=rules, shared=shared)
     walked = 0
     try:
@@ -81,10 +89,88 @@ def test_a_request_looks_like_a_read_or_stays(venue_id: str, method: str, path: 
     assert looks_like_a_read(venue_id, method, path) is leaves
 
 
-async def test_a_refused_request_says_so_and_is_no_network_failure(shared: Shared, sent: Sent) -> None:
-    client = strict_client("binanceusdm", CREDENTIALS, rules=venue_of("binanceusdm").rules, shared=shared)
-    with pytest.raises(ReadError, match="only reads") as failure:
+@pytest.mark.parametrize(
+    ("listed", "refusal"),
+    [
+        (frozenset[str](), "refused to call fapiPrivatePostOrder: perpwatch only reads"),
+        (frozenset({"fapiPrivatePostOrder"}), "refused to send POST /fapi/v1/order: perpwatch only reads"),
+    ],
+    ids=["by the list of calls", "by the list of requests"],
+)
+async def test_a_refusal_says_so_and_is_no_network_failure(
+    listed: frozenset[str], refusal: str, shared: Shared, sent: Sent
+) -> None:
+    rules = replace(venue_of("binanceusdm").rules, calls=listed)
+    client = strict_client("binanceusdm", CREDENTIALS, rules=rules, shared=shared)
+    with pytest.raises(ReadError) as failure:
         await client.fapiPrivatePostOrder({"symbol": "BTCUSDT"})
     release(client)
     assert failure.value.kind is FailureKind.UNSUPPORTED
+    assert failure.value.detail == refusal
     assert sent == []
+
+
+async def test_a_listed_call_opens_the_way_for_nothing_beside_it_and_nothing_after_it(
+    shared: Shared, sent: Sent
+) -> None:
+    client = strict_client("okx", CREDENTIALS, rules=venue_of("okx").rules, shared=shared)
+    calls = (client.fetch_time(), client.fetch_ticker("BTC/USDT:USDT"))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    with pytest.raises(ReadError):
+        await client.fetch_time()
+    with pytest.raises(ReadError, match="refused to call fetch_ticker"):
+        await client.fetch_ticker("BTC/USDT:USDT")
+    release(client)
+    assert str(outcomes[1]).startswith("refused to call fetch_ticker")
+    assert sent == [("GET", "/api/v5/public/time")] * 2
+
+
+# --- how ccxt comes in ---
+
+MONITOR = Path(monitor.__file__).parent
+
+
+def ways_in(source: str) -> list[str]:
+    """Every import of ccxt, every class of an exchange taken from it by name, and every one looked up in it."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names):
+                found += [ast.unparse(node) for alias in names if alias.name.split(".")[0] == "ccxt"]
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] == "ccxt":
+                found.append(ast.unparse(node))
+            case ast.Attribute(ast.Name("ccxt"), name) if inspect.isclass(it := getattr(ccxt, name, None)):
+                found += [ast.unparse(node)] if issubclass(it, ccxt.Exchange) else []
+            case ast.Call(ast.Name("getattr"), [ast.Name("ccxt"), *_]):
+                found.append(ast.unparse(node))
+            case _:
+                pass
+    return found
+
+
+def test_ccxt_comes_in_by_its_asynchronous_classes_and_those_through_the_strict_client_alone() -> None:
+    found = {path.relative_to(MONITOR).as_posix(): ways_in(path.read_text("utf-8")) for path in MONITOR.rglob("*.py")}
+    plain = "import ccxt.async_support as ccxt"
+    others = {name: rest for name, ways in found.items() if (rest := [way for way in ways if way != plain])}
+    assert [plain] in found.values()
+    assert others == {
+        "exchange/client.py": ["getattr(ccxt, venue_id)"],
+        "exchange/guard.py": ["from ccxt.base.types import Entry"],
+    }
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import ccxt",
+        "import ccxt.pro as ccxt",
+        "import json, ccxt.async_support",
+        "from ccxt import binanceusdm",
+        "from ccxt.pro import binanceusdm",
+        "def late():\n    import ccxt.pro",
+        "client = ccxt.binanceusdm()",
+        "client = getattr(ccxt, name)()",
+    ],
+)
+def test_every_other_way_in_is_noticed(source: str) -> None:
+    assert len(ways_in(source)) == 1

@@ -44,7 +44,10 @@ MAX_PROFIT_GAP = 0.02
 MAX_MAINTENANCE_GAP = 0.1
 # Binance rounds to eight decimals, each position for itself.
 ROUNDING = 1e-7
-SAPI_PATHS = {"/sapi/v1/account/apiRestrictions": 1, "/sapi/v1/account/info": 1}
+SAPI_READS = {
+    "sapiGetAccountApiRestrictions": ("/sapi/v1/account/apiRestrictions", 1),
+    "sapiGetAccountInfo": ("/sapi/v1/account/info", 1),
+}
 
 KINDS_BY_CODE: Mapping[str, FailureKind] = {
     "-1001": FailureKind.OVERLOADED,
@@ -67,12 +70,13 @@ PORTFOLIO_UNKNOWN = "whether this account uses portfolio margin could not be det
 class BinanceVenue:
     """One of the two exchanges, declared by its module. `api` is the family: fapi or dapi.
 
-    `paths` are the URL paths that may be read, with their weights; `quantity` names the brackets' measure.
+    `reads` are the endpoints that may be called, by ccxt's name: URL path and weight. `quantity` names the brackets'
+    measure.
     """
 
     id: str
     api: str
-    paths: Mapping[str, int]
+    reads: Mapping[str, tuple[str, int]]
     brackets_method: str
     quantity: str
     coverage: tuple[str, ...]
@@ -84,8 +88,10 @@ class BinanceVenue:
     rules: Rules = field(init=False)
 
     def __post_init__(self) -> None:
-        weights = {**self.paths, **SAPI_PATHS}
+        reads = {**self.reads, **SAPI_READS}
+        weights = dict(reads.values())
         rules = Rules(
+            calls=frozenset(reads),
             permits=lambda method, path: method == "GET" and path in weights,
             weights=weights,
             kinds_by_code=KINDS_BY_CODE,

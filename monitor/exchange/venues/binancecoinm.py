@@ -74,14 +74,14 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments) -> Posi
 VENUE = BinanceVenue(
     id="binancecoinm",
     api="dapi",
-    paths={
-        "/dapi/v1/time": 1,
-        "/dapi/v1/exchangeInfo": 1,
-        "/dapi/v1/premiumIndex": 10,
-        "/dapi/v1/fundingInfo": 0,
-        "/dapi/v2/leverageBracket": 1,
-        "/dapi/v1/account": 5,
-        "/dapi/v1/positionRisk": 1,
+    reads={
+        "dapiPublicGetTime": ("/dapi/v1/time", 1),
+        "dapiPublicGetExchangeInfo": ("/dapi/v1/exchangeInfo", 1),
+        "dapiPublicGetPremiumIndex": ("/dapi/v1/premiumIndex", 10),
+        "dapiPublicGetFundingInfo": ("/dapi/v1/fundingInfo", 0),
+        "dapiPrivateV2GetLeverageBracket": ("/dapi/v2/leverageBracket", 1),
+        "dapiPrivateGetAccount": ("/dapi/v1/account", 5),
+        "dapiPrivateGetPositionRisk": ("/dapi/v1/positionRisk", 1),
     },
     brackets_method="dapiPrivateV2GetLeverageBracket",
     quantity="qty",

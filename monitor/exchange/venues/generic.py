@@ -45,6 +45,9 @@ from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instr
 CALLS_PER_MINUTE = 300
 RELATIVE_ERROR = 1e-9
 
+# The methods of ccxt that are called below; no other can be.
+CALLS = frozenset({"load_markets", "fetch_positions", "fetch_balance", "fetch_funding_rates", "fetch_time"})
+
 # Where each venue's raw reply holds the list of positions; "" is the reply itself.
 ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "aster": ("",),
@@ -99,7 +102,9 @@ class GenericVenue:
 
     def __post_init__(self) -> None:
         rules = Rules(
-            permits=lambda method, path: looks_like_a_read(self.id, method, path), options={"defaultType": "swap"}
+            calls=CALLS,
+            permits=lambda method, path: looks_like_a_read(self.id, method, path),
+            options={"defaultType": "swap"},
         )
         object.__setattr__(self, "rules", rules)
 
