@@ -223,4 +223,4 @@ def _window(
 
 def _blows(dice: random.Random, length_s: float) -> Iterator[tuple[float, Blow, int]]:
     for _, time in _times(dice, length_s, 2 * 3600):
-        yield time, dice.choices(list(Blow), (6, 1, 3, 1, 1))[0], dice.randrange(10**6)
+        yield time, dice.choices(list(Blow), (6, 1, 3, 1, 2))[0], dice.randrange(10**6)
