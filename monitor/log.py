@@ -83,7 +83,7 @@ class _Secrets:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._forms: dict[str, frozenset[str]] = {}
-        self.ordered: tuple[str, ...] = ()
+        self._ordered: tuple[str, ...] | None = ()
 
     def add(self, value: str) -> None:
         with self._lock:
@@ -91,8 +91,18 @@ class _Secrets:
             self._forms[value] = self._forms.pop(value, frozenset()) or _forms(value)
             while len(self._forms) > MAX_SECRETS:
                 del self._forms[next(iter(self._forms))]
-            # The longest first, so that a secret within a secret leaves no rest of the outer one.
-            self.ordered = tuple(sorted(frozenset().union(*self._forms.values()), key=lambda form: (-len(form), form)))
+            self._ordered = None
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """The longest first, so that a secret within a secret leaves no rest of the outer one."""
+        ordered = self._ordered
+        if ordered is None:
+            # Only now: a configuration registers hundreds at once.
+            with self._lock:
+                forms = frozenset().union(*self._forms.values())
+                ordered = self._ordered = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        return ordered
 
 
 _secrets = _Secrets()

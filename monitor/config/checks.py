@@ -10,6 +10,8 @@ from monitor.config.tree import Node
 from monitor.rules.quantities import parse_duration
 
 MAX_WAIT_S = 86400.0
+# Apprise takes each part of a path apart: a longer one would take seconds.
+MAX_URL_CHARS = 4_096
 
 # Where many perpetual contracts are traded: for suggestions only, every venue that `is_venue` knows is accepted.
 _COMMON_VENUES = (
@@ -54,10 +56,12 @@ def check_channels(root: Node, channel_error: Callable[[str], str | None], probl
     accounts = [str(path[-1]) for path, _ in _entries(root, "accounts")]
     for path, channel in _entries(root, "channels"):
         url = channel.mapping.get("url")
-        if url is not None and isinstance(url.value, str) and (error := channel_error(url.value)) is not None:
-            problems.add(url.place, (*path, "url"), without_secret(error, url.value))
+        if url is not None and isinstance(url.value, str):
+            too_long = f"expected at most {MAX_URL_CHARS} characters" if len(url.value) > MAX_URL_CHARS else None
+            if error := too_long or channel_error(url.value):
+                problems.add(url.place, (*path, "url"), too_long or without_secret(error, url.value))
         _check_globs(channel, (*path, "accounts"), accounts, "account", problems)
-    names = [str(path[-1]) for path, _ in _entries(root, "channels")]
+    names = {str(path[-1]) for path, _ in _entries(root, "channels")}
     for path, account in _entries(root, "accounts"):
         for below, node in _texts(account, (*path, "channels")):
             if node.value not in names:
@@ -90,11 +94,13 @@ def check_rules(root: Node, problems: Problems) -> None:
 
 
 def _check_globs(node: Node, path: Path, names: Iterable[str], what: str, problems: Problems) -> None:
-    names = list(names)
+    names, matching = list(names), set(names)
     for below, glob in _texts(node, path):
-        if names and not any(fnmatchcase(name, str(glob.value)) for name in names):
+        text = str(glob.value)
+        if names and text not in matching and not any(fnmatchcase(name, text) for name in names):
             hint = did_you_mean(str(glob.value), names)
             problems.add(glob.place, below, f"no {what} matches {shown_value(glob.written)}{hint}")
+        matching.add(text)
 
 
 def _check_symbols(where: Node, path: Path, problems: Problems) -> None:

@@ -18,7 +18,8 @@ from monitor.config.secrets import register_secrets
 from monitor.config.settings import Settings
 from monitor.config.tree import Node, read_tree
 
-MAX_FILE_BYTES = 1024 * 1024
+# Room for 2,000 accounts; what is read in a second has to be bounded, since a saved file is read while others wait.
+MAX_FILE_BYTES = 256 * 1024
 
 _ENV_NAME = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -99,7 +100,7 @@ def _read(path: Path, problems: Problems) -> str:
         problems.add(whole, (), f"the file cannot be read: {error.strerror}")
         return ""
     if len(raw) > MAX_FILE_BYTES:
-        problems.add(whole, (), "the file is larger than 1 MiB")
+        problems.add(whole, (), f"the file is larger than {MAX_FILE_BYTES // 1024} KiB")
         return ""
     return _decoded(raw, str(path), problems)
 
@@ -108,7 +109,5 @@ def _decoded(raw: bytes, file: str, problems: Problems) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8-sig")
-        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        problems.add(Place(file, line, column), (), "not UTF-8 text")
+        problems.add(Place.after(raw[: error.start].decode("utf-8-sig"), file), (), "not UTF-8 text")
         return ""

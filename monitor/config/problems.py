@@ -10,9 +10,13 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # A path into the file: keys, and indexes of lists.
 Path = tuple[str | int, ...]
 
+# Among more names than this, or for a longer one, looking for what was meant takes too long.
+MAX_CANDIDATES = 200
+MAX_NAME_CHARS = 64
 # A file with more problems than this is the wrong file: the rest is not looked at.
 MAX_PROBLEMS = 200
 _MAX_SHOWN_CHARS = 40
+_LINE_BREAK = re.compile("\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,12 @@ class Place:
 
     def __str__(self) -> str:
         return self.file if self.line is None else f"{self.file}:{self.line}:{self.column}"
+
+    @classmethod
+    def after(cls, text: str, file: str) -> "Place":
+        """The position behind `text`, which the file begins with; lines end where YAML's do."""
+        *breaks, last = _LINE_BREAK.split(text)
+        return cls(file, len(breaks) + 1, len(last) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,8 @@ def one_of(names: Iterable[str]) -> str:
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant, in any case of its letters."""
     by_lower = {candidate.lower(): candidate for candidate in known}
+    if len(by_lower) > MAX_CANDIDATES or len(name) > MAX_NAME_CHARS:
+        return None
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
 

@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 from monitor.config.problems import Path, Place, Problems
 
 MAX_DEPTH = 16
-MAX_VALUES = 50_000
+MAX_VALUES = 10_000
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -105,17 +105,12 @@ class _UnreadableError(Exception):
 def read_tree(text: str, file: str, problems: Problems) -> Node | None:
     """The file's top value, or None where nothing can be made of it; what is wrong goes to `problems`."""
     if bad := _CONTROL.search(text):
-        problems.add(_place_of_index(text, bad.start(), file), (), "a control character: expected plain text")
+        problems.add(Place.after(text[: bad.start()], file), (), "a control character: expected plain text")
         return None
     try:
         return _Reader(text, file, problems).document()
     except _UnreadableError:
         return None
-
-
-def _place_of_index(text: str, index: int, file: str) -> Place:
-    before = text[:index]
-    return Place(file, before.count("\n") + 1, index - (before.rfind("\n") + 1) + 1)
 
 
 class _Reader:

@@ -1,0 +1,42 @@
+"""What fuzzing found: files that held the monitor up for seconds, figures made of junk, words that broke a message."""
+
+import pytest
+
+from monitor.config.loader import load_text
+from monitor.config.problems import ConfigError, Place
+from monitor.log import _Secrets
+from tests.unit.malformed_yaml import channel_error, is_venue
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigError) as raised:
+        load_text(text, is_venue=is_venue, channel_error=channel_error, env={})
+    return str(raised.value)
+
+
+def test_a_url_that_takes_seconds_to_take_apart_is_refused() -> None:
+    url = "json://localhost/" + "a/" * 2_040
+    assert "expected at most 4096 characters" in refusal(f"channels: {{phone: {{url: '{url}'}}}}\n")
+
+
+def test_among_very_many_names_none_is_looked_for_that_was_meant() -> None:
+    def file(channels: int) -> str:
+        named = "".join(f"  desk-{n}: {{url: json://localhost/{n}}}\n" for n in range(channels))
+        return f"channels:\n{named}accounts:\n  main: {{venue: okx, channels: [desk_0]}}\n"
+
+    assert "did you mean desk-0?" in refusal(file(100))
+    assert "no channel has the name desk_0" in refusal(file(1_000))
+    assert "did you mean" not in refusal(file(1_000))
+
+
+def test_lines_end_where_those_of_yaml_end() -> None:
+    assert Place.after("a\rb\r\nc\n  d", "f") == Place("f", 4, 4)
+    assert Place.after("a\u2028b", "f") == Place("f", 1, 4)
+
+
+def test_a_secret_registered_after_a_text_was_redacted_is_masked_in_the_next() -> None:
+    secrets = _Secrets()
+    secrets.add("first-canary")
+    assert "first-canary" in secrets.ordered
+    secrets.add("second-canary-which-is-longer")
+    assert {"first-canary", "second-canary-which-is-longer"} <= set(secrets.ordered)
