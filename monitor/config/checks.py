@@ -10,8 +10,10 @@ from monitor.config.tree import Node
 from monitor.rules.quantities import parse_duration
 
 MAX_WAIT_S = 86400.0
-# Apprise takes each part of a path apart: a longer one would take seconds.
-MAX_URL_CHARS = 4_096
+# Apprise takes each part of a path apart, and each glob is held against each account: more would take seconds.
+MAX_URL_CHARS = 2_048
+MAX_CHANNELS = 1_000
+MAX_GLOBS = 500
 
 # Where many perpetual contracts are traded: for suggestions only, every venue that `is_venue` knows is accepted.
 _COMMON_VENUES = (
@@ -42,6 +44,20 @@ def check_names(root: Node, problems: Problems) -> None:
                 problems.add(node.key, path, "expected a name of 1 to 64 letters, digits, dots, dashes and underscores")
 
 
+def check_globs(root: Node, problems: Problems) -> None:
+    """Not too many; those behind the last are taken out, so that nothing is asked of them."""
+    globs = [
+        (path, node)
+        for path, node in root.walk()
+        if (path[:1] == ("rules",) or path[2:3] == ("accounts",))
+        and isinstance(node.value, str)
+        and _WILDCARDS & set(node.value)
+    ]
+    for path, node in globs[MAX_GLOBS:]:
+        problems.add(node.place, path, f"more than {MAX_GLOBS} globs")
+        node.value = None
+
+
 def check_venues(root: Node, is_venue: Callable[[str], bool], problems: Problems) -> None:
     for path, account in _entries(root, "accounts"):
         venue = account.mapping.get("venue")
@@ -54,14 +70,17 @@ def check_venues(root: Node, is_venue: Callable[[str], bool], problems: Problems
 def check_channels(root: Node, channel_error: Callable[[str], str | None], problems: Problems) -> None:
     """Each URL is one that can be sent to; each name of a channel, and each glob for accounts, means something."""
     accounts = [str(path[-1]) for path, _ in _entries(root, "accounts")]
-    for path, channel in _entries(root, "channels"):
+    channels = list(_entries(root, "channels"))
+    for path, channel in channels[MAX_CHANNELS:]:
+        problems.add(channel.key, path, f"more than {MAX_CHANNELS} channels")
+    for path, channel in channels[:MAX_CHANNELS]:
         url = channel.mapping.get("url")
         if url is not None and isinstance(url.value, str):
             too_long = f"expected at most {MAX_URL_CHARS} characters" if len(url.value) > MAX_URL_CHARS else None
             if error := too_long or channel_error(url.value):
                 problems.add(url.place, (*path, "url"), too_long or without_secret(error, url.value))
         _check_globs(channel, (*path, "accounts"), accounts, "account", problems)
-    names = {str(path[-1]) for path, _ in _entries(root, "channels")}
+    names = {str(path[-1]) for path, _ in channels}
     for path, account in _entries(root, "accounts"):
         for below, node in _texts(account, (*path, "channels")):
             if node.value not in names:
@@ -94,13 +113,13 @@ def check_rules(root: Node, problems: Problems) -> None:
 
 
 def _check_globs(node: Node, path: Path, names: Iterable[str], what: str, problems: Problems) -> None:
-    names, matching = list(names), set(names)
+    names, asked = list(names), set(names)
     for below, glob in _texts(node, path):
         text = str(glob.value)
-        if names and text not in matching and not any(fnmatchcase(name, text) for name in names):
-            hint = did_you_mean(str(glob.value), names)
+        if names and text not in asked and not any(fnmatchcase(name, text) for name in names):
+            hint = did_you_mean(text, names)
             problems.add(glob.place, below, f"no {what} matches {shown_value(glob.written)}{hint}")
-        matching.add(text)
+        asked.add(text)
 
 
 def _check_symbols(where: Node, path: Path, problems: Problems) -> None:

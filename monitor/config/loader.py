@@ -7,7 +7,7 @@ from stat import S_ISDIR, S_ISREG
 
 from pydantic import ValidationError
 
-from monitor.config.checks import check_channels, check_names, check_rules, check_venues
+from monitor.config.checks import check_channels, check_globs, check_names, check_rules, check_venues
 from monitor.config.environment import overlay
 from monitor.config.explain import explain
 from monitor.config.keys import check_keys
@@ -62,6 +62,7 @@ def load_text(
     interpolate(root, env, problems)
     read_credential_files(root, folder, problems)
     check_names(root, problems)
+    check_globs(root, problems)
     check_venues(root, is_venue, problems)
     check_channels(root, channel_error, problems)
     resolve_rules(root, problems)

@@ -5,6 +5,9 @@ import pytest
 from monitor.config.loader import load_text
 from monitor.config.problems import ConfigError, Place
 from monitor.log import _Secrets
+from monitor.notify import text
+from monitor.notify.message import render
+from tests.outbox import a_notice, a_row, after, facts
 from tests.unit.malformed_yaml import channel_error, is_venue
 
 
@@ -15,8 +18,24 @@ def refusal(text: str) -> str:
 
 
 def test_a_url_that_takes_seconds_to_take_apart_is_refused() -> None:
-    url = "json://localhost/" + "a/" * 2_040
-    assert "expected at most 4096 characters" in refusal(f"channels: {{phone: {{url: '{url}'}}}}\n")
+    url = "json://localhost/" + "a/" * 1_020
+    assert "expected at most 2048 characters" in refusal(f"channels: {{phone: {{url: '{url}'}}}}\n")
+
+
+def test_more_channels_than_can_be_opened_in_a_moment_are_refused() -> None:
+    channels = "".join(f"  c{n}: {{url: json://localhost/{n}}}\n" for n in range(1_001))
+    assert "channels.c1000: more than 1000 channels" in refusal(
+        f"accounts: {{a: {{venue: okx}}}}\nchannels:\n{channels}"
+    )
+
+
+def test_more_globs_than_can_be_held_against_all_accounts_are_refused() -> None:
+    globs = ", ".join(f"'*[{n}]?'" for n in range(502))
+    file = (
+        "accounts: {{desk: {{venue: okx}}}}\nrules: {{x: {{kind: margin_ratio, critical: 9%, where: {{{}: [{}]}}}}}}\n"
+    )
+    assert "rules.x.where.symbol[501]: more than 500 globs" in refusal(file.format("symbol", globs))
+    assert "more than 500 globs" not in refusal(file.format("account", ", ".join(["'x*'"] * 500)))
 
 
 def test_among_very_many_names_none_is_looked_for_that_was_meant() -> None:
