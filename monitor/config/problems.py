@@ -113,8 +113,8 @@ def one_of(names: Iterable[str]) -> str:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant, in any case of its letters."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
+    """The known name that was probably meant, in any case of its letters; never one that may not be shown."""
+    by_lower = {candidate.lower(): candidate for candidate in known if NAME.fullmatch(candidate)}
     if len(by_lower) > MAX_CANDIDATES or len(name) > MAX_NAME_CHARS:
         return None
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)

@@ -48,6 +48,12 @@ def test_among_very_many_names_none_is_looked_for_that_was_meant() -> None:
     assert "did you mean" not in refusal(file(1_000))
 
 
+def test_a_name_that_turns_the_direction_of_text_is_not_quoted_as_what_was_meant() -> None:
+    told = refusal("accounts:\n  \u2067desk: {venue: okx}\nrules: {x: {kind: margin_ratio, where: {account: desk}}}\n")
+    assert "no account matches desk" in told
+    assert "\u2067" not in told
+
+
 def test_lines_end_where_those_of_yaml_end() -> None:
     assert Place.after("a\rb\r\nc\n  d", "f") == Place("f", 4, 4)
     assert Place.after("a\u2028b", "f") == Place("f", 1, 4)
