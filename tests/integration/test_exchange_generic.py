@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -10,37 +9,10 @@ from aiohttp import web
 from monitor.clock import SystemClock
 from monitor.domain.account import AccountSnapshot, FailureKind, PollFailure, PriceOrigin, Side
 from monitor.exchange.registry import AccountAccess, Exchanges
-from tests.builders import SHARED, needs_shared
+from tests.builders import needs_shared
+from tests.bybit import recorded_positions, replies
 
 pytestmark = needs_shared
-
-CONTRACT = {
-    "symbol": "LTCUSDT",
-    "contractType": "LinearPerpetual",
-    "status": "Trading",
-    "baseCoin": "LTC",
-    "quoteCoin": "USDT",
-    "settleCoin": "USDT",
-    "launchTime": "1585526400000",
-    "deliveryTime": "0",
-    "priceScale": "2",
-    "leverageFilter": {"minLeverage": "1", "maxLeverage": "50", "leverageStep": "0.01"},
-    "priceFilter": {"minPrice": "0.01", "maxPrice": "1999.98", "tickSize": "0.01"},
-    "lotSizeFilter": {"maxOrderQty": "10000", "minOrderQty": "0.1", "qtyStep": "0.1"},
-    "fundingInterval": 480,
-}
-WALLET = {
-    "list": [
-        {
-            "accountType": "UNIFIED",
-            "totalEquity": "100",
-            "coin": [
-                {"coin": "USDT", "equity": "100", "walletBalance": "100", "locked": "0", "totalPositionIM": "12.9"}
-            ],
-        }
-    ]
-}
-USER = {"unified": 0, "uta": 1, "readOnly": 1}
 
 
 class Bybit:
@@ -54,27 +26,13 @@ class Bybit:
         self.methods.add(request.method)
         if request.path == "/v5/position/list":
             return web.Response(text=self.positions, content_type="application/json")
-        listed = [CONTRACT] if request.query.get("category") == "linear" else []
-        results: dict[str, Any] = {
-            "/v5/market/instruments-info": {"category": request.query.get("category"), "list": listed},
-            "/v5/account/wallet-balance": WALLET,
-            "/v5/user/query-api": USER,
-            "/v5/account/info": {"unifiedMarginStatus": 4},
-            "/v5/market/tickers": {"category": "linear", "list": []},
-        }
-        if request.path not in results:
-            return web.Response(status=404, text="{}")
-        return web.json_response({"retCode": 0, "retMsg": "OK", "result": results[request.path], "time": 1})
-
-
-def recorded() -> Any:
-    fixture = json.loads((SHARED / "fixtures" / "bybit.json").read_text())
-    return fixture["methods"]["fetchPositions"][0]["httpResponse"]
+        answer = replies(request.query.get("category")).get(request.path)
+        return web.Response(status=404, text="{}") if answer is None else web.json_response(answer)
 
 
 @pytest.fixture
 def bybit() -> Bybit:
-    return Bybit(json.dumps(recorded()))
+    return Bybit(json.dumps(recorded_positions()))
 
 
 @pytest.fixture
@@ -142,7 +100,7 @@ async def test_a_broken_reply_is_malformed_and_never_flat(
 async def test_an_empty_list_in_its_place_is_flat_with_its_caveats(
     base_url: str, exchanges: Exchanges, bybit: Bybit
 ) -> None:
-    bybit.positions = json.dumps({**recorded(), "result": {"category": "linear", "list": []}})
+    bybit.positions = json.dumps({**recorded_positions(), "result": {"category": "linear", "list": []}})
     observation = await exchanges.open_account(an_access(base_url)).observe()
     assert isinstance(observation, AccountSnapshot), observation
     assert observation.positions == ()

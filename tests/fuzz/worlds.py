@@ -1,0 +1,155 @@
+"""What venues answer to one read of an account that holds something: recorded replies, and the paper exchange's."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from monitor.clock import SystemClock
+from monitor.exchange.venues import binancecoinm, binanceusdm
+from monitor.paper import dapi, fapi
+from monitor.paper.binance import Call
+from tests import bybit
+from tests.builders import SHARED
+from tests.fuzz.junk import places
+from tests.paper import a_venue
+
+NOW = datetime(2025, 10, 10, 20, 50, tzinfo=UTC)
+NOW_MS = round(NOW.timestamp() * 1000)
+ENDPOINTS = {**fapi.ENDPOINTS, **dapi.ENDPOINTS, **dapi.SPOT_ENDPOINTS}
+CREDENTIALS = {"apiKey": "key", "secret": "secret", "walletAddress": "0x" + "1" * 40}
+
+
+class StandingClock(SystemClock):
+    """Stands still, but for deadlines, which are real."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`replies` by path, or by path and kind where one path answers several questions."""
+
+    name: str
+    venue: str
+    replies: Mapping[str, Any] = field(repr=False)
+
+
+def _recorded(venue: str, description: str) -> Any:
+    cases = json.loads((SHARED / "fixtures" / f"{venue}.json").read_text())["methods"]["fetchPositions"]
+    return next(case["httpResponse"] for case in cases if case["description"] == description)
+
+
+def _paper(venue: Any, account: str) -> dict[str, Any]:
+    engine = a_venue(NOW)
+    call = Call(engine, NOW_MS, {}, engine.account(account))
+    return {path: ENDPOINTS[path].render(call) for path in venue.rules.weights}
+
+
+def _bybit() -> dict[str, Any]:
+    path = "/v5/market/instruments-info"
+    listed = {f"{path} linear": bybit.replies()[path]}
+    return {**bybit.replies(None), **listed, "/v5/position/list": bybit.recorded_positions()}
+
+
+def _hyperliquid(description: str) -> dict[str, Any]:
+    """The recorded account beside the least that a market list may be."""
+    account = _recorded("hyperliquid", description)
+    held = [entry["position"] for entry in account["assetPositions"]]
+    universe = [{"name": p["coin"], "szDecimals": 2, "maxLeverage": int(p["maxLeverage"])} for p in held]
+    marks = [str(float(p["positionValue"]) / abs(float(p["szi"]))) for p in held]
+    contexts = [{"markPx": mark, "midPx": mark, "funding": "0.0000125", "openInterest": "1.0"} for mark in marks]
+    return {
+        "/info clearinghouseState": account,
+        "/info metaAndAssetCtxs": [{"universe": universe}, contexts],
+        "/info spotMetaAndAssetCtxs": [{"tokens": [], "universe": []}, []],
+        "/info perpDexs": [None],
+        "/info userAbstraction": "default",
+    }
+
+
+def worlds() -> tuple[World, ...]:
+    """Needs the folder of recorded replies."""
+    usdm, coinm = _paper(binanceusdm.VENUE, "hedger"), _paper(binancecoinm.VENUE, "hedger")
+    recorded = {
+        "/fapi/v3/positionRisk": _recorded("binance", "Fetch linear positions with symbols (positionRisk v3)"),
+        "/fapi/v3/account": _recorded("binance", "account endpoint (v3 account), multi-assets"),
+    }
+    recorded_coin = {"/dapi/v1/positionRisk": _recorded("binance", "inverse positions")}
+    return (
+        World("USDS-M, hedged", "binanceusdm", usdm),
+        World("USDS-M, one-way", "binanceusdm", _paper(binanceusdm.VENUE, "single")),
+        World("USDS-M, recorded", "binanceusdm", {**usdm, **recorded}),
+        World("COIN-M, hedged", "binancecoinm", coinm),
+        World("COIN-M, one-way", "binancecoinm", _paper(binancecoinm.VENUE, "single")),
+        World("COIN-M, recorded", "binancecoinm", {**coinm, **recorded_coin, "/dapi/v1/account": _coin_account()}),
+        World("Bybit", "bybit", _bybit()),
+        World("Hyperliquid, cross", "hyperliquid", _hyperliquid("cross short, liquidationPx far away")),
+        World("Hyperliquid, isolated", "hyperliquid", _hyperliquid("isolated short losing (percentage sign wrong)")),
+    )
+
+
+def _coin_account() -> dict[str, Any]:
+    """The account beside the recorded list of COIN-M positions, of which no reply was recorded."""
+    margins = {"initialMargin": "0.00021983", "positionInitialMargin": "0.00021983", "maintMargin": "0.00001758"}
+    position = {"symbol": "BTCUSD_PERP", "positionSide": "BOTH", "positionAmt": "-3", "isolated": False}
+    asset = {"asset": "BTC", "crossWalletBalance": "0.00018838", "crossUnPnl": "0.00004318", "availableBalance": "0"}
+    return {
+        "assets": [{**asset, **margins}],
+        "positions": [{**position, **margins, "unrealizedProfit": "0.00004318", "isolatedWallet": "0"}],
+    }
+
+
+class Wire:
+    """Stands for aiohttp's session: answers each request with the text of its path; 404 where there is none."""
+
+    def __init__(self) -> None:
+        self.texts: Mapping[str, str] = {}
+        self.headers: dict[str, str] = {}
+
+    def get(self, url: Any, **_: Any) -> "_Answer":
+        return self._answer(url.path, url.query.get("category"))
+
+    def post(self, url: Any, data: bytes = b"{}", **_: Any) -> "_Answer":
+        return self._answer(url.path, json.loads(data).get("type"))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self, path: str, kind: str | None) -> "_Answer":
+        said = self.texts.get(f"{path} {kind}", self.texts.get(path))
+        return _Answer("{}", 404) if said is None else _Answer(said, 200)
+
+
+@dataclass(slots=True)
+class _Answer:
+    said: str
+    status: int
+    reason: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+    async def __aenter__(self) -> "_Answer":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    async def text(self, **_: Any) -> str:
+        return self.said
+
+
+def numbers_in(tree: Any) -> Iterator[float]:
+    """Every number in a tree of JSON, sent as one or as text."""
+    for container, key in places([tree]):
+        value = container[key]
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            with suppress(ValueError, OverflowError):
+                yield float(value)
+
+
+def texts_of(replies: Mapping[str, Any]) -> dict[str, str]:
+    return {path: json.dumps(cast(Any, reply)) for path, reply in replies.items()}
