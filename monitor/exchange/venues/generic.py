@@ -150,7 +150,7 @@ class GenericVenue:
         The rates hold the marks, and are asked for only where a position comes without one.
         """
         if client.public is not None and client.markets is not client.public.markets:
-            client.set_markets_from_exchange(client.public)
+            _share_markets(client)
         (positions, replies), balance = await together(_positions(client), _unified(client.fetch_balance()))
         rates: Any = {}
         if any(isinstance(row, dict) and row.get("contracts") and row.get("markPrice") is None for row in positions):
@@ -234,6 +234,13 @@ async def _positions(client: Any) -> tuple[Any, list[object]]:
     with recorded_replies() as replies:
         positions = await _unified(client.fetch_positions())
     return positions, replies
+
+def _share_markets(client: Any) -> None:
+    """Of what Hyperliquid's class shares beside its markets, a part is set by fetchCurrencies alone, which is off."""
+    for name in client.public.options.get("marketHelperProps", ()):
+        client.public.options.setdefault(name, None)
+    client.set_markets_from_exchange(client.public)
+
 
 
 def _at(reply: object, place: str) -> object:
