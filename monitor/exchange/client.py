@@ -23,6 +23,7 @@ from monitor.domain.account import FailureKind
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import ReadError, Reply, failed_reply, failed_request
 from monitor.exchange.guard import inside_a_listed_call, listed_calls_alone
+from monitor.exchange.values import plain_number
 from monitor.log import register_secret
 
 # ccxt formats keys and whole replies into DEBUG records of its logger; this level no handler can lower.
@@ -192,6 +193,8 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
     shared: Shared
     public: Any
     base_path: str
+    # What ccxt makes its figures with; `float` would take junk for numbers.
+    number = staticmethod(plain_number)
 
     def milliseconds(self) -> int:
         """The venue's time by our Clock: what ccxt signs with."""

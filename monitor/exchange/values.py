@@ -1,8 +1,9 @@
 """Reading raw JSON strictly: what is missing, of the wrong type or not finite is a malformed reply, never a default."""
 
 import math
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import FailureKind
@@ -13,6 +14,11 @@ Row = Mapping[str, Any]
 # A liquidation price further from the mark than this is a venue's way to say that there is none.
 ABSURD_HIGH = 100.0
 ABSURD_LOW = 0.001
+# Beyond these no figure of an account lies, and products of several such figures stay finite.
+LARGEST = 1e30
+SMALLEST = 1e-30
+MAX_INTERVAL_HOURS = 24 * 31
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def malformed(what: str) -> ReadError:
@@ -49,18 +55,29 @@ def boolean(row: Row, key: str) -> bool:
     return value
 
 
-def number(row: Row, key: str) -> float:
-    """A finite number, sent as one or as text."""
-    value = row.get(key)
+def plain_number(value: object) -> float:
+    """A number, sent as one or as text, as JSON writes it; ValueError for anything else and beyond LARGEST.
+
+    `float` alone takes "nan", "1_0", " 7 " and the digits of every script.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise malformed(f"{key}: expected a number, got {_kind(value)}")
+        raise ValueError(f"expected a number, got {_kind(value)}")
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError(f"{value!r:.40} is not a number")
     try:
         parsed = float(value)
-    except (ValueError, OverflowError):
-        raise malformed(f"{key}: {value!r:.40} is not a number") from None
-    if not math.isfinite(parsed):
-        raise malformed(f"{key}: {value!r:.40} is not a finite number")
+    except OverflowError:  # an integer of more than 308 digits
+        parsed = math.inf
+    if not abs(parsed) <= LARGEST:
+        raise ValueError(f"{value!r:.40} is not a number that an account has")
     return parsed
+
+
+def number(row: Row, key: str) -> float:
+    try:
+        return plain_number(row.get(key))
+    except ValueError as error:
+        raise malformed(f"{key}: {error}") from None
 
 
 def optional_number(row: Row, key: str) -> float | None:
@@ -70,15 +87,22 @@ def optional_number(row: Row, key: str) -> float | None:
 
 def positive(row: Row, key: str) -> float:
     parsed = number(row, key)
-    if parsed <= 0:
+    if parsed < SMALLEST:
         raise malformed(f"{key}: {parsed} is not above 0")
+    return parsed
+
+
+def not_negative(row: Row, key: str) -> float:
+    parsed = number(row, key)
+    if parsed < 0:
+        raise malformed(f"{key}: {parsed} is below 0")
     return parsed
 
 
 def optional_positive(row: Row, key: str) -> float | None:
     """None where absent or where the venue writes 0 for "none"."""
     parsed = optional_number(row, key)
-    return parsed if parsed is not None and parsed > 0 else None
+    return parsed if parsed is not None and parsed >= SMALLEST else None
 
 
 def time_of(milliseconds: float) -> datetime:
@@ -86,6 +110,12 @@ def time_of(milliseconds: float) -> datetime:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         raise malformed(f"{milliseconds} is not a time") from None
+
+
+def interval_of(hours: float) -> timedelta:
+    if not 0 < hours <= MAX_INTERVAL_HOURS:
+        raise malformed(f"{hours:g} hours are no interval")
+    return timedelta(hours=hours)
 
 
 def is_absurd(price: float, mark_price: float) -> bool:

@@ -47,3 +47,35 @@ def test_a_hyperliquid_account_is_read_with_the_marks_of_its_market_list(reader:
     assert figures["HYPE/USDC:USDC short contracts"] == 4
     assert figures["HYPE/USDC:USDC short mark_price"] == 48.145
     assert figures["HYPE/USDC:USDC short liquidation_price"] == 50.2724802381
+
+
+@pytest.mark.parametrize("entry", ["１２", " 7 ", "7\n", "1_0", "nan"])
+def test_what_only_a_lenient_parser_takes_for_a_number_is_none(reader: Reader, entry: str) -> None:
+    _, figures = read(reader, "Bybit", **{POSITIONS: bybit_position(avgPrice=entry)})
+    assert figures["LTC/USDT:USDT long contracts"] == 1.2
+    assert figures["LTC/USDT:USDT long entry_price"] is None
+
+
+def test_a_row_as_deep_as_the_parser_goes_is_read(reader: Reader) -> None:
+    deep = bybit_position(more="DEEP").replace('"DEEP"', "[" * 985 + "]" * 985)
+    observation, _ = read(reader, "Bybit", **{POSITIONS: deep})
+    assert isinstance(observation, AccountSnapshot), observation
+
+
+@pytest.mark.parametrize("hours", [1e12, "1e300", -8, 0])
+def test_an_interval_that_no_venue_has_leaves_the_account_readable(reader: Reader, hours: Any) -> None:
+    info = json.dumps([{"symbol": "BTCUSDT", "fundingIntervalHours": hours}])
+    observation, figures = read(reader, "USDS-M, hedged", **{"/fapi/v1/fundingInfo": info})
+    assert isinstance(observation, AccountSnapshot), observation
+    assert figures["market BTC/USDT:USDT interval"] is None
+
+
+@pytest.mark.parametrize("change", [{}, {"maintMarginRatio": -0.5}, {"cum": -10_000}])
+def test_brackets_that_cannot_be_are_unknown(reader: Reader, change: dict[str, Any]) -> None:
+    path = "/fapi/v1/leverageBracket"
+    reply = json.loads(texts_of(world("USDS-M, hedged").replies)[path])
+    for row in reply:
+        row["brackets"].append({**row["brackets"][0], **change})
+    observation, figures = read(reader, "USDS-M, hedged", **{path: json.dumps(reply)})
+    assert isinstance(observation, AccountSnapshot), observation
+    assert "market BTC/USDT:USDT tier 0 rate" not in figures

@@ -110,6 +110,20 @@ def test_a_strange_row_is_malformed_and_never_left_out(changes: dict[str, Any]) 
     assert failure.value.kind is FailureKind.MALFORMED
 
 
+@pytest.mark.parametrize("used", [float("nan"), float("inf"), "abc", True])
+def test_a_margin_in_use_that_is_no_number_is_malformed_and_no_sign_of_a_flat_account(used: Any) -> None:
+    with pytest.raises(ReadError) as failure:
+        GenericVenue(id="okx").parse_account(
+            ([], [{"data": []}], {"used": {"USDT": used}}, {}), LISTED, AccountSettings()
+        )
+    assert failure.value.kind is FailureKind.MALFORMED
+
+
+def test_only_numbers_as_json_writes_them_vouch_for_a_figure() -> None:
+    position = only(parsed(a_row({"lever": "5_0", "liqPrice": " 60.0 "}, leverage=50.0)))
+    assert (position.leverage, position.liquidation_price) == (None, None)
+
+
 def test_rows_without_contracts_are_no_positions() -> None:
     assert parsed(a_row(contracts=0.0), a_row(contracts=0)).positions == ()
 

@@ -19,9 +19,11 @@ from monitor.exchange.together import Lazy, together
 from monitor.exchange.values import (
     Row,
     boolean,
+    interval_of,
     is_absurd,
     malformed,
     mapping,
+    not_negative,
     number,
     optional_number,
     optional_positive,
@@ -162,7 +164,7 @@ class BinanceVenue:
 
     async def read_funding_intervals(self, client: Any, instruments: Instruments) -> Mapping[str, timedelta]:
         reply = rows(await _call(client, f"{self.api}PublicGetFundingInfo"), "fundingInfo")
-        adjusted = {text(row, "symbol"): timedelta(hours=positive(row, "fundingIntervalHours")) for row in reply}
+        adjusted = {text(row, "symbol"): interval_of(number(row, "fundingIntervalHours")) for row in reply}
         return {i.symbol: adjusted.get(raw, DEFAULT_FUNDING_INTERVAL) for raw, i in instruments.items()}
 
     async def read_tiers(self, client: Any, instruments: Instruments) -> Mapping[str, Tiers]:
@@ -179,15 +181,17 @@ class BinanceVenue:
     def _tiers(self, brackets: Sequence[Row]) -> Tiers:
         # COIN-M's documentation spells the floor both ways.
         floor = f"{self.quantity}lFloor" if brackets and f"{self.quantity}lFloor" in brackets[0] else None
-        parsed = (
+        parsed = [
             Tier(
-                number(row, floor or f"{self.quantity}Floor"),
+                not_negative(row, floor or f"{self.quantity}Floor"),
                 positive(row, f"{self.quantity}Cap"),
-                number(row, "maintMarginRatio"),
-                number(row, "cum"),
+                not_negative(row, "maintMarginRatio"),
+                not_negative(row, "cum"),
             )
             for row in brackets
-        )
+        ]
+        if len({tier.floor for tier in parsed}) < len(parsed):
+            raise malformed("a bracket is listed twice")
         return tuple(sorted(parsed, key=lambda tier: tier.floor))
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
@@ -280,8 +284,16 @@ def side_of(row: Row) -> Side:
 
 
 def held(reply: Sequence[Row]) -> dict[tuple[str, Side], Row]:
-    """The rows with a position, by raw symbol and side."""
-    return {(text(row, "symbol"), side_of(row)): row for row in reply if number(row, "positionAmt") != 0}
+    """The rows with a position, by raw symbol and side. Raises ReadError where a list holds one of them twice."""
+    found: dict[tuple[str, Side], Row] = {}
+    for row in reply:
+        if number(row, "positionAmt") == 0:
+            continue
+        key = (text(row, "symbol"), side_of(row))
+        if key in found:
+            raise malformed(f"{' '.join(key)} is listed twice")
+        found[key] = row
+    return found
 
 
 def matched(
@@ -329,8 +341,9 @@ def check_same_moment(legs: Sequence["Leg"]) -> None:
 
 
 def adl_rank(row: Row) -> int | None:
+    """0 to 4, as Binance ranks."""
     rank = optional_number(row, "adl")
-    return None if rank is None else int(rank)
+    return int(rank) if rank is not None and rank in range(5) else None
 
 
 # --- pools ---
@@ -346,6 +359,9 @@ def pools(
 
     `isolated_equities` go with `legs`; None for a cross position. All figures are of one reply.
     """
+    names = [text(asset, "asset") for asset in assets]
+    if len(set(names)) < len(names):
+        raise malformed("a margin asset is listed twice")
     cross = [pool for asset in assets if (pool := _cross_pool(asset, legs)) is not None]
     missing = {p.pool for p, _ in legs if p.margin_mode is MarginMode.CROSS} - {pool.pool for pool in cross}
     if missing:
@@ -355,8 +371,8 @@ def pools(
             pool=position.pool,
             currency=position.instrument.settle,
             equity=equity,
-            maintenance_margin=number(row, "maintMargin"),
-            initial_margin=number(row, "initialMargin"),
+            maintenance_margin=not_negative(row, "maintMargin"),
+            initial_margin=not_negative(row, "initialMargin"),
         )
         for (position, row), equity in zip(legs, isolated_equities, strict=True)
         if equity is not None
@@ -375,8 +391,8 @@ def _cross_pool(asset: Row, legs: Sequence[Leg]) -> MarginBalance | None:
         currency=currency,
         equity=wallet + gain,
         available=number(asset, "availableBalance"),
-        initial_margin=sum(number(row, "initialMargin") for row in own),
-        maintenance_margin=sum(number(row, "maintMargin") for row in own),
+        initial_margin=sum(not_negative(row, "initialMargin") for row in own),
+        maintenance_margin=sum(not_negative(row, "maintMargin") for row in own),
     )
 
 
@@ -388,8 +404,8 @@ def margin_in_use(assets: Sequence[Row], legs: Sequence[Leg]) -> float:
     listed: dict[str, float] = {}
     for position, row in legs:
         settle = position.instrument.settle
-        listed[settle] = listed.get(settle, 0.0) + number(row, "maintMargin")
-    owed = {text(asset, "asset"): number(asset, "maintMargin") for asset in assets}
+        listed[settle] = listed.get(settle, 0.0) + not_negative(row, "maintMargin")
+    owed = {text(asset, "asset"): not_negative(asset, "maintMargin") for asset in assets}
     short = [
         currency
         for currency, amount in owed.items()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.domain.account import MarginMode, Position, Side
-from monitor.exchange.values import Row, boolean, mapping, number, optional_positive, positive, rows
+from monitor.exchange.values import Row, boolean, mapping, not_negative, number, optional_positive, positive, rows
 from monitor.exchange.venues.binance import (
     BinanceVenue,
     check_notional,
@@ -65,8 +65,8 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments) -> Posi
         liquidation_price_origin=origin,
         leverage=optional_positive(risk, "leverage"),
         margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
-        initial_margin=number(own, "positionInitialMargin"),
-        maintenance_margin=number(own, "maintMargin"),
+        initial_margin=not_negative(own, "positionInitialMargin"),
+        maintenance_margin=not_negative(own, "maintMargin"),
         unrealized_pnl=number(risk, "unRealizedProfit"),
     )
 

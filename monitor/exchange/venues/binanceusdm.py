@@ -11,7 +11,7 @@ from typing import Any
 from monitor.domain.account import FailureKind, MarginMode, Position, Side
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
-from monitor.exchange.values import Row, boolean, mapping, number, optional_positive, positive, rows, text
+from monitor.exchange.values import Row, boolean, mapping, not_negative, number, optional_positive, positive, rows, text
 from monitor.exchange.venues.binance import (
     BinanceVenue,
     adl_rank,
@@ -85,8 +85,8 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments, setting
         liquidation_price_origin=origin,
         leverage=settings.leverages.get(text(own, "symbol")),
         margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
-        initial_margin=number(risk, "positionInitialMargin"),
-        maintenance_margin=number(risk, "maintMargin"),
+        initial_margin=not_negative(risk, "positionInitialMargin"),
+        maintenance_margin=not_negative(risk, "maintMargin"),
         unrealized_pnl=number(risk, "unRealizedProfit"),
         adl_rank=adl_rank(risk),
     )

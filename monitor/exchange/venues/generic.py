@@ -29,11 +29,14 @@ from monitor.exchange.guard import looks_like_a_read
 from monitor.exchange.together import Lazy, together
 from monitor.exchange.values import (
     Row,
+    interval_of,
     is_absurd,
     malformed,
     mapping,
+    number,
     optional_number,
     optional_positive,
+    plain_number,
     positive,
     rows,
     text,
@@ -88,7 +91,7 @@ UNVOUCHED = (
     "equity, maintenance margin and margin ratio are unknown: no unified figure tells them rightly",
     "liquidation prices and margins are given only where the venue's own reply holds them",
 )
-_HOURS = re.compile(r"(\d+)h")
+_HOURS = re.compile(r"(\d{1,3})h", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,16 +339,18 @@ def _tells(row: Row, magnitude: float) -> bool:
     return any(abs(abs(raw) - magnitude) <= RELATIVE_ERROR * magnitude for raw in _numbers(row.get("info")))
 
 
-def _numbers(value: object) -> Iterator[float]:
-    """Every number in a raw row, whether sent as one or as text."""
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(item)
-    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+def _numbers(raw: object) -> Iterator[float]:
+    """Every number in a raw row, whether sent as one or as text, however deep."""
+    waiting = [raw]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+            continue
         try:
-            yield float(value)
+            yield plain_number(value)
         except ValueError:
-            return
+            continue
 
 
 def _used(balance: Row) -> float | None:
@@ -353,8 +358,8 @@ def _used(balance: Row) -> float | None:
     used = balance.get("used")
     if not isinstance(used, dict):
         return None
-    known = [amount for amount in used.values() if isinstance(amount, int | float)]
-    return float(sum(known)) if known else None
+    known = [number(used, currency) for currency, amount in used.items() if amount is not None]
+    return sum(known) if known else None
 
 
 def _mark(row: Row) -> Mark | None:
@@ -367,7 +372,7 @@ def _mark(row: Row) -> Mark | None:
             price=positive(row, "markPrice"),
             funding_rate=optional_number(row, "fundingRate"),
             next_funding_at=time_of(next_ms) if next_ms else None,
-            funding_interval=timedelta(hours=int(hours[1])) if hours and int(hours[1]) > 0 else None,
+            funding_interval=interval_of(int(hours[1])) if hours and int(hours[1]) > 0 else None,
         )
     except ReadError:
         return None
