@@ -189,10 +189,22 @@ def test_a_flat_account_with_funds_is_a_pool_without_positions() -> None:
     assert reading.margin_in_use == 0
 
 
-@pytest.mark.parametrize("told", [None, "", "0", "0.0", "-12.5", "0.00000001", "10000000"])
+@pytest.mark.parametrize("told", ["0", "0.0", "-12.5", "0.00000001", "10000000"])
 def test_a_liquidation_price_that_is_none_is_read_as_none(told: str | None) -> None:
     position = only(parsed(an_account(an_account_row()), [a_risk_row(liquidationPrice=told)]))
     assert (position.liquidation_price, position.liquidation_price_origin) == (None, PriceOrigin.NONE)
+
+
+@pytest.mark.parametrize("told", [{"liquidationPrice": None}, {"liquidationPrice": ""}, {}])
+def test_a_liquidation_price_that_is_not_told_is_unknown_and_not_none(told: dict[str, Any]) -> None:
+    row = {**without(a_risk_row(), "liquidationPrice"), **told}
+    position = only(parsed(an_account(an_account_row()), [row]))
+    assert (position.liquidation_price, position.liquidation_price_origin) == (None, PriceOrigin.UNKNOWN)
+
+
+@pytest.mark.parametrize("rank", [-1, 5, 2.5, "", None])
+def test_a_rank_that_the_venue_does_not_have_is_unknown(rank: Any) -> None:
+    assert only(parsed(an_account(an_account_row()), [a_risk_row(adl=rank)])).adl_rank is None
 
 
 def test_what_the_venue_leaves_out_is_unknown_and_not_zero() -> None:

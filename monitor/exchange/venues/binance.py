@@ -310,9 +310,11 @@ def matched(
 
 
 def liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
-    """Absent, empty, 0 or absurdly far from the mark all mean that no price liquidates this position."""
-    price = optional_positive(row, "liquidationPrice")
-    if price is None or is_absurd(price, mark_price):
+    """0, less, or absurdly far from the mark mean that no price liquidates this position; untold is unknown."""
+    price = optional_number(row, "liquidationPrice")
+    if price is None:
+        return None, PriceOrigin.UNKNOWN
+    if is_absurd(price, mark_price):
         return None, PriceOrigin.NONE
     return price, PriceOrigin.VENUE
 
