@@ -49,6 +49,12 @@ def test_a_hyperliquid_account_is_read_with_the_marks_of_its_market_list(reader:
     assert figures["HYPE/USDC:USDC short liquidation_price"] == 50.2724802381
 
 
+def test_a_mark_that_is_junk_is_not_replaced_by_one_worked_out_of_the_entry(reader: Reader) -> None:
+    observation, _ = read(reader, "Bybit", **{POSITIONS: bybit_position(markPrice=" ")})
+    assert isinstance(observation, PollFailure), observation
+    assert (observation.kind, "no mark price" in observation.detail) == (FailureKind.UNSUPPORTED, True)
+
+
 @pytest.mark.parametrize("entry", ["１２", " 7 ", "7\n", "1_0", "nan"])
 def test_what_only_a_lenient_parser_takes_for_a_number_is_none(reader: Reader, entry: str) -> None:
     _, figures = read(reader, "Bybit", **{POSITIONS: bybit_position(avgPrice=entry)})

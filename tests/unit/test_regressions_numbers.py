@@ -185,7 +185,8 @@ def a_generic_row(**changes: Any) -> dict[str, Any]:
         "notional": 0.006687487,
         "info": {"size": 50, "size_currency": 0.006687487},
     }
-    return {**given, **changes}
+    row = {**given, **changes}
+    return {**row, "info": {"mark_price": row["markPrice"], **row["info"]}}
 
 
 def read_generic(*rows: Mapping[str, Any], contract_size: float = 1.0) -> AccountReading:

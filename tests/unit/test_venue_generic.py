@@ -30,7 +30,7 @@ def a_row(info: Any = None, **changes: Any) -> dict[str, Any]:
     }
     row = {**given, **changes}
     told = {"liqPrice": "60.0", "lever": "5"} if info is None else info
-    return {**row, "info": {"pos": row["contracts"], **told}}
+    return {**row, "info": {"pos": row["contracts"], "mark": row["markPrice"], **told}}
 
 
 def parsed(*rows: Any, venue: str = "okx", replies: Any = None, rates: Any = None) -> AccountReading:
@@ -85,8 +85,9 @@ def test_equity_and_margin_ratio_are_unknown_and_not_zero() -> None:
 
 
 def test_a_mark_that_positions_lack_is_taken_from_the_funding_rates() -> None:
-    rates = {"BTC/USDT:USDT": {"markPrice": 110.0}}
+    rates = {"BTC/USDT:USDT": {"markPrice": 110.0, "info": {"markPx": "110"}}}
     assert only(parsed(a_row(markPrice=None), rates=rates)).mark_price == 110
+    assert only(parsed(a_row({"mark": "", "notional": "270"}, markPrice=90.0), rates=rates)).mark_price == 110
     with pytest.raises(ReadError) as failure:
         parsed(a_row(markPrice=None))
     assert failure.value.kind is FailureKind.UNSUPPORTED

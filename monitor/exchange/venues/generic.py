@@ -28,6 +28,7 @@ from monitor.exchange.failures import BROKEN_PARSING, ReadError, failed_request
 from monitor.exchange.guard import looks_like_a_read
 from monitor.exchange.together import Lazy, together
 from monitor.exchange.values import (
+    SMALLEST,
     Row,
     interval_of,
     is_absurd,
@@ -150,13 +151,14 @@ class GenericVenue:
     async def read_account(self, client: Any) -> Any:
         """(unified positions, raw replies they were parsed from, unified balance, unified funding rates).
 
-        The rates hold the marks, and are asked for only where a position comes without one.
+        The rates hold the marks, and are asked for only where a position comes without one of the venue's own: ccxt
+        makes some of a notional that may be valued at entry.
         """
         if client.public is not None and client.markets is not client.public.markets:
             _share_markets(client)
         (positions, replies), balance = await together(_positions(client), _unified(client.fetch_balance()))
         rates: Any = {}
-        if any(isinstance(row, dict) and row.get("contracts") and row.get("markPrice") is None for row in positions):
+        if any(row.get("contracts") and _vouched(row, "markPrice") is None for row in rows(positions, "positions")):
             rates = await self._rates(client)
         return positions, replies, balance, rates
 
@@ -233,17 +235,17 @@ async def _unified(call: Any) -> Any:
         raise malformed(f"ccxt could not parse the reply: {type(error).__name__}") from error
 
 
-async def _positions(client: Any) -> tuple[Any, list[object]]:
-    with recorded_replies() as replies:
-        positions = await _unified(client.fetch_positions())
-    return positions, replies
-
 def _share_markets(client: Any) -> None:
     """Of what Hyperliquid's class shares beside its markets, a part is set by fetchCurrencies alone, which is off."""
     for name in client.public.options.get("marketHelperProps", ()):
         client.public.options.setdefault(name, None)
     client.set_markets_from_exchange(client.public)
 
+
+async def _positions(client: Any) -> tuple[Any, list[object]]:
+    with recorded_replies() as replies:
+        positions = await _unified(client.fetch_positions())
+    return positions, replies
 
 
 def _at(reply: object, place: str) -> object:
@@ -266,8 +268,8 @@ def _position(row: Row, instruments: Instruments, rates: Row) -> Position | None
     units = contracts * instrument.contract_size
     if not _tells(row, contracts) and not _tells(row, units):
         raise malformed(f"{instrument.symbol}: the venue's reply holds no size; ccxt made one of other figures")
-    mark_price = optional_positive(row, "markPrice") or optional_positive(rates.get(instrument.symbol, {}), "markPrice")
-    if mark_price is None:
+    mark_price = _vouched(row, "markPrice") or _vouched(rates.get(instrument.symbol, {}), "markPrice")
+    if mark_price is None or mark_price < SMALLEST:
         raise ReadError(FailureKind.UNSUPPORTED, f"{instrument.symbol}: the venue tells no mark price")
     price, origin = _liquidation_price(row, mark_price)
     _check_notional(row, instrument, contracts, mark_price)
