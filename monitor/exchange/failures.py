@@ -142,7 +142,10 @@ def failure_from(error: Exception, account: str, venue: str, now: datetime) -> P
 
 
 def clean(text: str) -> str:
-    """One line of text that can be stored, without secrets and query strings, clipped."""
+    """One line of text that can be stored and shown, without secrets and query strings, clipped.
+
+    JSON may hold halves of characters, which no database takes, and marks that turn the direction of a line.
+    """
     line = " ".join(redact(_URL_QUERY.sub("?…", text)).split())
-    line = line.encode(errors="replace").decode()  # JSON may hold halves of characters, which no database takes
+    line = "".join(char for char in line.encode(errors="replace").decode() if char.isprintable())
     return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 1] + "…"

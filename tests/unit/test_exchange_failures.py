@@ -113,6 +113,10 @@ def test_a_failure_tells_neither_secrets_nor_signed_queries() -> None:
     assert "https://fapi/x" in failure.detail
 
 
+def test_a_detail_holds_nothing_that_turns_the_direction_of_its_line_or_takes_no_room() -> None:
+    assert clean("sell \u202eevil\u202c @\u200beveryone\x07 \ud800") == "sell evil @everyone ?"
+
+
 def test_a_detail_is_one_clipped_line() -> None:
     detail = clean("a\nb\t" + "x" * 10_000)
     assert len(detail) == MAX_DETAIL_CHARS
