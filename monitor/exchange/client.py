@@ -34,6 +34,8 @@ _CCXT_LOGGER.setLevel(logging.WARNING)
 REQUEST_TIMEOUT_MS = 60_000
 KEEPALIVE_S = 75.0
 CONNECTIONS = 200
+# The longest replies, lists of all contracts, have a few millions.
+MAX_REPLY_CHARS = 32_000_000
 PUBLIC_CREDENTIALS = frozenset({"walletAddress", "uid", "accountId"})
 
 
@@ -252,6 +254,14 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         raise ReadError(
             FailureKind.UNSUPPORTED, f"refused to open {urlsplit(url).netloc}: perpwatch only reads by HTTP"
         )
+
+    def on_rest_response(
+        self, code: Any, reason: Any, url: Any, method: Any, headers: Any, text: Any, *sent: Any
+    ) -> Any:
+        """Called by ccxt with the text of every reply, before it parses it."""
+        if len(text) > MAX_REPLY_CHARS:
+            raise ReadError(FailureKind.MALFORMED, f"a reply of {len(text):,} characters")
+        return super().on_rest_response(code, reason, url, method, headers, text, *sent)
 
     def handle_errors(
         self, code: Any, reason: Any, url: Any, method: Any, headers: Any, body: Any, response: Any, *sent: Any

@@ -85,3 +85,10 @@ def test_brackets_that_cannot_be_are_unknown(reader: Reader, change: dict[str, A
     observation, figures = read(reader, "USDS-M, hedged", **{path: json.dumps(reply)})
     assert isinstance(observation, AccountSnapshot), observation
     assert "market BTC/USDT:USDT tier 0 rate" not in figures
+
+
+def test_a_reply_beyond_all_measure_is_not_even_parsed(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_REPLY_CHARS", 20_000)
+    observation, _ = read(reader, "USDS-M, hedged", **{"/fapi/v3/account": " " * 20_000 + "."})
+    assert isinstance(observation, PollFailure), observation
+    assert (observation.kind, observation.detail) == (FailureKind.MALFORMED, "a reply of 20,001 characters")
