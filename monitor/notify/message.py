@@ -13,7 +13,7 @@ from monitor.domain.alert import Reason, Resolution
 from monitor.domain.notification import AlertFacts, NoticeFacts, Notification
 from monitor.domain.reading import AlertKey, Severity, Unit
 from monitor.notify.phrases import Case, account_of, lasted, phrases_of, what_to_do
-from monitor.notify.text import clip, duration, foreign, moment, quantity
+from monitor.notify.text import clip, duration, foreign, moment, quantity, size
 
 # Figures older than this are said to be.
 STALE_AFTER = timedelta(seconds=60)
@@ -98,7 +98,7 @@ def stories(rows: Iterable[Notification]) -> tuple[Story, ...]:
 
 
 def render(notifications: Sequence[Notification], now: datetime, limit: int, prefix: str = "") -> Rendered:
-    """The message for these rows, in at most `limit` characters of title, line break and body together.
+    """The message for these rows, in at most `limit` (of `size`) for title, line break and body together.
 
     `prefix` starts every line (the demo says DEMO in each). At least the worst story is always named.
     """
@@ -110,7 +110,7 @@ def render(notifications: Sequence[Notification], now: datetime, limit: int, pre
         title, body = _fitted(title, lines, limit, prefix)
         return Rendered(title, body, told[0].rows, worst)
     title = _marked(_digest_title(told), prefix)
-    room = limit - len(title) - 1
+    room = limit - size(title) - 1
     lines, named = _digest_lines(told, now, room, prefix)
     return Rendered(title, "\n".join(lines), named, worst)
 
@@ -123,11 +123,11 @@ def _fitted(title: str, lines: Sequence[str], limit: int, prefix: str) -> tuple[
     """Whole lines only: what to do stands last, so lines are dropped from before it."""
     title = clip(_marked(title, prefix), limit)
     kept = [_marked(clip(line, MAX_LINE_CHARS), prefix) for line in lines]
-    while len(kept) > 1 and len(title) + sum(len(line) + 1 for line in kept) > limit:
+    while len(kept) > 1 and size(title) + sum(size(line) + 1 for line in kept) > limit:
         kept.pop(-2)
-    if kept and len(title) + 1 + len(kept[0]) > limit:
-        kept = [kept[0]] if limit - len(title) > len(prefix) + 20 else []
-        kept = [clip(line, limit - len(title) - 1) for line in kept]
+    if kept and size(title) + 1 + size(kept[0]) > limit:
+        kept = [kept[0]] if limit - size(title) > len(prefix) + 20 else []
+        kept = [clip(line, limit - size(title) - 1) for line in kept]
     return title, "\n".join(kept)
 
 
@@ -231,14 +231,14 @@ def _digest_lines(
     for line, members in _entries(told, now):
         text = _marked(clip(line, MAX_LINE_CHARS), prefix)
         rest = left - len(members)
-        tail = len(_marked(f"+{rest} more", prefix)) + 1 if rest else 0
-        if len(text) + tail > room:
+        tail = size(_marked(f"+{rest} more", prefix)) + 1 if rest else 0
+        if size(text) + tail > room:
             if lines:
                 break
             text = clip(text, room - tail)
         lines.append(text)
         named.extend(row for story in members for row in story.rows)
-        room -= len(text) + 1
+        room -= size(text) + 1
         left = rest
     if left:
         lines.append(_marked(f"+{left} more", prefix))

@@ -27,13 +27,22 @@ def foreign(text: object, limit: int = MAX_FOREIGN_CHARS) -> str:
     spaced = "".join(" " if char.isspace() else char for char in raw)
     printable = "".join(char for char in spaced if char == " " or unicodedata.category(char)[0] not in "CZ")
     words = " ".join(printable.translate(_MARKUP).split())
-    clipped = clip(words, limit)
-    safe = _MENTION.sub(lambda match: match.group() + _ZERO_WIDTH_SPACE, clipped)
-    return _EMPHASIS.sub("-", _LINK.sub(_ZERO_WIDTH_SPACE, safe))
+    clipped = clip(words or "?" * bool(raw.strip()), limit)
+    safe = _BLOCK.sub(_ZERO_WIDTH_SPACE, _MENTION.sub(lambda match: match.group() + _ZERO_WIDTH_SPACE, clipped))
+    return _LINK.sub(_ZERO_WIDTH_SPACE, _EMPHASIS.sub("-", safe))
+
+
+def size(text: str) -> int:
+    """In UTF-16 units, as Telegram counts what a message may hold: two for most emoji."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def clip(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
+    """At most `limit` of `size`."""
+    if size(text) <= limit:
+        return text
+    kept = text.encode("utf-16-le", "surrogatepass")[: 2 * max(limit - 1, 0)].decode("utf-16-le", "ignore")
+    return kept.rstrip() + "…"
 
 
 def price(value: float | None) -> str:

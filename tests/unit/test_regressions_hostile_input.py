@@ -65,3 +65,11 @@ def test_a_secret_registered_after_a_text_was_redacted_is_masked_in_the_next() -
     assert "first-canary" in secrets.ordered
     secrets.add("second-canary-which-is-longer")
     assert {"first-canary", "second-canary-which-is-longer"} <= set(secrets.ordered)
+
+
+@pytest.mark.parametrize("limit", [120, 1_900, 3_500])
+def test_a_message_of_emoji_is_as_long_as_the_service_counts_it(limit: int) -> None:
+    rendered = render([a_notice("\U0001f525" * 200, *["\U0001f525" * 300] * 20)], after(5), limit)
+    assert text.size(f"{rendered.title}\n{rendered.body}") <= limit
+    assert text.size("a\U0001f525") == 3
+    assert text.clip("\U0001f525" * 3, 4) == "\U0001f525…"
