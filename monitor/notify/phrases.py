@@ -39,9 +39,9 @@ class Case:
             return None
         try:
             at = datetime.fromisoformat(value)
-        except ValueError:
+            return moment(at if at.tzinfo else at.replace(tzinfo=UTC), self.now)
+        except (ValueError, OverflowError):  # OverflowError: beyond the calendar in UTC
             return None
-        return moment(at if at.tzinfo else at.replace(tzinfo=UTC), self.now)
 
     @property
     def subject(self) -> str:

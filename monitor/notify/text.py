@@ -15,13 +15,15 @@ _MARKUP = str.maketrans({"`": "'", "*": "∗", "[": "(", "]": ")", "\\": "/", "|
 _ZERO_WIDTH_SPACE = "\u200b"
 _MENTION = re.compile(r"[@<](?=\S)")
 _LINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=discord)(?=\.gg)|(?<=\bt)(?=\.me)", re.IGNORECASE)
+_BLOCK = re.compile(r"^(?=(?:#{1,3}|-#|>{1,3}) )")
 _EMPHASIS = re.compile(r"_{2,}|(?<![^\W_])_|_(?![^\W_])")
 
 
 def foreign(text: object, limit: int = MAX_FOREIGN_CHARS) -> str:
     """A name or error text from outside as harmless words: it pings nobody, links nowhere and stays on its line.
 
-    Control, format and direction characters go; markup that a chat would act on is replaced or broken up.
+    Control, format and direction characters go; markup that a chat would act on is replaced or broken up. A name of
+    nothing else is still named, as "?".
     """
     raw = str(text)[: 4 * limit]
     spaced = "".join(" " if char.isspace() else char for char in raw)

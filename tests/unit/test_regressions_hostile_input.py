@@ -73,3 +73,23 @@ def test_a_message_of_emoji_is_as_long_as_the_service_counts_it(limit: int) -> N
     assert text.size(f"{rendered.title}\n{rendered.body}") <= limit
     assert text.size("a\U0001f525") == 3
     assert text.clip("\U0001f525" * 3, 4) == "\U0001f525…"
+
+
+def test_a_name_without_one_visible_character_is_still_named() -> None:
+    assert text.foreign("\u202e\u200b") == "?"
+    assert text.foreign("") == ""
+
+
+def test_a_link_that_an_underscore_hid_is_broken_up() -> None:
+    assert "t.me" not in text.foreign("_t.me/abc")
+
+
+@pytest.mark.parametrize("words", ["# head", "### head", "> quote", "-# small"])
+def test_words_from_outside_begin_no_heading_or_quote(words: str) -> None:
+    assert not text.foreign(words).startswith(words)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_beyond_the_calendar_is_left_out(moment: str) -> None:
+    funding = facts(rule_kind="funding_exposure", inputs={"next_payment": 1.0, "next_payment_at": moment})
+    assert "next: pay 1 \u00b7" in render([a_row(facts=funding)], after(5), 3_500).body
