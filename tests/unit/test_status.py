@@ -1,5 +1,7 @@
 """What the monitor answers over HTTP of itself."""
 
+import asyncio
+import json
 import socket
 
 import aiohttp
@@ -49,6 +51,17 @@ async def test_health_is_503_where_one_check_fails() -> None:
     status, text, _headers = await ask(a_health("401 from the service"), "/healthz")
     assert status == 503
     assert '{"name": "channel:phone", "ok": false, "detail": "401 from the service"}' in text
+
+
+async def test_health_counts_the_tasks_of_the_event_loop() -> None:
+    async def tasks() -> int:
+        return int(json.loads((await ask(a_health(), "/healthz"))[1])["tasks"])
+
+    before = await tasks()
+    waiting = [asyncio.create_task(asyncio.Event().wait()) for _ in range(3)]
+    assert await tasks() == before + 3
+    for task in waiting:
+        task.cancel()
 
 
 async def test_the_container_is_alive_though_the_monitor_is_not_well() -> None:
