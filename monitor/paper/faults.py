@@ -20,6 +20,7 @@ REGION_MESSAGE = "Service unavailable from a restricted location according to 'b
 class FaultKind(StrEnum):
     LATENCY = "latency"
     HANG = "hang"
+    DROPPED = "dropped"
     CLOCK_SKEW = "clock_skew"
     RATE_LIMITED = "rate_limited"
     BANNED = "banned"

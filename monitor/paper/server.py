@@ -134,6 +134,8 @@ class PaperServer:
                 await self._clock.sleep(fault.seconds)
             elif fault.kind is FaultKind.HANG:
                 await self._hang()
+            elif fault.kind is FaultKind.DROPPED:
+                await _drop(request)
         skew_s = sum(fault.seconds for fault in faults.values() if fault.kind is FaultKind.CLOCK_SKEW)
         now_ms = milliseconds(self._clock.now()) + round(1000 * skew_s)
         refused = _first(faults, lambda fault: refusal(fault, now_ms))
@@ -211,6 +213,13 @@ def authorise(engine: Engine, query: str, params: Mapping[str, str], api_key: st
     if not hmac.compare_digest(expected, params["signature"]):
         raise ApiError(400, -1022, "Signature for this request is not valid.")
     return account
+
+
+async def _drop(request: web.Request) -> None:
+    """The connection ends instead of an answer; this handler is cancelled with it."""
+    assert request.transport is not None
+    request.transport.abort()
+    await asyncio.sleep(SHUTDOWN_S)
 
 
 def _first(faults: Mapping[int, Fault], answer: Callable[[Fault], Reply | None]) -> Reply | None:

@@ -205,6 +205,7 @@ async def test_ccxt_resyncs_with_a_venue_whose_clock_is_ahead(server: PaperServe
         (Fault(kind=FaultKind.SERVER_ERROR, status=502), ccxt.ExchangeNotAvailable),
         (Fault(kind=FaultKind.HANG), ccxt.RequestTimeout),
         (Fault(kind=FaultKind.LATENCY, seconds=30), ccxt.RequestTimeout),
+        (Fault(kind=FaultKind.DROPPED), ccxt.NetworkError),
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
