@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,31 +108,40 @@ async def settle(house: House, figures: Figures) -> None:
     house.mark(CALM)
     figures.starts += 1
     async with a_process(house.folder, "run", "-c", str(house.path)) as process:
-        async with asyncio.timeout(SETTLE_WITHIN_S):
-            while True:
-                await asyncio.sleep(1.0)
-                waiting = _count(house.database, "SELECT count(*) FROM outbox WHERE finished_at IS NULL")
-                burning = _count(house.database, "SELECT count(*) FROM alert WHERE active AND rule = ?", RULE)
-                if waiting == burning == 0:
-                    break
+        await quiet(house.database, SETTLE_WITHIN_S)
         process.terminate()
         await process.communicate()
         if process.returncode != 0:
             figures.problems.append(f"the last process ended with {process.returncode}")
 
 
-def _count(database: Path, query: str, *values: str) -> int:
-    with sqlite3.connect(database) as connection:
+async def quiet(database: Path, within_s: float) -> None:
+    """Returns when every episode is over and nothing waits; TimeoutError where that does not come about."""
+    async with asyncio.timeout(within_s):
+        while True:
+            await asyncio.sleep(1.0)
+            burning = count(database, "SELECT count(*) FROM alert WHERE active AND rule = ?", RULE)
+            if waiting(database) == burning == 0:
+                return
+
+
+def waiting(database: Path) -> int:
+    """Rows of the outbox that are still owed."""
+    return count(database, "SELECT count(*) FROM outbox WHERE finished_at IS NULL")
+
+
+def count(database: Path, query: str, *values: str) -> int:
+    with closing(sqlite3.connect(database)) as connection:
         return int(connection.execute(query, values).fetchone()[0])
 
 
-def judge(house: House, figures: Figures) -> None:
+def judge(house: House, figures: Figures, accounts: Sequence[str] = ACCOUNTS) -> None:
     """Told against owed, per channel and account."""
     figures.messages += len(house.sink.messages)
     for channel in CHANNELS:
         said = [line for text in house.sink.texts(channel) for line in lines_of(text)]
         figures.marked += sum(line.is_marked for line in said)
-        for account in ACCOUNTS:
+        for account in accounts:
             _in_order([line for line in said if line.account == account], f"{channel} of {account}", figures)
             _complete(house, channel, account, said, figures)
 
@@ -145,10 +156,10 @@ def _in_order(said: list[Line], whose: str, figures: Figures) -> None:
 
 def _complete(house: House, channel: str, account: str, said: list[Line], figures: Figures) -> None:
     owed = "SELECT count(DISTINCT episode) FROM outbox WHERE rule = ? AND account = ? AND target = ? AND reason "
-    begun = _count(house.database, owed + "!= 'resolved'", RULE, account, channel)
-    ended = _count(house.database, owed + "= 'resolved'", RULE, account, channel)
+    begun = count(house.database, owed + "!= 'resolved'", RULE, account, channel)
+    ended = count(house.database, owed + "= 'resolved'", RULE, account, channel)
     figures.episodes += begun
-    dead = _count(house.database, "SELECT count(*) FROM outbox WHERE state = 'dead'")
+    dead = count(house.database, "SELECT count(*) FROM outbox WHERE state = 'dead' AND target = ?", channel)
     told = [line for line in said if line.account == account]
     first = [line for line in told if line.kind in ("first", "late")]
     over = [line for line in told if line.kind in ("resolved", "late")]

@@ -1,0 +1,183 @@
+"""What a soak measures: one sample of a process, windows of samples as a table, and the bounds they must keep."""
+
+import os
+import re
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks.crashtest import waiting
+from benchmarks.idle import resident_mb
+from benchmarks.rig import Bound
+from monitor.notify.wire import MAX_STUCK_THREADS
+from monitor.store.database import JOURNAL_SIZE_LIMIT_BYTES
+
+MB = 1024 * 1024
+WARM_UP_S = 600.0
+WINDOW_S = 600.0
+PAGE_DEADLINE_S = 5.0
+# The heap grows in steps: each worst moment so far leaves it a little larger. So much over a run, however long, is no
+# leak; beyond it, 1 MB/h is some ten bytes for each request.
+STEPS_MB = 4.0
+MAX_SLOPE_MB_PER_HOUR = 1.0
+MAX_LAG_S = 5.0
+# What a bad moment may hold open that a calm one does not: connections kept alive, reads under way.
+PEAK_FDS, PEAK_TASKS = 30, 40
+# At rest only connections that have not been closed yet differ.
+REST_FDS, REST_TASKS, REST_THREADS = 15, 6, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """`tasks` and `lag_s` are the health page's, None where it did not answer; what counts does so from the start.
+
+    `lag_s` is the worst of the last minute. `refused` are requests not answered with 200, `waiting` rows of the outbox.
+    """
+
+    at_s: float
+    rss_mb: float
+    fds: int
+    threads: int
+    tasks: int | None
+    lag_s: float | None
+    wal_mb: float
+    database_mb: float
+    messages: int
+    requests: int
+    refused: int
+    waiting: int
+
+    def as_csv(self) -> str:
+        return ",".join("" if value is None else f"{value:g}" for value in astuple(self))
+
+
+CSV_HEADINGS = ",".join(field.name for field in fields(Sample))
+
+
+async def sampled(pid: int, port: int, database: Path, **counted: Any) -> Sample:
+    """One look at the process. `counted` are the figures that the caller keeps. Raises OSError where it has ended."""
+    rss_mb, fds, threads = _process(pid)
+    tasks, lag_s = await _page(port)
+    return Sample(
+        rss_mb=rss_mb,
+        fds=fds,
+        threads=threads,
+        tasks=tasks,
+        lag_s=lag_s,
+        wal_mb=_size_mb(database.with_name(database.name + "-wal")),
+        database_mb=_size_mb(database),
+        waiting=waiting(database),
+        **counted,
+    )
+
+
+def _process(pid: int) -> tuple[float, int, int]:
+    """Resident megabytes, open files, threads."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    if "VmRSS" not in status:
+        raise ProcessLookupError(f"process {pid} has ended")
+    threads = next(line for line in status.splitlines() if line.startswith("Threads:"))
+    return resident_mb(status), len(os.listdir(f"/proc/{pid}/fd")), int(threads.split()[1])
+
+
+async def _page(port: int) -> tuple[int | None, float | None]:
+    url, timeout = f"http://127.0.0.1:{port}/healthz", aiohttp.ClientTimeout(total=PAGE_DEADLINE_S)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            page = await response.json()
+    except (aiohttp.ClientError, TimeoutError):
+        return None, None
+    detail = next(check["detail"] for check in page["checks"] if check["name"] == "loop")
+    late = re.search(r"at most ([\d.]+) s late", detail)
+    return int(page["tasks"]), float(late[1]) if late else None
+
+
+def _size_mb(path: Path) -> float:
+    return path.stat().st_size / MB if path.exists() else 0.0
+
+
+def slope_per_hour(points: Sequence[tuple[float, float]]) -> float:
+    """The least-squares line through (seconds, value); 0 for fewer than three points."""
+    if len(points) < 3:
+        return 0.0
+    seconds, values = zip(*points, strict=True)
+    return 3600 * statistics.linear_regression(seconds, values).slope
+
+
+HEADINGS = (
+    "minutes",
+    "RSS MB",
+    "files",
+    "threads",
+    "tasks",
+    "lag s",
+    "WAL MB",
+    "database MB",
+    "messages",
+    "requests",
+    "refused",
+    "waiting",
+)
+
+
+def windows(samples: Sequence[Sample]) -> Iterator[tuple[str, ...]]:
+    """A row for each ten minutes: medians, and `median (largest)` of what comes and goes; counts are of that window."""
+    last = samples[0]
+    for number in range(int(samples[-1].at_s // WINDOW_S) + 1):
+        inside = [sample for sample in samples if number == sample.at_s // WINDOW_S]
+        if not inside:
+            continue
+        end = inside[-1]
+        yield (
+            f"{number * WINDOW_S / 60:.0f}-{end.at_s / 60:.0f}",
+            f"{statistics.median(sample.rss_mb for sample in inside):.1f}",
+            _spread(sample.fds for sample in inside),
+            _spread(sample.threads for sample in inside),
+            _spread(sample.tasks for sample in inside),
+            f"{max((sample.lag_s or 0.0) for sample in inside):.2f}",
+            f"{max(sample.wal_mb for sample in inside):.1f}",
+            f"{end.database_mb:.1f}",
+            str(end.messages - last.messages),
+            str(end.requests - last.requests),
+            str(end.refused - last.refused),
+            _spread(sample.waiting for sample in inside),
+        )
+        last = end
+
+
+def _spread(values: Iterator[int | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{statistics.median(known):g} ({max(known)})" if known else "-"
+
+
+def bounds(samples: Sequence[Sample], before: Sample, after: Sample, channels: int) -> list[Bound]:
+    """What must hold of a soak. `before` and `after` are the process at rest, before the troubles and after them."""
+    first_s, last_s = samples[0].at_s, samples[-1].at_s
+    warm_at_s = first_s + min(WARM_UP_S, (last_s - first_s) / 3)
+    cold = [sample for sample in samples if sample.at_s < warm_at_s]
+    warm = [sample for sample in samples if sample.at_s >= warm_at_s]
+
+    def grown(figure: Callable[[Sample], float]) -> float:
+        return max(map(figure, warm)) - max(map(figure, cold))
+
+    slope = slope_per_hour([(sample.at_s, sample.rss_mb) for sample in warm])
+    max_slope = MAX_SLOPE_MB_PER_HOUR + STEPS_MB / ((last_s - first_s) / 3600)
+    lags = [sample.lag_s for sample in samples if sample.lag_s is not None]
+    stuck = channels * MAX_STUCK_THREADS
+    # What, its value, what it may be at most, the unit.
+    rows = (
+        ("resident memory, slope once warm", slope, max_slope, "MB/h"),
+        ("file descriptors, peak over the warm-up's", grown(lambda s: s.fds), PEAK_FDS, ""),
+        ("threads, peak over the warm-up's", grown(lambda s: s.threads), stuck, ""),
+        ("tasks, peak over the warm-up's", grown(lambda s: s.tasks or 0), PEAK_TASKS, ""),
+        ("file descriptors at rest, after over before", after.fds - before.fds, REST_FDS, ""),
+        ("threads at rest, after over before", after.threads - before.threads, REST_THREADS, ""),
+        ("tasks at rest, after over before", (after.tasks or 0) - (before.tasks or 0), REST_TASKS, ""),
+        ("write-ahead log, largest", max(s.wal_mb for s in samples), JOURNAL_SIZE_LIMIT_BYTES / MB, "MB"),
+        ("event loop, latest", max(lags, default=0.0), MAX_LAG_S, "s"),
+    )
+    return [Bound(what=what, value=value, at_most=at_most, unit=unit) for what, value, at_most, unit in rows]
