@@ -1,6 +1,7 @@
 """`perpwatch run`: the daemon."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -35,7 +36,20 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:  # no build for this platform (Windows, PyPy)
         return None
-    return uvloop.new_event_loop
+
+    class Loop(uvloop.Loop):
+        """Before 0.23 uvloop closes the descriptor of a connection given up while it is made, and its socket object
+        does so again later: by then the number may be another connection's, or the database's. ccxt wants 0.22.1."""
+
+        async def create_connection(self, *args: Any, sock: socket.socket | None = None, **options: Any) -> Any:
+            try:
+                return await super().create_connection(*args, sock=sock, **options)
+            except BaseException:
+                if sock is not None:
+                    sock.detach()
+                raise
+
+    return Loop
 
 
 async def _run(settings: Settings, config: ConfigPath, loaded: str | None) -> int:
