@@ -12,7 +12,7 @@ DAYS ?= 40
 SEED ?= 1
 TRANSITIONS ?= 1000000
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states crashtest sinks
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states crashtest sinks fuzz soak
 
 install: $(STAMP)
 
@@ -60,6 +60,18 @@ simulate-states: install
 N ?= 1000
 crashtest: install
 	$(BIN)/python -m benchmarks.crashtest --kills $(N) --seed $(SEED)
+
+# MINUTES of hostile input for each: configurations, venues' replies, names in messages.
+MINUTES ?= 30
+fuzz: install
+	$(BIN)/python -m benchmarks.fuzz --what yaml --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python -m benchmarks.fuzz --what venues --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python -m benchmarks.fuzz --what messages --minutes $(MINUTES) --seed $(SEED)
+
+# The real process for HOURS, ten accounts each second, in bad company.
+HOURS ?= 1
+soak: install
+	$(BIN)/python -m benchmarks.soak --hours $(HOURS) --seed $(SEED)
 
 # A healthy channel beside sick ones.
 sinks: install
