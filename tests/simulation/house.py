@@ -5,7 +5,7 @@ import logging
 import random
 import sqlite3
 import traceback
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +32,7 @@ from monitor.exchange.registry import Exchanges
 from monitor.notify.message import Rendered
 from monitor.notify.results import SendResult
 from monitor.pipeline import AccountPlan, Sight, decide_blindness, decide_removals
+from monitor.store.database import Database
 from monitor.store.records import Batch, Changes
 from monitor.store.store import Store
 from tests.simulation.channel import PaperChannel, open_paper_channels
@@ -41,10 +42,12 @@ from tests.simulation.plan import CALM_END_S, CHANNELS, Blow, Plan
 from tests.simulation.referee import Referee
 from tests.simulation.venue import PaperExchanges
 from tests.simulation.world import START, World
-from tests.simulation.yaml import yaml_of
+from tests.simulation.yaml import POLL_INTERVAL_S, READ_DEADLINE_S, yaml_of
 
 # SIGTERM to the end of the process, at most.
 STOP_WITHIN_S = 8.0
+# One poll interval and one read deadline.
+DETECTED_WITHIN_S = POLL_INTERVAL_S + READ_DEADLINE_S
 STEPS_TO_DEATH = (4, 15, 60, 400)
 
 
@@ -158,6 +161,9 @@ class House:
 
     def _stay_down(self, dice: random.Random) -> None:
         self._until(min(self.loop.time() + dice.choice((0, 1, 20, 300, 900)), self.plan.length_s - CALM_END_S))
+        if dice.random() < 0.25:
+            # A machine comes up with the time of its battery.
+            self._wall_offset_s -= dice.choice((60, 3600)) * dice.uniform(0.5, 2)
         self._start()
 
     def _start(self) -> None:
@@ -226,18 +232,16 @@ class House:
 
     async def _open_store(self, path: Path | None, clock: Clock, disk_clock: Clock) -> Store:
         ToldStore.house = self
-        store = await ToldStore.open(path, clock, disk_clock)
-        self._stores.append(store)
-        database = store._database
-        database.write = partial(self._write, database.write)  # type: ignore[method-assign]
         if self._alive_at is not None:
             self.referee.takes_up(self._alive_at, clock.now())
+        store = await ToldStore.open(path, clock, disk_clock)
+        self._stores.append(store)
         return store
 
-    def _write(self, write: Any, batch: Batch) -> frozenset[int]:
+    def write(self, write: Callable[[Batch], frozenset[int]], batch: Batch) -> frozenset[int]:
         if self._disk_is_full():
             raise OperationalError("INSERT", None, sqlite3.OperationalError("database or disk is full"))
-        known: frozenset[int] = write(batch)
+        known = write(batch)
         self._alive_at = batch.alive_at or self._alive_at
         self.referee.on_disk(batch.alerts)
         self.ledger.on_disk(_rows(batch))
@@ -251,7 +255,10 @@ class House:
             self.referee.starts_read(account)
             return
         now = self.loop.time()
-        self._slowest_read_s = max(self._slowest_read_s, now - self.read_at.get(account, now))
+        waited_s = now - self.read_at.get(account, now)
+        self._slowest_read_s = max(self._slowest_read_s, waited_s)
+        if waited_s > DETECTED_WITHIN_S + 0.001:
+            self._problems.append(f"{now:.1f}: {account} was not judged for {waited_s:.1f} s")
         self.read_at[account] = now
         self._reads += 1
         self._failed_reads += not hasattr(observation, "positions")
@@ -284,7 +291,7 @@ def _rows(batch: Batch) -> Iterator[tuple[Identity, DeliveryState]]:
 
 @contextmanager
 def _taps(house: House) -> Iterator[None]:
-    """The two judgements that follow no read are heard of as well."""
+    """The two judgements that follow no read are heard of as well, and what reaches the disk."""
 
     def told_blindness(
         plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], store: Store, now: datetime
@@ -300,7 +307,13 @@ def _taps(house: House) -> Iterator[None]:
             del house.read_at[account]
         return decide_removals(old, new, store, now)
 
+    write = Database.write
+
+    def told_write(database: Database, batch: Batch) -> frozenset[int]:
+        return house.write(partial(write, database), batch)
+
     with (
+        patch.object(Database, "write", told_write),
         patch.object(monitor.daemon, "decide_blindness", told_blindness),
         patch.object(monitor.watching, "decide_removals", told_removals),
     ):

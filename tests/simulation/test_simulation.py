@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ import pytest
 
 from monitor import pipeline
 from monitor.domain import alert as alert_module
+from monitor.domain.account import Observation
 from monitor.domain.alert import Resolution
 from monitor.domain.notification import DeliveryState
+from monitor.exchange.source import AccountSource
 from monitor.notify import message, schedule
 from monitor.notify.results import SendKind, SendResult
+from monitor.store import store as store_module
 from monitor.store.store import Store
+from monitor.watching import Watching
 from tests.simulation.__main__ import simulate
+from tests.simulation.house import DETECTED_WITHIN_S
 from tests.simulation.plan import Plan
 from tests.simulation.venue import book
 from tests.simulation.world import World
@@ -105,6 +111,21 @@ def never_judges_the_age_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "_age_s", lambda sight, now: 0.0)
 
 
+def stalls_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    cycle, cycles = Watching._cycle, count(1)
+
+    async def stalling(watching: Watching, name: str, source: AccountSource) -> Observation:
+        if next(cycles) % 100 == 0:
+            await watching._clock.sleep(DETECTED_WITHIN_S)
+        return await cycle(watching, name, source)
+
+    monkeypatch.setattr(Watching, "_cycle", stalling)
+
+
+def waits_for_the_times_of_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "moved_back", lambda loaded, by: loaded)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -114,10 +135,12 @@ def never_judges_the_age_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
         takes_a_refusal_for_an_arrival,
         drops_what_it_has_no_room_for,
         never_judges_the_age_of_reads,
+        stalls_now_and_then,
+        waits_for_the_times_of_a_clock_that_was_ahead,
     ],
 )
 def test_a_monitor_with_a_fault_is_caught(
     fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault(monkeypatch)
-    assert any(simulate(seed, 8 * HOUR_S)[0].problems for seed in range(12))
+    assert any(simulate(seed, 8 * HOUR_S)[0].problems for seed in reversed(range(12)))

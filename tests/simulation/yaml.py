@@ -4,6 +4,7 @@ import random
 
 from tests.simulation.plan import ACCOUNTS
 
+POLL_INTERVAL_S = READ_DEADLINE_S = 10
 RATIOS = ("{warning: 20%, critical: 40%}", "{warning: 12%, critical: 25%}", "{critical: 30%}")
 DISTANCES = ("{warning: 12%, critical: 6%}", "{warning: 15%, critical: 7%, for: 20s}", "{warning: 8%, critical: 4%}")
 FUNDINGS = ("{warning: 0.3%, critical: 1%}", "{warning: 0.2%}", "false")
@@ -13,7 +14,7 @@ WAITS = ("", "alerts:\n  critical: {for: 15s, keep_firing_for: 1m}\n  warning: {
 def yaml_of(dice: random.Random) -> str:
     left_out = dice.choice((None, None, *ACCOUNTS))
     accounts = [name for name in ACCOUNTS if name != left_out]
-    lines = ["poll_interval: 10s", "read_deadline: 10s", "accounts:"]
+    lines = [f"poll_interval: {POLL_INTERVAL_S}s", f"read_deadline: {READ_DEADLINE_S}s", "accounts:"]
     lines += [f"  {name}: {{venue: binanceusdm, api_key: {name}-key, secret: {name}-secret}}" for name in accounts]
     lines += ["channels:", "  phone: {url: 'json://127.0.0.1/phone'}"]
     if dice.random() < 0.7:
