@@ -75,10 +75,8 @@ def check_channels(root: Node, channel_error: Callable[[str], str | None], probl
         problems.add(channel.key, path, f"more than {MAX_CHANNELS} channels")
     for path, channel in channels[:MAX_CHANNELS]:
         url = channel.mapping.get("url")
-        if url is not None and isinstance(url.value, str):
-            too_long = f"expected at most {MAX_URL_CHARS} characters" if len(url.value) > MAX_URL_CHARS else None
-            if error := too_long or channel_error(url.value):
-                problems.add(url.place, (*path, "url"), too_long or without_secret(error, url.value))
+        if url is not None and isinstance(url.value, str) and (error := _url_error(url.value, channel_error)):
+            problems.add(url.place, (*path, "url"), error)
         _check_globs(channel, (*path, "accounts"), accounts, "account", problems)
     names = {str(path[-1]) for path, _ in channels}
     for path, account in _entries(root, "accounts"):
@@ -86,6 +84,13 @@ def check_channels(root: Node, channel_error: Callable[[str], str | None], probl
             if node.value not in names:
                 hint = did_you_mean(str(node.value), names)
                 problems.add(node.place, below, f"no channel has the name {shown_value(node.written)}{hint}")
+
+
+def _url_error(url: str, channel_error: Callable[[str], str | None]) -> str | None:
+    if len(url) > MAX_URL_CHARS:
+        return f"expected at most {MAX_URL_CHARS} characters"
+    error = channel_error(url)
+    return None if error is None else without_secret(error, url)
 
 
 def without_secret(sentence: str, url: str) -> str:

@@ -29,7 +29,9 @@ def foreign(text: object, limit: int = MAX_FOREIGN_CHARS) -> str:
     spaced = "".join(" " if char.isspace() else char for char in raw)
     printable = "".join(char for char in spaced if char == " " or unicodedata.category(char)[0] not in "CZ")
     words = " ".join(printable.translate(_MARKUP).split())
-    clipped = clip(words or "?" * bool(raw.strip()), limit)
+    if not words and raw.strip():
+        words = "?"
+    clipped = clip(words, limit)
     safe = _BLOCK.sub(_ZERO_WIDTH_SPACE, _MENTION.sub(lambda match: match.group() + _ZERO_WIDTH_SPACE, clipped))
     return _LINK.sub(_ZERO_WIDTH_SPACE, _EMPHASIS.sub("-", safe))
 

@@ -77,19 +77,19 @@ _current = threading.local()
 
 
 @cache
-def _noting(connection: type[Any]) -> type[Any]:
+def _noting(connection_class: Any) -> Any:
     """The class of connections, noting for their thread that one stands."""
 
-    def connect(self: Any) -> None:
-        super(noting, self).connect()
-        exchanged, line = getattr(_current, "exchanged", None), getattr(_current, "line", None)
-        if line is not None:
-            line.connected(self.sock)
-        if exchanged is not None:
-            exchanged.reached = True
+    class Noting(connection_class):  # type: ignore[misc]  # HTTP's or HTTPS's, or a proxy's
+        def connect(self) -> None:
+            super().connect()
+            exchanged, line = getattr(_current, "exchanged", None), getattr(_current, "line", None)
+            if line is not None:
+                line.connected(self.sock)
+            if exchanged is not None:
+                exchanged.reached = True
 
-    noting: type[Any] = type(connection.__name__, (connection,), {"connect": connect})
-    return noting
+    return Noting
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

@@ -82,7 +82,7 @@ class Database:
             loaded, note = self._open_or_set_aside(now)
         except StoreError as error:
             self.close()
-            if not error.kind.is_the_disks:
+            if not error.kind.may_pass:
                 raise
             loaded = self._glimpse(now)
             self._expected = (loaded.last_id, loaded.last_alive_at)

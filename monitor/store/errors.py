@@ -11,8 +11,8 @@ class StoreErrorKind(StrEnum):
     UNUSABLE = "unusable"
 
     @property
-    def is_the_disks(self) -> bool:
-        """No second monitor and no mistaken path: alerts go on from memory until the state can be opened."""
+    def may_pass(self) -> bool:
+        """Alerts go on from memory until it has; of a second monitor or a mistaken path that would hide a mistake."""
         return self in (StoreErrorKind.NEWER_SCHEMA, StoreErrorKind.UNUSABLE)
 
 
