@@ -270,7 +270,7 @@ async def a_house(
         yield House(folder, clock, engine, server, sink, yaml)
 
 
-async def health_page(house: House, port: int, path: str = "/healthz") -> tuple[int, dict[str, Any]]:
+async def health_page(port: int, path: str = "/healthz") -> tuple[int, dict[str, Any]]:
     """Status and content."""
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as response:
         return response.status, await response.json()
@@ -286,7 +286,7 @@ async def until_red(house: House, port: int, checks: set[str]) -> dict[str, Any]
 
     async def look() -> bool:
         try:
-            status, page = await health_page(house, port)
+            status, page = await health_page(port)
         except aiohttp.ClientConnectorError:
             return False  # it is just starting
         seen.update(page, status=status)

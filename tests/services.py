@@ -5,7 +5,6 @@ below HTTP is a behaviour of its connections, see `Service.ailing`.
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -22,7 +21,6 @@ Ailment = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 TELEGRAM_TOKEN = "123456789:canary_TELEGRAM_token_4711abcdefg"
 TELEGRAM_URL = f"tgram://{TELEGRAM_TOKEN}/4242"
-TELEGRAM_GROUP_URL = f"tgram://{TELEGRAM_TOKEN}/-100200300"
 DISCORD_TOKEN = "canary_DISCORD_token_4712-abcdefg"
 DISCORD_URL = f"discord://987654321098765432/{DISCORD_TOKEN}"
 
@@ -72,17 +70,6 @@ def telegram_says(status: int, description: str = "", **parameters: Any) -> Answ
         if parameters:
             body["parameters"] = parameters
         return web.json_response(body, status=status)
-
-    return answer
-
-
-def telegram_unless(pattern: str, otherwise: Answer) -> Answer:
-    """Accepts texts without parse_mode; others only where they do not match."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        message = await request.json()
-        refused = "parse_mode" in message and re.search(pattern, message["text"])
-        return await (otherwise if refused else telegram_says(200))(request)
 
     return answer
 

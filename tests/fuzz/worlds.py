@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from monitor.clock import SystemClock
 from monitor.exchange.venues import binancecoinm, binanceusdm
@@ -152,4 +152,4 @@ def numbers_in(tree: Any) -> Iterator[float]:
 
 
 def texts_of(replies: Mapping[str, Any]) -> dict[str, str]:
-    return {path: json.dumps(cast(Any, reply)) for path, reply in replies.items()}
+    return {path: json.dumps(reply) for path, reply in replies.items()}

@@ -13,7 +13,6 @@ from monitor.clock import SystemClock
 from monitor.domain.alert import Alert
 from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import Severity
-from monitor.notify.channels import Channel
 from monitor.notify.lane import DOWN_AFTER
 from monitor.notify.message import Rendered
 from monitor.notify.results import MAX_RETRY_AFTER_S, SendKind, SendResult
@@ -231,26 +230,13 @@ async def test_a_redirect_is_followed_only_where_the_message_goes_along(status: 
     assert result.is_accepted == (len(new.messages) == 1) == (status in (307, 308))
 
 
-@pytest.mark.parametrize(
-    ("kind", "scheme", "expected"),
-    [
-        # The greeting fails before anything of ours is sent.
-        (WEBHOOK, "jsons", SendKind.TRANSIENT),
-        (TELEGRAM, "https", SendKind.TRANSIENT),
-        (DISCORD, "https", SendKind.TRANSIENT),
-    ],
-    ids=["webhook", "telegram", "discord"],
-)
-async def test_a_server_that_knows_no_tls_was_sent_nothing(kind: Kind, scheme: str, expected: SendKind) -> None:
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+async def test_a_server_that_knows_no_tls_was_sent_nothing(kind: Kind) -> None:
+    """The greeting fails before anything of ours is sent."""
     async with kind.double() as service:
-        url = service.url.replace("http", scheme, 1)
-        channel = (
-            Channel("phone", url, SystemClock())
-            if kind.url is None
-            else Channel("phone", kind.url, SystemClock(), base_url=url)
-        )
-        result = await channel.send(MESSAGE)
-        assert (result.kind, service.messages) == (expected, [])
+        by_tls = Service(url=service.url.replace("http", "https", 1))
+        result = await kind.channel("phone", by_tls, SystemClock()).send(MESSAGE)
+    assert (result.kind, service.messages) == (SendKind.TRANSIENT, [])
     assert "no connection" in result.detail
 
 

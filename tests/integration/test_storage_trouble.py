@@ -14,6 +14,7 @@ import pytest
 
 from monitor.store import database, store
 from tests.daemon_kit import CALM, CRITICAL_MARK, House, a_house, health_page, until_red
+from tests.unit.store_kit import execute
 
 DISK_BYTES = 2 * 1024 * 1024
 
@@ -100,16 +101,9 @@ def _read_only(house: House) -> Iterator[None]:
 
 @contextmanager
 def _of_a_newer_version(house: House) -> Iterator[None]:
-    _execute(house, "UPDATE alembic_version SET version_num = '9999'")
+    execute(house.database, "UPDATE alembic_version SET version_num = '9999'")
     yield
-    _execute(house, "UPDATE alembic_version SET version_num = '0001'")
-
-
-def _execute(house: House, statement: str) -> None:
-    connection = sqlite3.connect(house.database)
-    connection.execute(statement)
-    connection.commit()
-    connection.close()
+    execute(house.database, "UPDATE alembic_version SET version_num = '0001'")
 
 
 @dataclass(frozen=True)
@@ -146,7 +140,7 @@ async def _a_house(trouble: Trouble, port: int, request: pytest.FixtureRequest) 
 async def _told_of(house: House, port: int, trouble: Trouble) -> None:
     """The disk is in trouble, the owner knows, and alerts go on."""
     await until_red(house, port, {"database"})
-    assert (await health_page(house, port, "/livez"))[0] == 200, "a restart mends no disk"
+    assert (await health_page(port, "/livez"))[0] == 200, "a restart mends no disk"
     await house.until(lambda: house.sink.about("the state file is not written"), "the owner to be told")
     assert house.sink.about(trouble.why), house.sink.texts()
 
@@ -157,10 +151,9 @@ async def _mended(house: House, port: int) -> None:
     assert len(house.sink.about("the state file is not written")) == 1
 
 
-def _outbox(house: House) -> list[tuple[str, str]]:
-    with sqlite3.connect(house.database) as connection:
-        query = "SELECT reason, state FROM outbox WHERE rule = 'liquidation_distance' ORDER BY id"
-        return connection.execute(query).fetchall()
+def _outbox(house: House) -> list[tuple[object, ...]]:
+    query = "SELECT reason, state FROM outbox WHERE rule = 'liquidation_distance' ORDER BY id"
+    return execute(house.database, query)
 
 
 @pytest.mark.parametrize("name", WHILE_RUNNING)

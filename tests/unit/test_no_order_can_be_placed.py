@@ -221,7 +221,7 @@ def test_the_list_holds_reads_alone(venue_id: str) -> None:
 
 
 @pytest.mark.parametrize("venue_id", ["binanceusdm", "okx"])
-async def test_the_walk_finds_a_call_that_came_onto_the_list(venue_id: str, shared: Shared, sent: Sent) -> None:
+async def test_the_walk_finds_a_call_that_came_onto_the_list(venue_id: str, shared: Shared) -> None:
     rules = venue_of(venue_id).rules
     with a_client(venue_id, replace(rules, calls=rules.calls | {"create_order"}), shared) as client:
         assert await admitted_calls(client, rules.calls) >= {"create_order", "createOrder"}

@@ -238,9 +238,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from monitor.store.store import Store
 from monitor.store.records import Changes
-from tests.unit.store_kit import (
-    KEY, T0, ManualClock, a_filled_database, execute, files_in, firing, is_failing, key, message, only, sent,
-)
+from tests.unit.store_kit import ManualClock, firing, message
 
 async def main():
     store = await Store.open(Path(sys.argv[1]), ManualClock())
