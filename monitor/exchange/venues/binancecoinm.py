@@ -10,8 +10,8 @@ from typing import Any
 
 from monitor.domain.account import MarginMode, Position, Side
 from monitor.exchange.values import Row, boolean, mapping, not_negative, number, optional_positive, positive, rows
-from monitor.exchange.venues.binance import (
-    BinanceVenue,
+from monitor.exchange.venues.binance import BinanceVenue
+from monitor.exchange.venues.binance_account import (
     check_notional,
     check_same_moment,
     held,

@@ -12,8 +12,8 @@ from monitor.domain.account import FailureKind, MarginMode, Position, Side
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
 from monitor.exchange.values import Row, boolean, mapping, not_negative, number, optional_positive, positive, rows, text
-from monitor.exchange.venues.binance import (
-    BinanceVenue,
+from monitor.exchange.venues.binance import BinanceVenue
+from monitor.exchange.venues.binance_account import (
     adl_rank,
     check_notional,
     check_same_moment,

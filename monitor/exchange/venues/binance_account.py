@@ -1,0 +1,175 @@
+"""What an account holds at Binance, as both of its futures exchanges tell it: rows of positions, and pools.
+
+Figures are the venue's own; the raw replies are parsed, not ccxt's.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
+from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.values import Row, is_absurd, malformed, not_negative, number, optional_number, text
+from monitor.exchange.venues.venue import Instruments
+
+# Two calls sent together tell the same position's profit; further apart than this share of its notional, one is stale.
+MAX_PROFIT_GAP = 0.02
+# The assets' own maintenance may exceed that of the positions listed by this share, not more.
+MAX_MAINTENANCE_GAP = 0.1
+# Binance rounds to eight decimals, each position for itself.
+ROUNDING = 1e-7
+
+# A position with its row of the account reply, which tells the margins it binds.
+Leg = tuple[Position, Row]
+
+
+def instrument_of(row: Row, instruments: Instruments) -> Instrument:
+    raw = text(row, "symbol")
+    instrument = instruments.get(raw)
+    if instrument is None:
+        raise UnknownSymbolError(raw)
+    return instrument
+
+
+def side_of(row: Row) -> Side:
+    """The sign of the amount, which in hedge mode must be that of the side named."""
+    named, amount = text(row, "positionSide"), number(row, "positionAmt")
+    if named not in ("BOTH", "LONG", "SHORT"):
+        raise malformed(f"positionSide: {named!r:.40} is not a side")
+    side = Side.LONG if amount > 0 else Side.SHORT
+    if named not in ("BOTH", side.upper()):
+        raise malformed(f"positionSide: {named} with an amount of {amount:g}")
+    return side
+
+
+def held(reply: Sequence[Row]) -> dict[tuple[str, Side], Row]:
+    """The rows with a position, by raw symbol and side. Raises ReadError where a list holds one of them twice."""
+    found: dict[tuple[str, Side], Row] = {}
+    for row in reply:
+        if number(row, "positionAmt") == 0:
+            continue
+        key = (text(row, "symbol"), side_of(row))
+        if key in found:
+            raise malformed(f"{' '.join(key)} is listed twice")
+        found[key] = row
+    return found
+
+
+def matched(
+    by_account: Mapping[tuple[str, Side], Row], by_risk: Mapping[tuple[str, Side], Row]
+) -> list[tuple[tuple[str, Side], Row, Row]]:
+    """(key, account row, risk row) of every position. Both replies must hold the same amounts of the same positions:
+    they are two calls, between which a position may change; and one of them may be broken."""
+    amounts = [{key: number(row, "positionAmt") for key, row in side.items()} for side in (by_account, by_risk)]
+    if amounts[0] != amounts[1]:
+        differing = sorted(" ".join(key) for key in amounts[0].keys() ^ amounts[1].keys())
+        what = ", ".join(differing) if differing else "amounts"
+        raise ReadError(FailureKind.IMPLAUSIBLE, f"the account and its position list disagree on {what:.200}")
+    return [(key, row, by_risk[key]) for key, row in by_account.items()]
+
+
+def liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
+    """0, less, or absurdly far from the mark mean that no price liquidates this position; untold is unknown."""
+    price = optional_number(row, "liquidationPrice")
+    if price is None:
+        return None, PriceOrigin.UNKNOWN
+    if is_absurd(price, mark_price):
+        return None, PriceOrigin.NONE
+    return price, PriceOrigin.VENUE
+
+
+def check_notional(instrument: Instrument, contracts: float, mark_price: float, notional: float) -> float:
+    """The venue's own notional; it must be what contract size and mark make of the contracts, within a hundredth."""
+    ours = instrument.notional(contracts, mark_price)
+    if abs(notional - ours) > 0.01 * ours + 1e-6:
+        raise ReadError(
+            FailureKind.IMPLAUSIBLE,
+            f"{instrument.symbol}: {contracts:g} contracts at {mark_price:g} are {ours:g}, the venue says {notional:g}",
+        )
+    return notional
+
+
+def check_same_moment(legs: Sequence[Leg]) -> None:
+    """Raises ReadError (implausible) where one of the two replies is older than the other by a move of the mark."""
+    for position, row in legs:
+        gap = abs(number(row, "unrealizedProfit") - (position.unrealized_pnl or 0.0))
+        if gap > MAX_PROFIT_GAP * position.notional + 1e-6:
+            raise ReadError(
+                FailureKind.IMPLAUSIBLE,
+                f"{position.subject}: the account tells a profit of {number(row, 'unrealizedProfit'):g}, "
+                f"its position list {position.unrealized_pnl:g}: one of them is stale",
+            )
+
+
+def adl_rank(row: Row) -> int | None:
+    """0 to 4, as Binance ranks."""
+    rank = optional_number(row, "adl")
+    return int(rank) if rank is not None and rank in range(5) else None
+
+
+# --- pools ---
+
+
+def pools(
+    assets: Sequence[Row], legs: Sequence[Leg], isolated_equities: Sequence[float | None]
+) -> tuple[MarginBalance, ...]:
+    """A cross pool per margin asset with anything in it, and a pool per isolated position.
+
+    `isolated_equities` go with `legs`; None for a cross position. All figures are of one reply.
+    """
+    names = [text(asset, "asset") for asset in assets]
+    if len(set(names)) < len(names):
+        raise malformed("a margin asset is listed twice")
+    cross = [pool for asset in assets if (pool := _cross_pool(asset, legs)) is not None]
+    missing = {p.pool for p, _ in legs if p.margin_mode is MarginMode.CROSS} - {pool.pool for pool in cross}
+    if missing:
+        raise malformed(f"positions without a margin balance: {', '.join(sorted(missing))}")
+    isolated = [
+        MarginBalance(
+            pool=position.pool,
+            currency=position.instrument.settle,
+            equity=equity,
+            maintenance_margin=not_negative(row, "maintMargin"),
+            initial_margin=not_negative(row, "initialMargin"),
+        )
+        for (position, row), equity in zip(legs, isolated_equities, strict=True)
+        if equity is not None
+    ]
+    return (*cross, *isolated)
+
+
+def _cross_pool(asset: Row, legs: Sequence[Leg]) -> MarginBalance | None:
+    currency = text(asset, "asset")
+    own = [row for position, row in legs if position.pool == f"cross:{currency}"]
+    wallet, gain = number(asset, "crossWalletBalance"), number(asset, "crossUnPnl")
+    if not own and wallet == 0 and gain == 0:
+        return None
+    return MarginBalance(
+        pool=f"cross:{currency}",
+        currency=currency,
+        equity=wallet + gain,
+        available=number(asset, "availableBalance"),
+        initial_margin=sum(not_negative(row, "initialMargin") for row in own),
+        maintenance_margin=sum(not_negative(row, "maintMargin") for row in own),
+    )
+
+
+def margin_in_use(assets: Sequence[Row], legs: Sequence[Leg]) -> float:
+    """Sum of the assets' own maintenance margins, in any currency: 0 exactly where nothing is held.
+
+    Raises ReadError (implausible) where an asset owes more than the positions listed explain: a list is short.
+    """
+    listed: dict[str, float] = {}
+    for position, row in legs:
+        settle = position.instrument.settle
+        listed[settle] = listed.get(settle, 0.0) + not_negative(row, "maintMargin")
+    owed = {text(asset, "asset"): not_negative(asset, "maintMargin") for asset in assets}
+    short = [
+        currency
+        for currency, amount in owed.items()
+        if amount > listed.get(currency, 0.0) * (1 + MAX_MAINTENANCE_GAP) + ROUNDING
+    ]
+    if short:
+        raise ReadError(
+            FailureKind.IMPLAUSIBLE,
+            f"more maintenance margin is owed in {', '.join(short)} than the positions listed owe",
+        )
+    return sum(owed.values())
