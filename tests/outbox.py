@@ -112,6 +112,10 @@ def now_of(row: Notification, clock: Clock, wait_s: float = 0.0) -> Notification
     return replace(row, created_at=now, send_after=now + timedelta(seconds=wait_s))
 
 
+def alerts(count: int, clock: Clock, *targets: str) -> tuple[Notification, ...]:
+    return tuple(now_of(a_row(key=key(f"fund-{n}"), target=target), clock) for n in range(count) for target in targets)
+
+
 def firing(row: Notification) -> Alert:
     return Alert(
         key=row.key,

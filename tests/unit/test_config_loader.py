@@ -8,18 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.config.loader import load, load_text
+from monitor.config.loader import load
 from monitor.config.problems import MAX_PROBLEMS, ConfigError
-from monitor.config.settings import HOUSE_POLICY, Settings
+from monitor.config.settings import HOUSE_POLICY
 from monitor.domain.reading import Severity
-from monitor.rules.base import ThresholdRule
+from tests.unit.config_kit import MINIMAL, problems_of, read, thresholds
 from tests.unit.malformed_yaml import channel_error, is_venue
 
-MINIMAL = """\
-accounts:
-  main: {venue: binanceusdm}
-"""
-ISSUE = """\
+FULL = """\
 poll_interval: 10s
 profile: retail
 accounts:
@@ -40,25 +36,9 @@ ENV = {"BINANCE_KEY": "the-key", "TELEGRAM_URL": "tgram://token/chat"}
 CANARY = "canary" + "0123456789abcdef" * 4
 
 
-def read(text: str, env: dict[str, str] | None = None, folder: Path = Path()) -> Settings:
-    return load_text(text, is_venue=is_venue, channel_error=channel_error, env=env or {}, folder=folder)
-
-
-def problems_of(text: str, env: dict[str, str] | None = None, folder: Path = Path()) -> str:
-    with pytest.raises(ConfigError) as raised:
-        read(text, env, folder)
-    return str(raised.value)
-
-
-def thresholds(config: Settings, rule: str) -> tuple[float | None, float | None]:
-    found = config.rules[rule]
-    assert isinstance(found, ThresholdRule)
-    return found.warning, found.critical
-
-
-def test_the_file_of_the_readme_is_read(tmp_path: Path) -> None:
+def test_a_file_means_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "binance").write_text("the-secret\n")
-    config = read(ISSUE, ENV, tmp_path)
+    config = read(FULL, ENV, tmp_path)
     main = config.accounts["main"]
     assert main.api_key is not None
     assert main.api_key.get_secret_value() == "the-key"
@@ -124,89 +104,6 @@ def test_a_rule_for_some_positions_keeps_the_critical_threshold_of_the_general_r
 def test_a_rule_for_some_positions_stands_alone_where_the_general_rule_is_off() -> None:
     text = "rules:\n  liquidation_distance: false\n  doge: {kind: liquidation_distance, warning: 30%}\n"
     assert thresholds(read(MINIMAL + text), "doge") == (0.3, None)
-
-
-@pytest.mark.parametrize(
-    ("env", "poll_interval_s", "level"),
-    [
-        ({}, 20.0, "warning"),
-        ({"PERPWATCH_POLL_INTERVAL": "5s"}, 5.0, "warning"),
-        ({"PERPWATCH_LOG__LEVEL": "debug"}, 20.0, "debug"),
-        ({"perpwatch_poll_interval": "5s"}, 5.0, "warning"),
-    ],
-)
-def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(
-    env: dict[str, str], poll_interval_s: float, level: str
-) -> None:
-    config = read(MINIMAL + "poll_interval: 20s\nlog: {level: warning}\n", env)
-    assert (config.poll_interval, config.log.level, config.log.format) == (poll_interval_s, level, "console")
-
-
-def test_the_environment_reaches_every_depth() -> None:
-    env = {
-        "PERPWATCH_ACCOUNTS__MAIN__API_KEY": "${not-a-reference",
-        "PERPWATCH_ACCOUNTS__OTHER__VENUE": "okx",
-        "PERPWATCH_CHANNELS__PHONE__URL": "json://localhost",
-        "PERPWATCH_CHANNELS__PHONE__SEVERITIES": "[critical]",
-        "PERPWATCH_RULES__MARGIN_RATIO__CRITICAL": "90%",
-        "PERPWATCH_RULES__FUNDING_EXPOSURE": "false",
-        "PERPWATCH_ALERTS__CRITICAL__FOR": "3s",
-        "PERPWATCH_PROFILE": "beginner",
-    }
-    config = read(MINIMAL, env)
-    key = config.accounts["main"].api_key
-    assert key is not None
-    assert key.get_secret_value() == "${not-a-reference"
-    assert config.accounts["other"].venue == "okx"
-    assert config.channels["phone"].severities == {Severity.CRITICAL}
-    assert thresholds(config, "margin_ratio") == (0.15, 0.9)
-    assert "funding_exposure" not in config.rules
-    assert config.alerts.policy_for(None).of(Severity.CRITICAL).for_s == 3.0
-
-
-def test_an_override_replaces_a_reference_or_a_secret_file_that_is_not_there() -> None:
-    text = "accounts:\n  Main: {venue: okx, api_key: '${NOT_SET}', secret_file: missing}\n"
-    env = {"PERPWATCH_ACCOUNTS__MAIN__API_KEY": "k", "PERPWATCH_ACCOUNTS__MAIN__SECRET": "s"}
-    main = read(text, env).accounts["Main"]
-    assert main.secret is not None
-    assert main.secret.get_secret_value() == "s"
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "told"),
-    [
-        ("PERPWATCH_POLL_INTERVAL", "5", "poll_interval: expected a duration with its unit"),
-        ("PERPWATCH_LOG__LEVEL", "loud", "log.level: expected debug, info, warning or error, not loud"),
-        ("PERPWATCH_LOG__LEVLE", "info", "log.levle: unknown key levle, did you mean level?"),
-        ("PERPWATCH_POL_INTERVAL", "5s", "no setting has this name, did you mean PERPWATCH_POLL_INTERVAL?"),
-        ("PERPWATCH_POLL_INTERVAL__X", "5s", "no setting has this name"),
-        (
-            "PERPWATCH_RULES__MARGIN_RATIO__CRITICAL",
-            "5%",
-            "rules.margin_ratio: warning (20% from the profile retail) must be below",
-        ),
-        ("PERPWATCH_ACCOUNTS__MAIN__SECRET_FILE", "missing", "accounts.main.secret_file: the file does not exist"),
-        ("PERPWATCH_CHANNELS__PHONE__SEVERITIES", "[critical, loud]", "channels.phone.severities[1]: expected info"),
-        ("PERPWATCH_ACCOUNTS", "main", "accounts: expected a mapping"),
-        ("PERPWATCH_PROFILE", "", "profile: expected"),
-    ],
-)
-def test_a_wrong_override_is_told_by_the_name_of_its_variable(name: str, value: str, told: str) -> None:
-    text = MINIMAL + "channels:\n  phone: {url: json://localhost}\n"
-    assert problems_of(text, {name: value}).startswith(f"environment variable {name}: {told}")
-
-
-@pytest.mark.parametrize(
-    "name", ["PERPWATCH_CONFIG", "PERPWATCH_PORT_8080_TCP_ADDR", "PERPWATCH_SERVICE_HOST", "PERPWATCH_PORT", "HOME"]
-)
-def test_variables_that_are_no_settings_are_left_alone(name: str) -> None:
-    assert read(MINIMAL, {name: "tcp://10.0.0.1:8080"}) == read(MINIMAL)
-
-
-def test_a_variable_that_the_file_refers_to_is_no_misspelt_setting() -> None:
-    text = MINIMAL + "channels:\n  phone: {url: '${PERPWATCH_TELEGRAM}'}\n"
-    config = read(text, {"PERPWATCH_TELEGRAM": "tgram://a/b"})
-    assert config.channels["phone"].url.get_secret_value() == "tgram://a/b"
 
 
 @pytest.mark.parametrize(
@@ -381,7 +278,7 @@ def test_a_file_with_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Pat
     assert list(config.accounts) == ["main"]
 
 
-SECRET_FILE = ISSUE.replace("secret_file: binance", f"secret: {CANARY}")
+SECRET_FILE = FULL.replace("secret_file: binance", f"secret: {CANARY}")
 _SNIPPETS = st.sampled_from([*"[]{}:,&*!|>'\"%@`#-?~\n\t $\\<", "${", "}}", "---\n", "<<: ", "\n  ", "null", "\0"])
 
 
