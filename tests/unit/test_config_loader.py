@@ -1,5 +1,6 @@
 """What a good file means: defaults, environment, secrets, profiles, policies. And all errors of a bad one at once."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from traceback import format_exception
@@ -33,7 +34,15 @@ rules:
   funding_exposure: {warning: 0.5%, critical: 2%}
 """
 ENV = {"BINANCE_KEY": "the-key", "TELEGRAM_URL": "tgram://token/chat"}
+README = Path(__file__).parents[2] / "README.md"
 CANARY = "canary" + "0123456789abcdef" * 4
+
+
+def test_the_file_of_the_readme_is_read() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    config = read(text, {**ENV, "BINANCE_SECRET": "the-secret"})
+    assert list(config.accounts) == ["main"]
+    assert thresholds(config, "liquidation_distance") == (0.15, 0.07)
 
 
 def test_a_file_means_what_it_says(tmp_path: Path) -> None:
