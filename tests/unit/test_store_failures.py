@@ -150,7 +150,7 @@ async def test_a_file_damaged_under_the_monitor_is_set_aside_and_written_anew(tm
 async def test_a_disk_that_hangs_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, clock = tmp_path / "a.db", ManualClock()
     store = await Store.open(path, clock)
-    monkeypatch.setattr(store_module, "WRITE_DEADLINE_S", 0.05)
+    monkeypatch.setattr(store_module, "WRITE_DEADLINE_S", 0.5)
     hangs, write = threading.Event(), store._database.write
 
     def hang(batch: object) -> frozenset[int]:
@@ -161,7 +161,7 @@ async def test_a_disk_that_hangs_stops_nobody(tmp_path: Path, monkeypatch: pytes
     started = asyncio.get_running_loop().time()
     for n in range(20):
         await store.apply(Changes(alerts=(firing(str(n)),), enqueue=(message(str(n)),)))
-    assert asyncio.get_running_loop().time() - started < 1, "only the first waits"
+    assert asyncio.get_running_loop().time() - started < 5, "only the first waits"
     assert is_failing(store)
     assert len(store.alerts) == len(store.undelivered) == 20
     hangs.set()
