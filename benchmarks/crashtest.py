@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import random
 import re
-import shutil
 import sqlite3
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.daemon_kit import CALM, CRITICAL_MARK, WARNING_MARK, House, a_house, a_process, a_trader, eventually
+from tests.unit.store_kit import copy_as_after_kill, execute
 
 ACCOUNTS = [f"t{number}" for number in range(6)]
 CHANNELS = ("phone", "desk")
@@ -86,19 +86,14 @@ async def live(house: House, dice: random.Random, figures: Figures) -> None:
                 moment = "at any moment"  # nothing was to be told
             await asyncio.sleep(dice.uniform(0.0, 0.05 if moment == "as a message arrives" else 3.0))
     figures.kills[moment] += 1
-    _is_sound(house.database, figures)
+    _check_soundness(house.database, figures)
 
 
-def _is_sound(database: Path, figures: Figures) -> None:
+def _check_soundness(database: Path, figures: Figures) -> None:
     if not database.exists():
         return
     with tempfile.TemporaryDirectory() as folder:
-        for suffix in ("", "-wal"):
-            source = database.with_name(database.name + suffix)
-            if source.exists():
-                shutil.copy(source, Path(folder) / source.name)
-        with sqlite3.connect(Path(folder) / database.name) as connection:
-            (said,) = connection.execute("PRAGMA integrity_check").fetchone()
+        ((said,), *_) = execute(copy_as_after_kill(database, Path(folder) / "copy"), "PRAGMA integrity_check")
         if said != "ok":
             figures.problems.append(f"the database is damaged: {said}")
 
@@ -120,17 +115,17 @@ async def quiet(database: Path, within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while True:
             await asyncio.sleep(1.0)
-            burning = count(database, "SELECT count(*) FROM alert WHERE active AND rule = ?", RULE)
+            burning = _count(database, "SELECT count(*) FROM alert WHERE active AND rule = ?", RULE)
             if waiting(database) == burning == 0:
                 return
 
 
 def waiting(database: Path) -> int:
     """Rows of the outbox that are still owed."""
-    return count(database, "SELECT count(*) FROM outbox WHERE finished_at IS NULL")
+    return _count(database, "SELECT count(*) FROM outbox WHERE finished_at IS NULL")
 
 
-def count(database: Path, query: str, *values: str) -> int:
+def _count(database: Path, query: str, *values: str) -> int:
     with closing(sqlite3.connect(database)) as connection:
         return int(connection.execute(query, values).fetchone()[0])
 
@@ -156,10 +151,10 @@ def _in_order(said: list[Line], whose: str, figures: Figures) -> None:
 
 def _complete(house: House, channel: str, account: str, said: list[Line], figures: Figures) -> None:
     owed = "SELECT count(DISTINCT episode) FROM outbox WHERE rule = ? AND account = ? AND target = ? AND reason "
-    begun = count(house.database, owed + "!= 'resolved'", RULE, account, channel)
-    ended = count(house.database, owed + "= 'resolved'", RULE, account, channel)
+    begun = _count(house.database, owed + "!= 'resolved'", RULE, account, channel)
+    ended = _count(house.database, owed + "= 'resolved'", RULE, account, channel)
     figures.episodes += begun
-    dead = count(house.database, "SELECT count(*) FROM outbox WHERE state = 'dead' AND target = ?", channel)
+    dead = _count(house.database, "SELECT count(*) FROM outbox WHERE state = 'dead' AND target = ?", channel)
     told = [line for line in said if line.account == account]
     first = [line for line in told if line.kind in ("first", "late")]
     over = [line for line in told if line.kind in ("resolved", "late")]

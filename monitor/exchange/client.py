@@ -149,6 +149,7 @@ def strict_client(
         "session": shared.session,
         "options": {"fetchCurrencies": False, **rules.options, **(options or {})},
     }
+    # `resync` is ours: the one call that is not of ccxt.
     client = _strict_class(venue_id, rules.calls | {"resync"})(config)
     client.rules, client.shared, client.public = rules, shared, public
     client.logger = _CCXT_LOGGER

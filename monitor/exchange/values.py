@@ -56,7 +56,7 @@ def boolean(row: Row, key: str) -> bool:
 
 
 def plain_number(value: object) -> float:
-    """A number, sent as one or as text, as JSON writes it; ValueError for anything else and beyond LARGEST.
+    """A number, sent as one or as text in plain digits; ValueError for anything else and beyond LARGEST.
 
     `float` alone takes "nan", "1_0", " 7 " and the digits of every script.
     """
