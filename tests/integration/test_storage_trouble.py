@@ -1,11 +1,10 @@
 """A disk against a running monitor: alerts go out from memory, health is red, the owner is told, and it recovers."""
 
-import os
 import resource
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from monitor.store import database, store
 from tests.daemon_kit import CALM, CRITICAL_MARK, House, a_house, health_page, until_red
-from tests.unit.store_kit import execute
+from tests.unit.store_kit import execute, overwrite_a_page, shut_by_another
 
 DISK_BYTES = 2 * 1024 * 1024
 
@@ -84,12 +83,8 @@ def _locked(house: House) -> Iterator[None]:
 
 @contextmanager
 def _shut(house: House) -> Iterator[None]:
-    """Another program that lets nobody in."""
-    other = sqlite3.connect(house.database, isolation_level=None, timeout=5)
-    other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-    other.execute("BEGIN EXCLUSIVE")
-    yield
-    other.close()
+    with closing(shut_by_another(house.database)):
+        yield
 
 
 @contextmanager
@@ -205,9 +200,7 @@ async def test_a_damaged_page_costs_the_state_and_no_alert(tmp_path: Path, port:
         house.yaml.more = f"health: {{port: {port}}}\n"
         async with house.running():
             await house.reads(1)
-        with house.database.open("r+b") as file:
-            file.seek(4096 * 3)
-            file.write(os.urandom(4096))
+        overwrite_a_page(house.database)
         async with house.running(serve=True):
             house.mark(CRITICAL_MARK)
             await house.until(lambda: house.sink.about("CRITICAL main: BTC"), "the alert")

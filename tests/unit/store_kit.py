@@ -1,6 +1,7 @@
 """Builders for the tests of the store and of what watches it."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -112,6 +113,20 @@ def execute(path: Path, statement: str) -> list[tuple[object, ...]]:
         return rows
     finally:
         connection.close()
+
+
+def shut_by_another(path: Path) -> sqlite3.Connection:
+    """Another program that lets nobody in until its connection is closed."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+    other.execute("BEGIN EXCLUSIVE")
+    return other
+
+
+def overwrite_a_page(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(os.urandom(4096))
 
 
 def files_in(folder: Path) -> set[str]:

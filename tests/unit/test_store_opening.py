@@ -30,16 +30,12 @@ from tests.unit.store_kit import (
     key,
     message,
     only,
+    overwrite_a_page,
+    shut_by_another,
 )
 
 ROOT = Path(__file__).parents[2]
 A_RECORD = AccountRecord(account="main", venue="binanceusdm", last_read_at=T0, last_flat=False, last_positions=2)
-
-
-def _overwrite_a_page(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(4096 * 3)
-        file.write(os.urandom(4096))
 
 
 def _overwrite_the_header(path: Path) -> None:
@@ -55,7 +51,7 @@ def _truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-DAMAGES: list[Callable[[Path], None]] = [_overwrite_a_page, _overwrite_the_header, _replace_by_text, _truncate]
+DAMAGES: list[Callable[[Path], None]] = [overwrite_a_page, _overwrite_the_header, _replace_by_text, _truncate]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -102,14 +98,6 @@ async def test_a_newer_schema_is_left_alone_and_the_monitor_goes_on_from_memory(
     assert execute(path, "SELECT version_num FROM alembic_version") == [("9999",)]
 
 
-async def _held(path: Path) -> sqlite3.Connection:
-    """Another program that lets nobody in."""
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-    other.execute("BEGIN EXCLUSIVE")
-    return other
-
-
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0)
@@ -119,7 +107,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_state_that_cannot_be_opened_is_read_and_gone_on_with_once_it_can_be(tmp_path: Path) -> None:
     path, disk_clock = tmp_path / "a.db", ManualClock()
     await a_filled_database(path, rows=3)
-    other = await _held(path)
+    other = shut_by_another(path)
     store = await Store.open(path, ManualClock(), disk_clock)
     assert store.failing_why == f"the state {path} cannot be used: database is locked."
     assert len(store.alerts) == 3
@@ -143,7 +131,7 @@ async def test_a_state_that_cannot_be_opened_is_read_and_gone_on_with_once_it_ca
 async def test_a_state_that_changed_while_it_could_not_be_opened_is_not_mixed_with_ours(tmp_path: Path) -> None:
     path, disk_clock = tmp_path / "a.db", ManualClock()
     await a_filled_database(path, rows=3)
-    other = await _held(path)
+    other = shut_by_another(path)
     store = await Store.open(path, ManualClock(), disk_clock)
     other.execute("UPDATE outbox SET id = id + 1000")
     other.execute("COMMIT")
