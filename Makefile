@@ -7,10 +7,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
-# of make simulate and make simulate-states
-DAYS ?= 40
+# of the long runs
 SEED ?= 1
+DAYS ?= 40
 TRANSITIONS ?= 1000000
+N ?= 1000
+MINUTES ?= 30
+HOURS ?= 1
 
 .PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states crashtest sinks fuzz soak
 
@@ -57,25 +60,22 @@ simulate-states: install
 	$(BIN)/python -m tests.simulation.states --transitions $(TRANSITIONS) --seed $(SEED)
 
 # kill -9 N times at random instants, drawn from SEED.
-N ?= 1000
 crashtest: install
 	$(BIN)/python -m benchmarks.crashtest --kills $(N) --seed $(SEED)
 
 # MINUTES of hostile input for each: configurations, venues' replies, names in messages.
-MINUTES ?= 30
 fuzz: install
 	$(BIN)/python -m benchmarks.fuzz --what yaml --minutes $(MINUTES) --seed $(SEED)
 	$(BIN)/python -m benchmarks.fuzz --what venues --minutes $(MINUTES) --seed $(SEED)
 	$(BIN)/python -m benchmarks.fuzz --what messages --minutes $(MINUTES) --seed $(SEED)
 
 # The real process for HOURS, ten accounts each second, in bad company.
-HOURS ?= 1
 soak: install
 	$(BIN)/python -m benchmarks.soak --hours $(HOURS) --seed $(SEED)
 
 # A healthy channel beside sick ones.
 sinks: install
-	$(BIN)/python -m benchmarks.sinks
+	$(BIN)/python -m benchmarks.sinks --seed $(SEED)
 
 format: install
 	$(BIN)/ruff format .
