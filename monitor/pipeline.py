@@ -36,10 +36,13 @@ BLIND = "blind"
 UNASSESSED = "unassessed"
 # The monitor's own alerts: judged here, by no rule of the YAML.
 OWN_RULES = frozenset({BLIND, UNASSESSED})
-# The age of every account's last good read is judged each second where it matters, and this often at least: less than
-# the youngest age that is told of, so that an account of a new configuration is not judged late.
+# The age of every account's last good read is judged when it gets to what is told of, and this often at least: less
+# than the youngest such age, so that an account of a new configuration is not judged late.
+JUDGE_AGES_WITHIN_S = 25.0
+# An account that is blind, or was: whether it sees again, and what is due meanwhile.
+JUDGE_BLIND_EVERY_S = 5.0
+# And never more often than this.
 JUDGE_AGES_EVERY_S = 1.0
-JUDGE_AGES_WITHIN_S = 10.0
 # How often a good read is written down that shows nothing new: often enough not to be pruned as forgotten.
 REMEMBER_READ_EVERY = timedelta(minutes=5)
 
@@ -169,10 +172,14 @@ def decide_blindness(
 
 def until_blind_s(plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], store: Store, now: datetime) -> float:
     """How long until `decide_blindness` may have something to say."""
-    if any(not _is_idle(store.alert(AlertKey(BLIND, name, Scope.ACCOUNT, name))) for name in sights):
-        return JUDGE_AGES_EVERY_S
-    left_s = (blind_after_s(plans[name].poll_interval_s)[0] - _age_s(sight, now) for name, sight in sights.items())
-    return max(JUDGE_AGES_EVERY_S, min((JUDGE_AGES_WITHIN_S, *left_s)))
+    left_s = [JUDGE_AGES_WITHIN_S]
+    for name, sight in sights.items():
+        age_s, (warning_s, critical_s) = _age_s(sight, now), blind_after_s(plans[name].poll_interval_s)
+        if _is_idle(store.alert(AlertKey(BLIND, name, Scope.ACCOUNT, name))):
+            left_s.append(warning_s - age_s)
+        else:
+            left_s += (JUDGE_BLIND_EVERY_S, critical_s - age_s if critical_s > age_s else JUDGE_BLIND_EVERY_S)
+    return max(JUDGE_AGES_EVERY_S, min(left_s))
 
 
 def decide_removals(

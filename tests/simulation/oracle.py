@@ -4,9 +4,8 @@ No state is named: all follows from since when each severity has been breached, 
 has been clear. Times are whole microseconds, so that a wait is over exactly when it is.
 """
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 INFO, WARNING, CRITICAL = 0, 1, 2
@@ -53,8 +52,8 @@ class Oracle:
         self._known = CRITICAL
 
     def copy(self) -> "Oracle":
-        twin = copy.copy(self)  # its collections are never changed in place
-        twin._open = copy.copy(self._open)
+        twin = Oracle.__new__(Oracle)  # as copy.copy, but quick; its collections are never changed in place
+        twin.__dict__ |= self.__dict__ | {"_open": self._open and replace(self._open)}
         return twin
 
     @property
