@@ -65,7 +65,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled or drained."""
-        self._remember(self._store.finished_before)
+        self._remember(self._store.take_finished_before())
         async with asyncio.TaskGroup() as group:
             self._group = group
             for lane in self._lanes.values():

@@ -121,10 +121,11 @@ class Store:
         """The open outbox rows by id, in the order they were enqueued."""
         return MappingProxyType(self._mirrors.undelivered)
 
-    @property
-    def finished_before(self) -> tuple[Notification, ...]:
-        """The messages finished last before this start, newest first; known even where the disk fails now."""
-        return self._finished_before
+    def take_finished_before(self) -> tuple[Notification, ...]:
+        """The messages finished last before this start, newest first, even where the disk fails now. They are kept
+        until asked for, once."""
+        finished, self._finished_before = self._finished_before, ()
+        return finished
 
     @property
     def accounts(self) -> Mapping[str, AccountRecord]:
