@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from monitor.log import get_logger
@@ -236,10 +236,10 @@ def is_damage(error: DBAPIError) -> bool:
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _damaged(problem: str) -> DBAPIError:
+def _damaged(problem: str) -> DatabaseError:
     orig = sqlite3.DatabaseError(problem)
     orig.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return DBAPIError("PRAGMA quick_check", None, orig)
+    return DatabaseError("PRAGMA quick_check", None, orig)
 
 
 def _on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -1,0 +1,66 @@
+"""A state that is set aside, when what comes after it fails as well: nothing is left out and nothing told wrongly."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from monitor.store import database
+from monitor.store.records import Changes
+from monitor.store.store import REOPEN_EVERY_S, Store
+from tests.unit.store_kit import (
+    T0,
+    ManualClock,
+    a_filled_database,
+    firing,
+    is_failing,
+    key,
+    message,
+)
+
+
+def _break_the_freelist(path: Path) -> None:
+    """Found by a check of the whole alone: every statement works."""
+    with path.open("r+b") as file:
+        file.seek(36)
+        file.write((5).to_bytes(4))
+
+
+def _overwrite(path: Path) -> None:
+    path.write_text("this is no database at all " * 1000)
+
+
+async def _held(path: Path) -> sqlite3.Connection:
+    """Another program that lets nobody in."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+    other.execute("BEGIN EXCLUSIVE")
+    return other
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0)
+
+
+@pytest.mark.parametrize("damage", [_break_the_freelist, _overwrite])
+async def test_a_state_that_turns_out_damaged_once_it_can_be_opened_is_set_aside(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path, disk_clock = tmp_path / "a.db", ManualClock()
+    await a_filled_database(path, rows=3)
+    other = await _held(path)
+    store = await Store.open(path, ManualClock(), disk_clock)
+    other.close()
+    damage(path)
+    await store.apply(Changes(alerts=(firing("new"),), enqueue=(message("new"),)))
+    disk_clock.elapsed_s += REOPEN_EVERY_S
+    await store.apply(Changes(alive_at=T0))
+    assert not is_failing(store)
+    assert store.set_aside is not None
+    assert "was damaged; it was set aside as a.db.damaged-" in store.set_aside
+    await store.close()
+    store = await Store.open(path, ManualClock())
+    assert key("new") in store.alerts
+    await store.close()
