@@ -27,7 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from monitor.log import get_logger
 from monitor.store import files, retention, statements
-from monitor.store.errors import StoreError, StoreErrorKind
+from monitor.store.errors import StoreError
 from monitor.store.loading import Loaded, load, recent, told
 from monitor.store.migrate import migrate
 from monitor.store.records import Batch, Row
@@ -76,23 +76,34 @@ class Database:
     def open(self, now: datetime) -> Opened:
         """Raises StoreError where the state is another monitor's, or another program's.
 
-        One that cannot be opened is read from a copy where that can be; `reopen` tries again.
+        One that cannot be opened is read from a copy where that can be; `reopen` tries again. The lock is kept where it
+        could be had, for no other monitor may begin meanwhile.
         """
+        note = None
         try:
-            loaded, note = self._open_or_set_aside(now)
+            self._claim()
+            try:
+                return Opened(loaded=self._connect(now))
+            except DBAPIError as error:
+                if not is_damage(error):
+                    raise
+            note = self.set_aside(now, "was damaged")
+            return Opened(loaded=self.reopen(now), note=note)
+        except DBAPIError as error:
+            failure = self._unusable(error)
         except StoreError as error:
-            self.close()
             if not error.kind.may_pass:
+                self.close()
                 raise
-            loaded = self._glimpse(now)
-            self._expected = (loaded.last_id, loaded.last_alive_at)
-            return Opened(loaded=loaded, failure=str(error))
+            failure = str(error)
         except BaseException:
             self.close()
             raise
-        return Opened(loaded=loaded, note=note)
+        loaded = self._glimpse(now)
+        self._expected = (loaded.last_id, loaded.last_alive_at)
+        return Opened(loaded=loaded, note=note, failure=failure)
 
-    def reopen(self, now: datetime) -> None:
+    def reopen(self, now: datetime) -> Loaded:
         """Open what could not be opened before. Raises StoreError, DBAPIError, or DatabaseGoneError where the state
         there is not the one that was read: it would be mixed up with ours."""
         self._claim()
@@ -100,14 +111,29 @@ class Database:
         if self._expected != (loaded.last_id, loaded.last_alive_at):
             self._disconnect()
             raise DatabaseGoneError(f"{self._path} holds another state than the one that was read")
+        return loaded
+
+    def set_aside(self, now: datetime, why: str) -> str:
+        """Set what is there aside, for `reopen` to begin with an empty database; returns the sentence for the owner."""
+        assert self._path is not None, "a database in memory cannot be damaged"
+        self._disconnect()
+        self._expected = None  # until it is out of the way, nothing that is found there is ours
+        is_there = self._path.exists()
+        aside = files.set_aside(self._path, now)
+        self._expected = (0, None)
+        if is_there:
+            return f"the state {self._path} {why}; it was set aside as {aside.name} and a new one begun."
+        return f"the state {self._path} had been removed; a new one was begun."
 
     def _claim(self) -> None:
-        if self._path is not None and self._lock is None:
+        if self._path is None:
+            return
+        if self._lock is None:
             # Two names of one file must meet in one lock.
             self._path = self._path.resolve()
             self._name = str(self._path)
-            files.prepare(self._path)
-            self._lock = files.FileLock(self._path)
+        files.prepare(self._path)
+        self._lock = self._lock or files.FileLock(self._path)
 
     def _glimpse(self, now: datetime) -> Loaded:
         """What stands in a state that cannot be opened in place; nothing where it cannot be read either."""
@@ -119,33 +145,6 @@ class Database:
             finally:
                 twin.close()
         return Loaded()
-
-    def _open_or_set_aside(self, now: datetime) -> tuple[Loaded, str | None]:
-        self._claim()
-        try:
-            return self._connect(now), None
-        except DBAPIError as error:
-            if not is_damage(error):
-                raise self._unusable(error) from error
-        sentence = self.start_afresh(now, "was damaged")
-        with self._connected().begin() as connection:
-            return load(connection), sentence
-
-    def start_afresh(self, now: datetime, why: str) -> str:
-        """Set what is there aside and begin with an empty database; returns the sentence for the owner."""
-        assert self._path is not None, "a database in memory cannot be damaged"
-        self._disconnect()
-        self._expected = None  # until this has ended well, nothing that is found later is ours
-        is_there = self._path.exists()
-        aside = files.set_aside(self._path, now)
-        files.prepare(self._path)
-        try:
-            self._connect(now)
-        except DBAPIError as error:
-            raise self._unusable(error) from error
-        if is_there:
-            return f"the state {self._path} {why}; it was set aside as {aside.name} and a new one begun."
-        return f"the state {self._path} had been removed; a new one was begun."
 
     def write(self, batch: Batch) -> frozenset[int]:
         """Write all of it or nothing; returns the ids of rows whose identity already stood in the outbox."""
@@ -226,8 +225,8 @@ class Database:
             self.engine.dispose()
             self.engine = None
 
-    def _unusable(self, error: DBAPIError) -> StoreError:
-        return StoreError(StoreErrorKind.UNUSABLE, f"the state {self._name} cannot be used: {error.orig}.")
+    def _unusable(self, error: DBAPIError) -> str:
+        return f"the state {self._name} cannot be used: {error.orig}."
 
 
 def is_damage(error: DBAPIError) -> bool:

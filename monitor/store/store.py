@@ -320,8 +320,11 @@ class Store:
             if not is_damage(error):
                 raise
             why = "was damaged"
-        self._note(await self._run(self._database.start_afresh, now, why))
-        return await self._run(self._database.write, self._mirrors.everything(now).followed_by(self._backlog))
+        # Whatever comes between now and its first write: the new database is owed all of it.
+        self._backlog = self._mirrors.everything(now).followed_by(self._backlog)
+        self._note(await self._run(self._database.set_aside, now, why))
+        await self._run(self._database.reopen, now)
+        return await self._run(self._database.write, self._backlog)
 
     def _failed(self, started_at: float, why: str) -> frozenset[int]:
         ended_at = self._disk_clock.monotonic()
