@@ -138,12 +138,13 @@ class Database:
     def _glimpse(self, now: datetime) -> Loaded:
         """What stands in a state that cannot be opened in place; nothing where it cannot be read either."""
         assert self._path is not None, "memory can always be opened"
-        with suppress(OSError, DBAPIError, StoreError), files.copied(self._path) as copy:
-            twin = Database(copy)
-            try:
-                return twin._connect(now)
-            finally:
-                twin.close()
+        for place in (None, files.MEMORY):
+            with suppress(OSError, DBAPIError, StoreError), files.copied(self._path, place) as copy:
+                twin = Database(copy)
+                try:
+                    return twin._connect(now)
+                finally:
+                    twin.close()
         return Loaded()
 
     def write(self, batch: Batch) -> frozenset[int]:

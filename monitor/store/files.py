@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 
 from monitor.store.errors import StoreError, StoreErrorKind
 
+# Memory, on systems that have it: a full disk is often that of temporary files too.
+MEMORY = Path("/dev/shm")  # noqa: S108  # inside of it a folder is made that is nobody else's
 # No disk mends these: the configured path leads nowhere.
 _MISTAKEN_PATH = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
@@ -68,9 +70,12 @@ def set_aside(database: Path, now: datetime) -> Path:
 
 
 @contextmanager
-def copied(database: Path) -> Iterator[Path]:
-    """A private copy of the database with its journal, gone with the block. Raises OSError."""
-    with TemporaryDirectory(prefix="perpwatch-") as folder:
+def copied(database: Path, place: Path | None) -> Iterator[Path]:
+    """A private copy of the database with its journal, gone with the block; `place` None is where temporary files go.
+
+    Raises OSError.
+    """
+    with TemporaryDirectory(prefix="perpwatch-", dir=place) as folder:
         copy = Path(folder) / "state.db"
         shutil.copyfile(database, copy)
         journal = database.with_name(database.name + "-wal")

@@ -3,6 +3,7 @@
 import resource
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from monitor.store import database, store
+from monitor.store import database, files, store
 from tests.daemon_kit import CALM, CRITICAL_MARK, House, a_house, health_page, until_red
 from tests.unit.store_kit import execute, overwrite_a_page, shut_by_another
 
@@ -60,6 +61,14 @@ def _full(house: House) -> Iterator[None]:
                 break
     yield
     filler.unlink()
+
+
+@contextmanager
+def _full_with_temporary_files(house: House) -> Iterator[None]:
+    """There is no room for a copy either."""
+    with pytest.MonkeyPatch.context() as patched, _full(house):
+        patched.setattr(tempfile, "tempdir", str(house.database.parent))
+        yield
 
 
 @contextmanager
@@ -118,6 +127,9 @@ WHILE_RUNNING = {
 }
 AT_THE_START = {
     "a full disk": Trouble(_full, "full|I/O error", on_a_disk=True),
+    "a full disk, with temporary files": Trouble(
+        _full_with_temporary_files, "full|I/O error", on_a_disk=True, knows=files.MEMORY.is_dir()
+    ),
     "a read-only disk": Trouble(_read_only, "Read-only file system", on_a_disk=True),
     "a file locked by another program": Trouble(_shut, "database is locked"),
     "a newer schema": Trouble(_of_a_newer_version, "was written by a newer perpwatch", knows=False),
