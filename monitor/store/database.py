@@ -3,6 +3,7 @@
 One write is one transaction, begun with BEGIN IMMEDIATE, so that schema changes are inside it as well.
 """
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
@@ -130,7 +131,7 @@ class Database:
             return
         if self._lock is None:
             # Two names of one file must meet in one lock.
-            self._path = self._path.resolve()
+            self._path = Path(os.path.realpath(self._path))  # Path.resolve takes a loop of links for a bug
             self._name = str(self._path)
         files.prepare(self._path)
         self._lock = self._lock or files.FileLock(self._path)

@@ -198,7 +198,12 @@ def _a_system_folder(_folder: Path) -> Path:
     return Path("/proc/a.db")
 
 
-@pytest.mark.parametrize("place", [_a_file_for_a_folder, _a_folder_for_a_file, _a_system_folder])
+def _a_loop_of_links(folder: Path) -> Path:
+    (folder / "a.db").symlink_to(folder / "a.db")
+    return folder / "a.db"
+
+
+@pytest.mark.parametrize("place", [_a_file_for_a_folder, _a_folder_for_a_file, _a_system_folder, _a_loop_of_links])
 async def test_a_place_that_cannot_be_written_is_one_clear_sentence(
     place: Callable[[Path], Path], tmp_path: Path
 ) -> None:
