@@ -18,7 +18,8 @@ ABSURD_LOW = 0.001
 LARGEST = 1e30
 SMALLEST = 1e-30
 MAX_INTERVAL_HOURS = 24 * 31
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# No two parts can take the same digit: a text of a million would be tried in every division.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def malformed(what: str) -> ReadError:

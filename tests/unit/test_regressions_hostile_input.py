@@ -4,6 +4,7 @@ import pytest
 
 from monitor.config.loader import load_text
 from monitor.config.problems import ConfigError, Place
+from monitor.exchange.values import plain_number
 from monitor.log import _Secrets
 from monitor.notify import text
 from monitor.notify.message import render
@@ -93,3 +94,9 @@ def test_words_from_outside_begin_no_heading_or_quote(words: str) -> None:
 def test_a_time_beyond_the_calendar_is_left_out(moment: str) -> None:
     funding = facts(rule_kind="funding_exposure", inputs={"next_payment": 1.0, "next_payment_at": moment})
     assert "next: pay 1 \u00b7" in render([a_row(facts=funding)], after(5), 3_500).body
+
+
+@pytest.mark.parametrize("text", ["1" * 300_000 + "x", "1." + "1" * 300_000 + "x", "1e" + "1" * 300_000 + "x"])
+def test_a_very_long_text_that_is_nearly_a_number_is_none_at_once(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a number"):
+        plain_number(text)
