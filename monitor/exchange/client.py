@@ -35,7 +35,7 @@ REQUEST_TIMEOUT_MS = 60_000
 KEEPALIVE_S = 75.0
 CONNECTIONS = 200
 # The longest replies, lists of all contracts, have a few millions.
-MAX_REPLY_CHARS = 32_000_000
+MAX_REPLY_BYTES = 32_000_000
 PUBLIC_CREDENTIALS = frozenset({"walletAddress", "uid", "accountId"})
 
 
@@ -104,8 +104,30 @@ def new_session(ssl_context: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl_context, limit=CONNECTIONS, keepalive_timeout=KEEPALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=_BoundedReply,
         trace_configs=[tracing],
     )
+
+
+class _BoundedReply(aiohttp.ClientResponse):
+    """Of a reply is taken no more than one may have: a compressed megabyte can unfold into gigabytes."""
+
+    async def read(self) -> bytes:
+        if self._body is None:
+            try:
+                self._body = await self._within_bounds()
+            except BaseException:
+                self.close()
+                raise
+        return await super().read()
+
+    async def _within_bounds(self) -> bytes:
+        body = bytearray()
+        while piece := await self.content.readany():
+            body += piece
+            if len(body) > MAX_REPLY_BYTES:
+                raise ReadError(FailureKind.MALFORMED, f"a reply of more than {MAX_REPLY_BYTES:,} bytes")
+        return bytes(body)
 
 
 async def _refuse_unlisted(_: object, __: object, request: aiohttp.TraceRequestStartParams) -> None:
@@ -255,14 +277,6 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         raise ReadError(
             FailureKind.UNSUPPORTED, f"refused to open {urlsplit(url).netloc}: perpwatch only reads by HTTP"
         )
-
-    def on_rest_response(
-        self, code: Any, reason: Any, url: Any, method: Any, headers: Any, text: Any, *sent: Any
-    ) -> Any:
-        """Called by ccxt with the text of every reply, before it parses it."""
-        if len(text) > MAX_REPLY_CHARS:
-            raise ReadError(FailureKind.MALFORMED, f"a reply of {len(text):,} characters")
-        return super().on_rest_response(code, reason, url, method, headers, text, *sent)
 
     def handle_errors(
         self, code: Any, reason: Any, url: Any, method: Any, headers: Any, body: Any, response: Any, *sent: Any

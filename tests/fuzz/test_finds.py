@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
-from monitor.exchange import client
 from tests.builders import needs_shared
 from tests.fuzz.venues import Figures, Reader, figures_of
 from tests.fuzz.worlds import World, texts_of, worlds
@@ -85,10 +84,3 @@ def test_brackets_that_cannot_be_are_unknown(reader: Reader, change: dict[str, A
     observation, figures = read(reader, "USDS-M, hedged", **{path: json.dumps(reply)})
     assert isinstance(observation, AccountSnapshot), observation
     assert "market BTC/USDT:USDT tier 0 rate" not in figures
-
-
-def test_a_reply_beyond_all_measure_is_not_even_parsed(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "MAX_REPLY_CHARS", 20_000)
-    observation, _ = read(reader, "USDS-M, hedged", **{"/fapi/v3/account": " " * 20_000 + "."})
-    assert isinstance(observation, PollFailure), observation
-    assert (observation.kind, observation.detail) == (FailureKind.MALFORMED, "a reply of 20,001 characters")

@@ -2,7 +2,10 @@
 
 # ruff: noqa: F401, F811 - fixtures are imported, and named again as parameters
 
+import gzip
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,6 +15,7 @@ from aiohttp import web
 
 from monitor.clock import ScaledClock
 from monitor.domain.account import FailureKind, Side
+from monitor.exchange import client
 from monitor.exchange.registry import AccountAccess, Exchanges
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.paper.engine import Engine
@@ -300,6 +304,23 @@ async def test_missing_credentials_are_an_auth_failure(open_account: Open) -> No
     assert failed(await open_account("single", credentials={}).observe()).kind is FailureKind.AUTH
 
 
+@asynccontextmanager
+async def _answering(handler: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[AccountAccess]:
+    """An account at a venue that answers everything so."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield AccountAccess(
+        name="main",
+        venue="binanceusdm",
+        credentials={"apiKey": "key", "secret": "secret"},
+        base_url=f"http://127.0.0.1:{runner.addresses[0][1]}/gateway",
+    )
+    await runner.cleanup()
+
+
 async def test_a_redirect_is_not_followed(exchanges: Exchanges) -> None:
     seen: list[str] = []
 
@@ -307,44 +328,35 @@ async def test_a_redirect_is_not_followed(exchanges: Exchanges) -> None:
         seen.append(request.path)
         return web.Response(status=302, headers={"Location": "/elsewhere"})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", redirect)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    access = AccountAccess(
-        name="main",
-        venue="binanceusdm",
-        credentials={"apiKey": "key", "secret": "secret"},
-        base_url=f"http://127.0.0.1:{runner.addresses[0][1]}/gateway",
-    )
-    try:
+    async with _answering(redirect) as access:
         assert failed(await exchanges.open_account(access).observe()).kind is FailureKind.MALFORMED
-    finally:
         await exchanges.close()
-        await runner.cleanup()
     assert seen
-    assert "/elsewhere" not in seen
-    assert all(path.startswith("/gateway/fapi/") for path in seen)
 
 
-async def test_a_closed_account_leaves_its_neighbours_reading(exchanges: Exchanges, open_account: Open) -> None:
-    leaving, staying = open_account("hedger"), open_account("single")
-    good(await leaving.observe())
-    await exchanges.close_account(leaving)
-    good(await staying.observe())
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_of_a_reply_no_more_is_taken_than_one_may_have(
+    encoding: str, exchanges: Exchanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MAX_REPLY_BYTES", 1_000_000)
+    taken = 0
+    readany = aiohttp.StreamReader.readany
 
+    async def counted(stream: aiohttp.StreamReader) -> bytes:
+        nonlocal taken
+        piece = await readany(stream)
+        taken += len(piece)
+        return piece
 
-async def test_nothing_of_the_session_is_left_open(server: PaperServer, clock: ShiftedClock) -> None:
-    exchanges = Exchanges(clock)
-    access = AccountAccess(
-        name="single",
-        venue="binanceusdm",
-        credentials={"apiKey": "single-key", "secret": "single-secret"},
-        base_url=server.base_url,
-    )
-    good(await exchanges.open_account(access).observe())
-    session = exchanges._session
-    assert isinstance(session, aiohttp.ClientSession)
-    await exchanges.close()
-    assert session.closed
+    monkeypatch.setattr(aiohttp.StreamReader, "readany", counted)
+    endless = bytes(50_000_000)
+
+    async def answer(_: web.Request) -> web.Response:
+        body = gzip.compress(endless) if encoding == "gzip" else endless
+        return web.Response(body=body, headers={"Content-Encoding": encoding})
+
+    async with _answering(answer) as access:
+        failure = failed(await exchanges.open_account(access).observe())
+        await exchanges.close()
+    assert (failure.kind, failure.detail) == (FailureKind.MALFORMED, "a reply of more than 1,000,000 bytes")
+    assert 0 < taken < 5_000_000
