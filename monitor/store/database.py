@@ -46,7 +46,11 @@ _log = get_logger(__name__)
 
 
 class DatabaseGoneError(OSError):
-    """The file under an open database was removed or replaced: what is written to it would be lost."""
+    """What stands there is not our state: it was removed or replaced. `why` as the owner is told it, of the state."""
+
+    def __init__(self, path: Path | None, why: str) -> None:
+        super().__init__(f"{path} {why}")
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ class Database:
         loaded = self._connect(now)
         if self._expected != (loaded.last_id, loaded.last_alive_at):
             self._disconnect()
-            raise DatabaseGoneError(f"{self._path} holds another state than the one that was read")
+            raise DatabaseGoneError(self._path, "is not what could be read of it at the start")
         return loaded
 
     def set_aside(self, now: datetime, why: str) -> str:
@@ -219,7 +223,7 @@ class Database:
             except FileNotFoundError:
                 is_same = False
             if not is_same:
-                raise DatabaseGoneError(f"{self._path} was removed or replaced")
+                raise DatabaseGoneError(self._path, "is not the one it was")
         return self._connected().begin()
 
     def _disconnect(self) -> None:

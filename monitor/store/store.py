@@ -314,8 +314,8 @@ class Store:
             if not self._database.is_open:
                 await self._run(self._database.reopen, now)
             return await self._run(self._database.write, self._backlog)
-        except DatabaseGoneError:
-            why = "is not the one it was"
+        except DatabaseGoneError as error:
+            why = error.why
         except DatabaseError as error:
             if not is_damage(error):
                 raise

@@ -204,7 +204,9 @@ async def test_a_monitor_starts_on_a_state_that_it_cannot_open_and_goes_on_with_
         if trouble.knows:
             assert _outbox(house) == [("first", "sent"), ("resolved", "sent")]
         else:
-            assert house.sink.about(r"is not the one it was; it was set aside as state\.db\.damaged-")
+            assert house.sink.about(
+                r"is not what could be read of it at the start; it was set aside as state\.db\.damaged-"
+            )
 
 
 async def test_a_damaged_page_costs_the_state_and_no_alert(tmp_path: Path, port: int) -> None:

@@ -141,7 +141,7 @@ async def test_a_state_that_changed_while_it_could_not_be_opened_is_not_mixed_wi
     await store.apply(Changes(alive_at=T0))
     assert not is_failing(store)
     assert store.set_aside is not None
-    assert "is not the one it was; it was set aside as a.db.damaged-" in store.set_aside
+    assert "is not what could be read of it at the start; it was set aside as a.db.damaged-" in store.set_aside
     rows = dict(store.undelivered)
     await store.close()
     store = await Store.open(path, ManualClock())
