@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from monitor.domain.silence import Silence
 from monitor.store import database, files
@@ -146,32 +144,6 @@ async def test_a_state_that_changed_while_it_could_not_be_opened_is_not_mixed_wi
     await store.close()
     store = await Store.open(path, ManualClock())
     assert dict(store.undelivered) == rows
-    await store.close()
-
-
-async def test_a_new_state_that_could_not_be_begun_takes_everything_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, disk_clock = tmp_path / "a.db", ManualClock()
-    await a_filled_database(path, rows=3)
-    store = await Store.open(path, ManualClock(), disk_clock)
-    waiting = dict(store.undelivered)
-
-    def full(*_args: object) -> None:
-        raise OperationalError("CREATE", None, sqlite3.OperationalError("database or disk is full"))
-
-    path.unlink()
-    with monkeypatch.context() as patched:
-        patched.setattr(database, "migrate", full)
-        await store.apply(Changes(alive_at=T0))
-        assert is_failing(store)
-    disk_clock.elapsed_s += REOPEN_EVERY_S
-    await store.apply(Changes(alive_at=T0))
-    assert not is_failing(store)
-    await store.close()
-    store = await Store.open(path, ManualClock())
-    assert len(store.alerts) == 3
-    assert dict(store.undelivered) == waiting
     await store.close()
 
 

@@ -21,6 +21,7 @@ from tests.unit.store_kit import (
     is_failing,
     key,
     message,
+    shut_by_another,
 )
 
 
@@ -37,14 +38,6 @@ def _break_the_freelist(path: Path) -> None:
 
 def _overwrite(path: Path) -> None:
     path.write_text("this is no database at all " * 1000)
-
-
-async def _held(path: Path) -> sqlite3.Connection:
-    """Another program that lets nobody in."""
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
-    other.execute("BEGIN EXCLUSIVE")
-    return other
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +76,7 @@ async def test_a_state_that_turns_out_damaged_once_it_can_be_opened_is_set_aside
 ) -> None:
     path, disk_clock = tmp_path / "a.db", ManualClock()
     await a_filled_database(path, rows=3)
-    other = await _held(path)
+    other = shut_by_another(path)
     store = await Store.open(path, ManualClock(), disk_clock)
     other.close()
     damage(path)
@@ -121,7 +114,7 @@ async def test_damage_is_told_also_where_no_new_state_can_be_begun(
 async def test_nobody_else_begins_while_a_state_waits_to_be_opened(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await a_filled_database(path, rows=1)
-    other = await _held(path)
+    other = shut_by_another(path)
     store = await Store.open(path, ManualClock(), ManualClock())
     other.close()
     with pytest.raises(StoreError, match="another perpwatch is using") as caught:
