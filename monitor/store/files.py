@@ -77,10 +77,11 @@ def copied(database: Path, place: Path | None) -> Iterator[Path]:
     """
     with TemporaryDirectory(prefix="perpwatch-", dir=place) as folder:
         copy = Path(folder) / "state.db"
-        shutil.copyfile(database, copy)
+        # Whoever holds the database may move the journal into it at any moment: what is copied first is then in both.
         journal = database.with_name(database.name + "-wal")
         if journal.exists():
             shutil.copyfile(journal, copy.with_name(copy.name + "-wal"))
+        shutil.copyfile(database, copy)
         yield copy
 
 

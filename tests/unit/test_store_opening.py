@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from tests.unit.store_kit import (
     T0,
     ManualClock,
     a_filled_database,
+    copy_as_after_kill,
     execute,
     files_in,
     firing,
@@ -122,6 +125,29 @@ async def test_a_state_that_cannot_be_opened_is_read_and_gone_on_with_once_it_ca
     store = await Store.open(path, ManualClock())
     assert len(store.alerts) == 3
     assert len(store.undelivered) == waiting + 1
+    await store.close()
+
+
+@pytest.mark.usefixtures("no_patience")
+async def test_a_journal_that_another_program_ends_while_a_copy_is_made_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await Store.open(tmp_path / "a.db", ManualClock())
+    await store.apply(Changes(alerts=(firing(),)))
+    path = copy_as_after_kill(tmp_path / "a.db", tmp_path / "killed")
+    await store.close()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    copyfile = shutil.copyfile
+
+    def ended_after_the_first(source: Path, target: Path) -> None:
+        copyfile(source, target)
+        other.close()
+
+    monkeypatch.setattr(shutil, "copyfile", ended_after_the_first)
+    store = await Store.open(path, ManualClock())
+    assert is_failing(store)
+    assert list(store.alerts) == [KEY]
     await store.close()
 
 
