@@ -23,7 +23,7 @@ from monitor.domain.account import FailureKind
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import ReadError, Reply, failed_reply, failed_request
 from monitor.exchange.guard import inside_a_listed_call, listed_calls_alone
-from monitor.exchange.values import plain_number
+from monitor.exchange.values import MAX_DECIMALS, plain_number, refuse_endless_numbers
 from monitor.log import register_secret
 
 # ccxt formats keys and whole replies into DEBUG records of its logger; this level no handler can lower.
@@ -208,6 +208,13 @@ def _strict_class(venue_id: str, listed: frozenset[str]) -> Any:
     return listed_calls_alone(type(venue_id, (_Strict, getattr(ccxt, venue_id)), {}), listed)
 
 
+def _is_precision(precision: Any) -> bool:
+    try:
+        return abs(plain_number(precision)) <= MAX_DECIMALS
+    except ValueError:
+        return False
+
+
 _VenuesOwn: Any = object
 
 
@@ -267,10 +274,18 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
             raise failed_request(error) from None
         if not isinstance(reply, dict | list):
             raise ReadError(FailureKind.MALFORMED, f"{path}: the reply is not JSON")
+        refuse_endless_numbers(reply, path)
         recording = _replies.get()
         if recording is not None:
             recording.append(reply)
         return reply
+
+    def parse_precision(self, precision: Any) -> Any:
+        """ccxt writes the decimals out one by one; more than any venue has are unknown."""
+        return super().parse_precision(precision) if _is_precision(precision) else None
+
+    def integer_precision_to_amount(self, precision: Any) -> Any:
+        return super().integer_precision_to_amount(precision) if _is_precision(precision) else None
 
     def client(self, url: Any) -> Any:
         """ccxt's only way to a websocket, which carries orders as well as prices."""

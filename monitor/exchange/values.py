@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,10 @@ SMALLEST = 1e-30
 MAX_INTERVAL_HOURS = 24 * 31
 # No two parts can take the same digit: a text of a million would be tried in every division.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+# ccxt reckons in whole digits: it would write out every nought of these.
+_ENDLESS = re.compile(r"[+-]?[\d.]+[eE][+-]?\d{4,}", re.ASCII)
+MAX_DECIMALS = 100
 
 
 def malformed(what: str) -> ReadError:
@@ -40,6 +44,26 @@ def mapping(reply: object, where: str) -> Row:
     if not isinstance(reply, dict):
         raise malformed(f"{where}: expected an object, got {_kind(reply)}")
     return reply
+
+
+def scalars(reply: object) -> Iterator[object]:
+    """Everything in a reply that holds nothing else, however deep."""
+    waiting = [reply]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        else:
+            yield value
+
+
+def refuse_endless_numbers(reply: object, where: str) -> None:
+    """One text such as "1e999999999" would hold up the event loop for minutes inside ccxt."""
+    for value in scalars(reply):
+        if isinstance(value, str) and _ENDLESS.fullmatch(value):
+            raise malformed(f"{where}: {value!r:.40} is no number that a venue has")
 
 
 def text(row: Row, key: str) -> str:

@@ -31,9 +31,10 @@ def foreign(text: object, limit: int = MAX_FOREIGN_CHARS) -> str:
     words = " ".join(printable.translate(_MARKUP).split())
     if not words and raw.strip():
         words = "?"
-    clipped = clip(words, limit)
-    safe = _BLOCK.sub(_ZERO_WIDTH_SPACE, _MENTION.sub(lambda match: match.group() + _ZERO_WIDTH_SPACE, clipped))
-    return _LINK.sub(_ZERO_WIDTH_SPACE, _EMPHASIS.sub("-", safe))
+    # First what changes characters: an underline becomes the dash of a block.
+    plain = _EMPHASIS.sub("-", clip(words, limit))
+    safe = _BLOCK.sub(_ZERO_WIDTH_SPACE, _MENTION.sub(lambda match: match.group() + _ZERO_WIDTH_SPACE, plain))
+    return _LINK.sub(_ZERO_WIDTH_SPACE, safe)
 
 
 def size(text: str) -> int:

@@ -84,3 +84,37 @@ def test_brackets_that_cannot_be_are_unknown(reader: Reader, change: dict[str, A
     observation, figures = read(reader, "USDS-M, hedged", **{path: json.dumps(reply)})
     assert isinstance(observation, AccountSnapshot), observation
     assert "market BTC/USDT:USDT tier 0 rate" not in figures
+
+
+@pytest.mark.parametrize("place", ["avgPrice", "createdTime"])
+def test_a_number_that_would_be_written_out_for_minutes_is_refused_at_once(reader: Reader, place: str) -> None:
+    observation, _ = read(reader, "Bybit", **{POSITIONS: bybit_position(**{place: "1e999999999"})})
+    assert isinstance(observation, PollFailure), observation
+    assert (observation.kind, "is no number that a venue has" in observation.detail) == (FailureKind.MALFORMED, True)
+
+
+@pytest.mark.parametrize("decimals", [10**9, -(10**9), "1000000000", "many"])
+def test_a_precision_that_no_contract_has_is_left_out(reader: Reader, decimals: Any) -> None:
+    path = "/fapi/v1/exchangeInfo"
+    reply = json.loads(texts_of(world("USDS-M, hedged").replies)[path])
+    for contract in reply["symbols"]:
+        contract["pricePrecision"] = decimals
+    observation, figures = read(reader, "USDS-M, hedged", **{path: json.dumps(reply)})
+    assert isinstance(observation, AccountSnapshot), observation
+    assert figures == read(reader, "USDS-M, hedged")[1]
+
+
+def test_a_margin_below_zero_is_a_malformed_reply(reader: Reader) -> None:
+    observation, _ = read(reader, "Bybit", **{POSITIONS: bybit_position(positionMM="-1")})
+    assert isinstance(observation, PollFailure), observation
+    assert (observation.kind, "maintenanceMargin is -1" in observation.detail) == (FailureKind.MALFORMED, True)
+
+
+def test_a_mark_that_ccxt_worked_out_does_not_count_though_the_row_holds_the_same_number(reader: Reader) -> None:
+    path = "/info clearinghouseState"
+    reply = json.loads(texts_of(world("Hyperliquid, isolated").replies)[path])
+    position = reply["assetPositions"][0]["position"]
+    position["positionValue"] = str(abs(float(position["szi"])) * float(position["leverage"]["value"]))
+    observation, _ = read(reader, "Hyperliquid, isolated", **{path: json.dumps(reply)})
+    assert isinstance(observation, PollFailure), observation
+    assert observation.kind is FailureKind.IMPLAUSIBLE, "at the venue's own mark it is worth something else"

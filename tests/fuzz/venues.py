@@ -32,7 +32,25 @@ NO_NUMBER: tuple[Any, ...] = (
 )
 # Numbers that no account has, yet numbers.
 ODD: tuple[Any, ...] = (
-    *(0, "0", "-0", -1, "-5", "0.00000000", "1e300", "-1e300", 1e308, "1e-300", 5e-324, 10**30, "1e15", 1e-9, 0.5, 2),
+    *(
+        0,
+        "0",
+        "-0",
+        -1,
+        "-5",
+        "0.00000000",
+        "1e300",
+        "1e-999999999",
+        10**9,
+        1e308,
+        "1e-300",
+        5e-324,
+        10**30,
+        "1e15",
+        1e-9,
+        0.5,
+        2,
+    ),
     *(True, False, "BOTH", "LONG", "SHORT", "Buy", "Sell", "long", "isolated", "cross", "USDT", "BTC", "BTCUSDT"),
 )
 # Which figures of a position stand in the venue's reply as they are; the others are worked out.

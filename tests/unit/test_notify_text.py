@@ -14,6 +14,11 @@ def test_what_is_cut_from_a_name_is_marked() -> None:
     assert text.foreign("x" * 500) == "x" * 79 + "…"
 
 
+@pytest.mark.parametrize("words", ["# big", "> quoted", "-# small", "_# small", "~# small"])
+def test_no_name_begins_a_heading_or_a_quote(words: str) -> None:
+    assert text.foreign(words).startswith("\u200b")
+
+
 @given(st.text())
 def test_foreign_text_is_one_short_line(words: str) -> None:
     safe = text.foreign(words)

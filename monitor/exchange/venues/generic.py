@@ -40,6 +40,7 @@ from monitor.exchange.values import (
     plain_number,
     positive,
     rows,
+    scalars,
     text,
     time_of,
 )
@@ -158,7 +159,7 @@ class GenericVenue:
             _share_markets(client)
         (positions, replies), balance = await together(_positions(client), _unified(client.fetch_balance()))
         rates: Any = {}
-        if any(row.get("contracts") and _vouched(row, "markPrice") is None for row in rows(positions, "positions")):
+        if any(row.get("contracts") and _mark_price(row) is None for row in rows(positions, "positions")):
             rates = await self._rates(client)
         return positions, replies, balance, rates
 
@@ -268,7 +269,7 @@ def _position(row: Row, instruments: Instruments, rates: Row) -> Position | None
     units = contracts * instrument.contract_size
     if not _tells(row, contracts) and not _tells(row, units):
         raise malformed(f"{instrument.symbol}: the venue's reply holds no size; ccxt made one of other figures")
-    mark_price = _vouched(row, "markPrice") or _vouched(rates.get(instrument.symbol, {}), "markPrice")
+    mark_price = _mark_price(row) or _mark_price(rates.get(instrument.symbol, {}))
     if mark_price is None or mark_price < SMALLEST:
         raise ReadError(FailureKind.UNSUPPORTED, f"{instrument.symbol}: the venue tells no mark price")
     price, origin = _liquidation_price(row, mark_price)
@@ -284,10 +285,10 @@ def _position(row: Row, instruments: Instruments, rates: Row) -> Position | None
         entry_price=optional_positive(row, "entryPrice"),
         liquidation_price=price,
         liquidation_price_origin=origin,
-        leverage=_vouched(row, "leverage"),
+        leverage=_vouched_not_negative(row, "leverage"),
         margin_mode=MarginMode(row["marginMode"]) if row.get("marginMode") in ("cross", "isolated") else None,
-        initial_margin=_vouched(row, "initialMargin"),
-        maintenance_margin=_vouched(row, "maintenanceMargin"),
+        initial_margin=_vouched_not_negative(row, "initialMargin"),
+        maintenance_margin=_vouched_not_negative(row, "maintenanceMargin"),
         unrealized_pnl=_vouched(row, "unrealizedPnl"),
     )
 
@@ -327,6 +328,13 @@ def _liquidation_price(row: Row, mark_price: float) -> tuple[float | None, Price
     return price, PriceOrigin.VENUE
 
 
+def _mark_price(row: Row) -> float | None:
+    """Under a name that speaks of a mark: one that ccxt computed may stand elsewhere in the row by chance."""
+    info = row.get("info")
+    named = {name: value for name, value in info.items() if "mark" in name.lower()} if isinstance(info, dict) else None
+    return _vouched({**row, "info": named}, "markPrice")
+
+
 def _vouched(row: Row, key: str) -> float | None:
     """The figure, if the venue's own reply holds the same number; None where ccxt computed it."""
     value = optional_number(row, key)
@@ -336,6 +344,13 @@ def _vouched(row: Row, key: str) -> float | None:
     return value if any(abs(raw - value) <= close for raw in _numbers(row.get("info"))) else None
 
 
+def _vouched_not_negative(row: Row, key: str) -> float | None:
+    value = _vouched(row, key)
+    if value is not None and value < 0:
+        raise malformed(f"{row.get('symbol')}: {key} is {value:g}")
+    return value
+
+
 def _tells(row: Row, magnitude: float) -> bool:
     """Whether the venue's own reply holds that number, with either sign."""
     return any(abs(abs(raw) - magnitude) <= RELATIVE_ERROR * magnitude for raw in _numbers(row.get("info")))
@@ -343,12 +358,7 @@ def _tells(row: Row, magnitude: float) -> bool:
 
 def _numbers(raw: object) -> Iterator[float]:
     """Every number in a raw row, whether sent as one or as text, however deep."""
-    waiting = [raw]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict | list):
-            waiting.extend(value.values() if isinstance(value, dict) else value)
-            continue
+    for value in scalars(raw):
         try:
             yield plain_number(value)
         except ValueError:
