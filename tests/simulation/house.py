@@ -196,7 +196,8 @@ class House:
         """The process ends, by itself or not."""
         self._kills += 1
         self.loop.kill()
-        self.ledger.kill(disk_fails=self._disk_is_full())
+        owes_the_disk = any(store.failing_since is not None for store in self._stores)
+        self.ledger.kill(disk_fails=self._disk_is_full() or owes_the_disk)
         self.referee.process_ends()
         for store in self._stores:
             with suppress(Exception):
