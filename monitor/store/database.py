@@ -108,6 +108,11 @@ class Database:
         self._expected = (loaded.last_id, loaded.last_alive_at)
         return Opened(loaded=loaded, note=note, failure=failure)
 
+    def forget(self) -> None:
+        """Take back an opening that nobody waited for: what it read is known to nobody."""
+        self._disconnect()
+        self._expected = (0, None)
+
     def reopen(self, now: datetime) -> Loaded:
         """Open what could not be opened before. Raises StoreError, DBAPIError, or DatabaseGoneError where the state
         there is not the one that was read: it would be mixed up with ours."""

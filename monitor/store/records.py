@@ -111,3 +111,21 @@ def silence_row(silence: Silence) -> Row:
 
 def account_row(record: AccountRecord) -> Row:
     return asdict(record)
+
+
+def batch_of(changes: Changes, rows: tuple[Notification, ...], now: datetime) -> Batch:
+    """What to write of `changes`, whose outbox rows stand numbered in `rows`. ValueError for one without its id."""
+    alerts = {alert.key: alert_row(alert, now) for alert in changes.alerts}
+    return Batch(
+        alerts={**dict.fromkeys(changes.forget_alerts), **alerts},
+        outbox={_id(row): outbox_row(row, now) for row in rows},
+        accounts={record.account: account_row(record) for record in changes.accounts},
+        silences={silence.id: silence_row(silence) for silence in changes.silences},
+        alive_at=changes.alive_at,
+    )
+
+
+def _id(row: Notification) -> int:
+    if row.id is None:
+        raise ValueError("a row that changes must be one that was read from the store")
+    return row.id

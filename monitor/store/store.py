@@ -22,9 +22,9 @@ from monitor.domain.reading import AlertKey
 from monitor.domain.silence import Silence
 from monitor.log import get_logger
 from monitor.store import records
-from monitor.store.database import Database, DatabaseGoneError, is_damage
+from monitor.store.database import Database, DatabaseGoneError, Opened, is_damage
 from monitor.store.errors import StoreError
-from monitor.store.loading import MAX_RECENT, moved_back, readable
+from monitor.store.loading import MAX_RECENT, Loaded, moved_back, readable
 from monitor.store.mirrors import Mirrors, identity
 from monitor.store.records import AccountRecord, Batch, Changes
 
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 # Longer than SQLite's own wait for a lock; after it the write goes on by itself and its changes count as owed.
 WRITE_DEADLINE_S = 10.0
+# A large state on a slow disk is read within it.
+OPEN_DEADLINE_S = 60.0
 PRUNE_EVERY_S = 3600.0
 # How often a state that could not be opened is tried again.
 REOPEN_EVERY_S = 30.0
@@ -76,13 +78,14 @@ class Store:
 
         Raises StoreError, one sentence for the owner, where another monitor or another program holds the state. A
         damaged file is no error: it is set aside, and `set_aside` tells so. Nor is one that cannot be opened, which is
-        read if possible: the store then begins as one that fails, and opens the file once it can.
+        read if possible, or that does not answer: the store then begins as one that fails, and opens the file once it
+        can.
         """
         database = Database(path)
         writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        disk_clock = disk_clock or SystemClock()
         try:
-            loop = asyncio.get_running_loop()
-            opened = await loop.run_in_executor(writer, database.open, clock.now())
+            opened, hanging = await _opened(database, path, writer, clock.now(), disk_clock)
         except BaseException:
             writer.shutdown(wait=False)
             raise
@@ -92,8 +95,9 @@ class Store:
             set_back = loaded.last_alive_at - clock.now()
             loaded = moved_back(loaded, set_back)
             _log.warning("the clock was set back; stored times are moved with it", by_s=set_back.total_seconds())
-        store = cls(database, writer, clock, disk_clock or SystemClock(), Mirrors(loaded))
+        store = cls(database, writer, clock, disk_clock, Mirrors(loaded))
         store._finished_before = loaded.finished
+        store._in_flight = hanging
         if opened.failure is not None:
             store._failed(store._disk_clock.monotonic(), opened.failure)
         if opened.note is not None:
@@ -237,7 +241,7 @@ class Store:
             wanted = self._mirrors.number(self._new(changes.enqueue))
             rows = (*wanted, *changes.notifications, *self._mirrors.surplus(wanted, now))
             before = self._backlog.followed_by(self._figures(now))
-            self._backlog = before.followed_by(_batch(changes, rows, now))
+            self._backlog = before.followed_by(records.batch_of(changes, rows, now))
             try:
                 known = await self._flush()
             except Exception:
@@ -361,21 +365,19 @@ class Store:
         self._notes = (*self._notes, sentence)[-5:]
 
 
-def _batch(changes: Changes, rows: tuple[Notification, ...], now: datetime) -> Batch:
-    alerts = {alert.key: records.alert_row(alert, now) for alert in changes.alerts}
-    return Batch(
-        alerts={**dict.fromkeys(changes.forget_alerts), **alerts},
-        outbox={_id(row): records.outbox_row(row, now) for row in rows},
-        accounts={record.account: records.account_row(record) for record in changes.accounts},
-        silences={silence.id: records.silence_row(silence) for silence in changes.silences},
-        alive_at=changes.alive_at,
-    )
-
-
-def _id(row: Notification) -> int:
-    if row.id is None:
-        raise ValueError("a row that changes must be one that was read from the store")
-    return row.id
+async def _opened(
+    database: Database, path: Path | None, writer: ThreadPoolExecutor, now: datetime, disk_clock: Clock
+) -> tuple[Opened, asyncio.Future[object] | None]:
+    """The database open, or, where the disk hangs, nothing known and what the writer thread is held by."""
+    loop = asyncio.get_running_loop()
+    opening = loop.run_in_executor(writer, database.open, now)
+    try:
+        async with disk_clock.deadline(OPEN_DEADLINE_S):
+            return await asyncio.shield(opening), None
+    except TimeoutError:
+        opening.add_done_callback(lambda late: late.exception())  # nobody waits for it
+        failure = f"the state {path} does not answer."
+        return Opened(loaded=Loaded(), failure=failure), loop.run_in_executor(writer, database.forget)
 
 
 def _some(names: tuple[str, ...], limit: int = 5) -> str:

@@ -7,15 +7,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from monitor.domain.silence import Silence
 from monitor.store import database, files
+from monitor.store import store as store_module
 from monitor.store.errors import StoreError, StoreErrorKind
+from monitor.store.loading import Loaded
 from monitor.store.records import AccountRecord, Changes
 from monitor.store.store import REOPEN_EVERY_S, Store
 from tests.unit.store_kit import (
@@ -298,4 +301,35 @@ async def test_the_times_of_silences_are_those_of_the_wall(tmp_path: Path) -> No
     clock.elapsed_s = -3600
     store = await Store.open(path, clock)
     assert store.silences == (silence,)
+    await store.close()
+
+
+async def test_a_disk_that_hangs_at_the_start_keeps_nobody_from_watching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, disk_clock, hangs = tmp_path / "a.db", ManualClock(), threading.Event()
+    await a_filled_database(path, rows=3)
+    connect = database.Database._connect
+
+    def hang(self: database.Database, now: datetime) -> Loaded:
+        hangs.wait(10)
+        return connect(self, now)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database.Database, "_connect", hang)
+        patched.setattr(store_module, "OPEN_DEADLINE_S", 0.1)
+        store = await Store.open(path, ManualClock(), disk_clock)
+    assert store.failing_why == f"the state {path} does not answer."
+    await store.apply(Changes(alerts=(firing("new"),), enqueue=(message("new"),)))
+    assert list(store.alerts) == [key("new")]
+    hangs.set()
+    await asyncio.to_thread(lambda: store._writer.submit(int).result(5))
+    disk_clock.elapsed_s += REOPEN_EVERY_S
+    await store.apply(Changes(alive_at=T0))
+    assert not is_failing(store)
+    assert "is not what could be read of it at the start; it was set aside" in str(store.set_aside)
+    await store.close()
+    store = await Store.open(path, ManualClock())
+    assert list(store.alerts) == [key("new")]
+    assert only(store).key == key("new")
     await store.close()
