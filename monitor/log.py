@@ -24,7 +24,8 @@ LogFormat = Literal["json", "console"]
 MASK = "[redacted]"
 # A shorter value would mask words that are no secret.
 MIN_SECRET_LENGTH = 4
-MAX_SECRETS = 1_000
+# As many as a configuration has values.
+MAX_SECRETS = 10_000
 # A longer text in a log (a web page for an answer, say) is cut in the middle.
 MAX_TEXT_LENGTH = 16_000
 _MAX_DEPTH = 8
