@@ -22,6 +22,8 @@ MAX_NOTICE_LINES = 20
 BLIND_ACCOUNTS_PER_LINE = 8
 _FOREIGN_LINE_CHARS = 240
 
+Urgency = tuple[int, int, str, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -68,11 +70,15 @@ class Story:
         return any(row.possible_repeat for row in self.rows)
 
     @property
-    def urgency(self) -> tuple[int, int, float]:
-        """Sorts worst first: severity, then what is new, then what has waited longest; what is over comes last."""
-        row = self.speaker
+    def urgency(self) -> Urgency:
+        """Sorts worst first: severity, then what is new, then what has waited longest; what is over comes last.
+
+        The blind of one venue stand beside each other behind what is as urgent.
+        """
+        row, group = self.speaker, _blind_group(self)
         order = {Reason.FIRST: 0, Reason.WORSE: 0, Reason.NOTICE: 1, Reason.REPEAT: 2, Reason.RESOLVED: 3}
-        return (1 if self.is_over else -int(row.severity), order[self.reason], row.created_at.timestamp())
+        severity = 1 if self.is_over else -int(row.severity)
+        return severity, order[self.reason], group[0] if group else "", row.created_at.timestamp()
 
 
 def is_bad_end(row: Notification) -> bool:
@@ -84,7 +90,11 @@ def is_bad_end(row: Notification) -> bool:
 
 
 def stories(rows: Iterable[Notification]) -> tuple[Story, ...]:
-    """The rows by episode, worst first; each notice is a story of its own."""
+    """The rows by episode, worst first; each notice is a story of its own.
+
+    An earlier episode of an alert is as urgent as a later one and stands before it: its end behind the news of the
+    next would be taken for the end of that.
+    """
     by_episode: dict[tuple[AlertKey, int, int], list[Notification]] = {}
     for row in rows:
         alone = row.sequence + 1 if row.reason is Reason.NOTICE else 0
@@ -94,7 +104,13 @@ def stories(rows: Iterable[Notification]) -> tuple[Story, ...]:
         Story(tuple(sorted(group, key=lambda row: (order.get(row.reason, 0), row.sequence))))
         for group in by_episode.values()
     ]
-    return tuple(sorted(found, key=lambda story: story.urgency))
+    ranks: dict[AlertKey, Urgency] = {}
+    ranked: list[tuple[Urgency, int, int, Story]] = []
+    for story in sorted(found, key=lambda story: -story.speaker.episode):
+        row = story.speaker
+        ranks[row.key] = min(story.urgency, ranks.get(row.key, story.urgency))
+        ranked.append((ranks[row.key], row.episode, row.sequence, story))
+    return tuple(story for *_, story in sorted(ranked, key=lambda entry: entry[:3]))
 
 
 def render(notifications: Sequence[Notification], now: datetime, limit: int, prefix: str = "") -> Rendered:
@@ -247,7 +263,7 @@ def _digest_lines(
 
 def _entries(told: Sequence[Story], now: datetime) -> Iterator[tuple[str, tuple[Story, ...]]]:
     """One line per story; the blind accounts of one venue share theirs."""
-    for group, members in groupby(sorted(told, key=_entry_order), key=_blind_group):
+    for group, members in groupby(told, key=_blind_group):
         found = tuple(members)
         if group is None or len(found) == 1:
             for story in found:
@@ -270,13 +286,6 @@ def _blind_group(story: Story) -> tuple[str, Severity, Reason] | None:
     if not isinstance(row.facts, AlertFacts) or row.facts.rule_kind != "blind" or story.reason is Reason.RESOLVED:
         return None
     return row.facts.venue, row.severity, story.reason
-
-
-def _entry_order(story: Story) -> tuple[tuple[int, int], str, float]:
-    """Worst first, with the blind of one venue beside each other behind what is as urgent."""
-    severity, reason, waited = story.urgency
-    group = _blind_group(story)
-    return (severity, reason), group[0] if group else "", waited
 
 
 def _blind_line(members: Sequence[Story]) -> str:

@@ -26,8 +26,17 @@ def due_at(row: Notification) -> datetime:
 
 
 def due(rows: Iterable[Notification], now: datetime) -> tuple[Notification, ...]:
-    """The rows to send now; with one row of an episode go all that wait, since the latest speaks for them."""
-    return tuple(row for story in stories(rows) if any(due_at(row) <= now for row in story.rows) for row in story.rows)
+    """The rows to send now; with one row of an episode go all that wait, since the latest speaks for them.
+
+    And what waits of earlier episodes of the alert: told later it would be taken for news of this one.
+    """
+    told, latest = stories(rows), dict[AlertKey, int]()
+    for story in told:
+        if any(due_at(row) <= now for row in story.rows):
+            latest[story.speaker.key] = max(story.speaker.episode, latest.get(story.speaker.key, 0))
+    return tuple(
+        row for story in told if story.speaker.episode <= latest.get(story.speaker.key, -1) for row in story.rows
+    )
 
 
 def next_due_at(rows: Iterable[Notification]) -> datetime | None:

@@ -43,6 +43,7 @@ class Ledger:
     untraceable: set[Identity] = field(default_factory=set)
     given_up: dict[Identity, str] = field(default_factory=dict)
     removed: dict[str, float] = field(default_factory=dict)
+    latest: dict[tuple[str, AlertKey], int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     marked_repeats: int = 0
     untraceable_repeats: int = 0
@@ -79,6 +80,15 @@ class Ledger:
             before.append(time)
             if len(before) > 1:
                 self._repeat(known, row, rendered, time)
+            elif known.reason in LETTERS:
+                self._in_turn(known, time)
+
+    def _in_turn(self, known: Identity, time: float) -> None:
+        """No news of an episode comes behind that of a later one: its end would be taken for the later one's."""
+        latest = self.latest.get((known.target, known.key), 0)
+        if known.episode < latest and known not in self.untraceable:
+            self.problems.append(f"{time:.1f}: told after episode {latest}: {known}")
+        self.latest[known.target, known.key] = max(latest, known.episode)
 
     def _repeat(self, known: Identity, row: Notification, rendered: Rendered, time: float) -> None:
         if known in self.untraceable:

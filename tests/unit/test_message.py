@@ -260,6 +260,13 @@ def test_the_blind_accounts_that_share_a_line_are_said_to_be_repeated_where_one_
     assert lines_of(*rows)[-1].endswith("(possible repeat)")
 
 
+def test_the_end_of_an_episode_stands_before_the_news_of_the_next() -> None:
+    end, again = resolved_row(), a_row(episode=2, created_at=after(300))
+    title, *lines = lines_of(again, a_row(key=key("other"), severity=Severity.WARNING), end)
+    assert title == "1 critical, 1 warning, 1 resolved"
+    assert [line.split(":")[0] for line in lines] == ["resolved main", "CRITICAL main", "WARNING other"]
+
+
 def test_the_blind_accounts_of_one_venue_share_a_line() -> None:
     other = blind_row("elsewhere", facts=facts(rule_kind="blind", venue="bybit", value=65.0, unit=Unit.SECONDS))
     told = lines_of(blind_row("a"), other, blind_row("b"), blind_row("c"))

@@ -39,6 +39,14 @@ def test_with_one_row_of_an_episode_go_all_that_wait() -> None:
     assert schedule.due([first, end, a_row(key=key("other"), send_after=after(9))], NOON) == (first, end)
 
 
+def test_the_end_of_an_episode_goes_with_the_news_of_the_next_and_not_behind_it() -> None:
+    end = resolved_row(next_attempt_at=after(600))
+    again = a_row(episode=2, created_at=after(300), send_after=after(300))
+    assert schedule.due([end, again], after(300)) == (end, again)
+    later = a_row(episode=3, send_after=after(900))
+    assert schedule.due([later, end, again], after(300)) == (end, again), "what comes after it waits for its own time"
+
+
 @given(st.integers(1, 40), st.integers(0, 1000))
 def test_retries_wait_1_2_5_10_20_30_and_then_every_60_seconds_give_or_take_a_fifth(attempts: int, seed: int) -> None:
     (row,) = settle(a_row(attempts=attempts - 1), result=SendResult(kind=SendKind.TRANSIENT), seed=seed)
