@@ -1,6 +1,7 @@
 """From a YAML file to Settings: every problem at once, each with its place, and never a secret in a message."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -107,8 +108,9 @@ def _read(path: Path, problems: Problems) -> str:
 
 
 def _decoded(raw: bytes, file: str, problems: Problems) -> str:
+    raw = raw.removeprefix(BOM_UTF8)
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode()
     except UnicodeDecodeError as error:
-        problems.add(Place.after(raw[: error.start].decode("utf-8-sig"), file), (), "not UTF-8 text")
+        problems.add(Place.after(raw[: error.start].decode(), file), (), "not UTF-8 text")
         return ""

@@ -118,3 +118,12 @@ def test_a_mark_that_ccxt_worked_out_does_not_count_though_the_row_holds_the_sam
     observation, _ = read(reader, "Hyperliquid, isolated", **{path: json.dumps(reply)})
     assert isinstance(observation, PollFailure), observation
     assert observation.kind is FailureKind.IMPLAUSIBLE, "at the venue's own mark it is worth something else"
+
+
+def test_a_mark_of_another_contract_is_seen_by_what_the_venue_says_the_position_is_worth(reader: Reader) -> None:
+    path = "/info metaAndAssetCtxs"
+    reply = json.loads(texts_of(world("Hyperliquid, cross").replies)[path])
+    reply[1] = reply[1][1:] + reply[1][:1]  # one row too early
+    observation, _ = read(reader, "Hyperliquid, cross", **{path: json.dumps(reply)})
+    assert isinstance(observation, PollFailure), observation
+    assert observation.kind is FailureKind.IMPLAUSIBLE

@@ -1,8 +1,10 @@
 """What fuzzing found: files that held the monitor up for seconds, figures made of junk, words that broke a message."""
 
+from pathlib import Path
+
 import pytest
 
-from monitor.config.loader import load_text
+from monitor.config.loader import load, load_text
 from monitor.config.problems import ConfigError, Place
 from monitor.exchange.values import plain_number
 from monitor.log import _Secrets
@@ -100,3 +102,11 @@ def test_a_time_beyond_the_calendar_is_left_out(moment: str) -> None:
 def test_a_very_long_text_that_is_nearly_a_number_is_none_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="is not a number"):
         plain_number(text)
+
+
+def test_bytes_that_are_no_text_behind_a_byte_order_mark_are_told_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "perpwatch.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1\nb\xc4: 2\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, is_venue=is_venue, channel_error=channel_error, env={})
+    assert [(found.line, found.column) for found in caught.value.errors] == [(2, 2)]

@@ -76,8 +76,9 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
 }
 # Their positions are counted in base or quote units, not in contracts of `contract_size`.
 SIZED_IN_UNITS = frozenset({"deribit"})
-# The venue's own notional may be valued at entry or at mark; further than this factor outside both, our size is wrong.
+# The venue's own notional is valued at entry, or at a mark; further than this factor from ours, size or mark are wrong.
 NOTIONAL_SLACK = 2.0
+ENTRY_ERROR = 1e-3
 # Positions that the unified call leaves out.
 SCOPES: Mapping[str, str] = {
     "bitget": "only one product type of three is read",
@@ -306,12 +307,14 @@ def _check_notional(row: Row, instrument: Instrument, contracts: float, mark_pri
     told = abs(optional_number(row, "notional") or 0.0)
     if not told or not _tells(row, told):
         return
-    prices = (mark_price, optional_positive(row, "entryPrice") or mark_price)
-    ours = sorted(instrument.notional(contracts, price) for price in prices)
-    if not ours[0] / NOTIONAL_SLACK <= told <= ours[1] * NOTIONAL_SLACK:
+    ours = instrument.notional(contracts, mark_price)
+    entry_price = optional_positive(row, "entryPrice")
+    at_entry = None if entry_price is None else instrument.notional(contracts, entry_price)
+    is_at_entry = at_entry is not None and abs(told - at_entry) <= ENTRY_ERROR * at_entry
+    if not is_at_entry and not ours / NOTIONAL_SLACK <= told <= ours * NOTIONAL_SLACK:
         raise ReadError(
             FailureKind.IMPLAUSIBLE,
-            f"{instrument.symbol}: {contracts:g} contracts are worth {ours[0]:g}, the venue says {told:g}",
+            f"{instrument.symbol}: {contracts:g} contracts are worth {ours:g}, the venue says {told:g}",
         )
 
 
