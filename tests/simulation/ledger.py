@@ -33,7 +33,8 @@ class Ledger:
     """`owed` are the rows by identity with whether they are on disk; `arrived` the arrivals of each, by time.
 
     `ambiguous` counts the sends of a row whose outcome nobody could know. `untraceable` rows were told or enqueued
-    while the disk took nothing, by a process that then died: no successor can know of them.
+    while the disk took nothing, by a process that then died: no successor can know of them. Those that no successor
+    has enqueued anew are `forgotten`.
     """
 
     owed: dict[Identity, bool] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Ledger:
     ambiguous: Counter[Identity] = field(default_factory=Counter)
     unsettled: set[Identity] = field(default_factory=set)
     untraceable: set[Identity] = field(default_factory=set)
+    forgotten: set[Identity] = field(default_factory=set)
     given_up: dict[Identity, str] = field(default_factory=dict)
     removed: dict[str, float] = field(default_factory=dict)
     latest: dict[tuple[str, AlertKey], int] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Ledger:
     def enqueue(self, rows: Iterable[Notification]) -> None:
         for row in rows:
             self.owed.setdefault(identity(row), False)
+            self.forgotten.discard(identity(row))
 
     def change(self, rows: Iterable[Notification]) -> None:
         for row in rows:
@@ -105,7 +108,9 @@ class Ledger:
         self.ambiguous.update(self.unsettled)
         if disk_fails:
             self.untraceable.update(self.unsettled)
-            self.untraceable.update(row for row, is_on_disk in self.owed.items() if not is_on_disk)
+            lost = {row for row, is_on_disk in self.owed.items() if not is_on_disk}
+            self.untraceable |= lost
+            self.forgotten |= lost
         self.unsettled.clear()
         for row in [row for row, is_on_disk in self.owed.items() if not is_on_disk]:
             if row not in self.arrived:

@@ -168,7 +168,7 @@ class Referee:
             row.target
             for row in self._ledger.owed
             if (row.key, row.episode) == (key, told.episode) and row.reason is not Reason.RESOLVED
-            if row not in self._ledger.given_up
+            if row not in self._ledger.given_up and row not in self._ledger.forgotten
         }
         if told.kind == "resolved":
             return dict.fromkeys(heard & plan.channels, ("resolved", told.episode, told.severity))
