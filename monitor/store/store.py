@@ -106,9 +106,10 @@ class Store:
             store._note(
                 f"{len(loaded.dropped)} stored rows could not be read and were dropped: {_some(loaded.dropped)}."
             )
-        await store.apply(Changes(notifications=store._interrupted()))
         if set_back:
-            await store.apply(store._everything())
+            store._backlog = store._mirrors.everything(clock.now())
+        alive_at = loaded.last_alive_at if set_back else None
+        await store.apply(Changes(notifications=store._interrupted(), alive_at=alive_at))
         store._enqueued.set()
         return store
 
@@ -279,15 +280,6 @@ class Store:
             replace(row, state=DeliveryState.RETRY, possible_repeat=True, next_attempt_at=now)
             for row in self._mirrors.undelivered.values()
             if row.state is DeliveryState.SENDING
-        )
-
-    def _everything(self) -> Changes:
-        mirrors = self._mirrors
-        return Changes(
-            alerts=tuple(mirrors.alerts.values()),
-            notifications=tuple(mirrors.undelivered.values()),
-            accounts=tuple(mirrors.accounts.values()),
-            alive_at=mirrors.last_alive_at,
         )
 
     async def _flush(self) -> frozenset[int]:
