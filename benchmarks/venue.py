@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from monitor.domain.account import Side
-from monitor.paper.binance import Call
 from monitor.paper.contract import Contract, brackets_of
-from monitor.paper.dapi import SPOT_ENDPOINTS
+from monitor.paper.dialect import Call
+from monitor.paper.dialects.binance import BINANCE
 from monitor.paper.engine import Engine
-from monitor.paper.fapi import ENDPOINTS
 
 SYMBOLS = 600
 POSITIONS = 10
@@ -78,10 +77,11 @@ def rendered() -> Sequence[Canned]:
 def _bodies(engine: Engine) -> list[tuple[tuple[str, str | None], bytes]]:
     now_ms = round(time.time() * 1000) + AHEAD_MS
     bodies = []
-    for path, endpoint in {**ENDPOINTS, **SPOT_ENDPOINTS}.items():
+    for method_and_path, endpoint in BINANCE.endpoints.items():
+        path = method_and_path.partition(" ")[2]
         for name in WALLETS if endpoint.signed else (None,):
             account = engine.account_of_key(name) if name else None
-            reply = endpoint.render(Call(engine, now_ms, {}, account))
+            reply = endpoint.render(Call(engine, now_ms, {}, account, BINANCE.profile))
             bodies.append(((path, name), json.dumps(reply, separators=(",", ":")).encode()))
     return bodies
 

@@ -56,9 +56,21 @@ class Instrument:
         return units * (1 / from_price - 1 / to_price) if self.inverse else units * (to_price - from_price)
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure that is ours, where the venue tells none: the field's name, and what it was made of."""
+
+    figure: str
+    basis: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """One open position. Margins, notional and PnL are in settle units; prices in quote units."""
+    """One open position. Margins, notional and PnL are in settle units; prices in quote units.
+
+    `adl_rank` is 1 to 5, and 5 is deleveraged first. `pool_rate` is what one settle unit counts in the currency of the
+    pool: 1 but in pools of several coins.
+    """
 
     instrument: Instrument
     side: Side
@@ -76,6 +88,8 @@ class Position:
     maintenance_margin: float | None = None
     unrealized_pnl: float | None = None
     adl_rank: int | None = None
+    pool_rate: float = 1.0
+    estimates: tuple[Estimate, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -85,7 +99,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginBalance:
-    """One margin pool: what is liquidated together. All amounts in `currency`."""
+    """One margin pool: what is liquidated together. All amounts in `currency`.
+
+    `venue_margin_ratio` is the venue's own figure turned to our direction: 1.0 is liquidation.
+    """
 
     pool: str
     currency: str
@@ -94,6 +111,7 @@ class MarginBalance:
     available: float | None = None
     initial_margin: float | None = None
     venue_margin_ratio: float | None = None
+    estimates: tuple[Estimate, ...] = ()
 
     @property
     def margin_ratio(self) -> float | None:
@@ -118,7 +136,10 @@ class OrderKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopOrder:
-    """A conditional order resting at the venue; `size` in base units, None where it closes the whole position."""
+    """A conditional order resting at the venue; `size` in base units, None where it closes the whole position.
+
+    `side` is that of the position it would reduce or close.
+    """
 
     instrument: Instrument
     side: Side
@@ -127,6 +148,23 @@ class StopOrder:
     callback_rate: float | None
     size: float | None
     reduce_only: bool
+
+
+class EndKind(StrEnum):
+    LIQUIDATED = "liquidated"
+    DELEVERAGED = "auto-deleveraged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The venue took a position or a part of it, by its own records. `contracts` and `price` where it tells them."""
+
+    instrument: Instrument
+    side: Side
+    kind: EndKind
+    at: datetime
+    contracts: float | None = None
+    price: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

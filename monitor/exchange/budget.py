@@ -26,10 +26,10 @@ CALLS_PER_SECOND = 250
 class Budget:
     """`spend` before every request, `note_used` and `stop_until` after what the venue said."""
 
-    def __init__(self, *, weight_per_minute: int, clock: Clock) -> None:
+    def __init__(self, *, weight_per_minute: int, calls_per_second: int = CALLS_PER_SECOND, clock: Clock) -> None:
         self._usable = weight_per_minute * USABLE_SHARE
         self._clock = clock
-        self._throttler = Throttler(rate_limit=CALLS_PER_SECOND, period=1.0)
+        self._throttler = Throttler(rate_limit=calls_per_second, period=1.0)
         # One waiter at a time: each waiter of the throttler wakes a hundred times a second.
         self._turn = asyncio.Lock()
         self._spent: deque[tuple[float, int]] = deque()

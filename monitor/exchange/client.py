@@ -46,11 +46,23 @@ class ClockOffset:
     milliseconds: int = 0
 
 
+def nothing_told(_headers: Mapping[str, str]) -> int | None:
+    return None
+
+
+def what_it_said(reply: Mapping[str, Any]) -> tuple[object, object]:
+    """Code and message under the names that most venues use; None where it has none."""
+    code = next((reply[key] for key in ("code", "retCode", "error", "label") if key in reply), None)
+    return code, next((reply[key] for key in ("msg", "retMsg", "message") if key in reply), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a client must know of its venue: what may be called and sent, what it weighs, what error codes mean.
 
     `calls` are names of ccxt's methods, unified or implicit; `permits` is asked with HTTP method and path.
+    `used_weight` finds in a reply's headers (small letters) what the venue counts for this minute, `said` the code and
+    message of a refusal.
     """
 
     calls: frozenset[str]
@@ -58,6 +70,8 @@ class Rules:
     weights: Mapping[str, int] = field(default_factory=dict)
     kinds_by_code: Mapping[str, FailureKind] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    used_weight: Callable[[Mapping[str, str]], int | None] = nothing_told
+    said: Callable[[Mapping[str, Any]], tuple[object, object]] = what_it_said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,9 +313,9 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         """Called by ccxt with every HTTP reply, before it judges the status."""
         # ccxt hands headers on in the case they were sent in.
         headers = {name.lower(): value for name, value in headers.items()}
-        used = headers.get("x-mbx-used-weight-1m", "")
-        if used.isdecimal():
-            self.shared.budget.note_used(int(used))
+        used = self.rules.used_weight(headers)
+        if used is not None:
+            self.shared.budget.note_used(used)
         try:
             super().handle_errors(code, reason, url, method, headers, body, response, *sent)
             refusal = None
@@ -315,9 +329,7 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         raise failed
 
     def _described(self, status: int, headers: Mapping[str, str], response: Any) -> Reply:
-        said = response if isinstance(response, dict) else {}
-        code = next((said[key] for key in ("code", "retCode", "error", "label") if key in said), None)
-        message = next((said[key] for key in ("msg", "retMsg", "message") if key in said), None)
+        code, message = self.rules.said(response if isinstance(response, dict) else {})
         return Reply(
             status=status,
             headers=headers,

@@ -5,7 +5,7 @@ public data fails no account's read: the figures stay, with the time they were r
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,9 +15,11 @@ from monitor.domain.account import Instrument
 from monitor.domain.market import FundingRate, Markets, MarketState, Observed, Tiers
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import Lazy, SharedRead
-from monitor.exchange.venues.venue import Instruments, Mark, Venue
+from monitor.exchange.venues.venue import Held, Instruments, Mark, Venue
 
 TERMS_MAX_AGE_S = 3600.0
+# Terms told one by one, of an instrument that an account has just come to hold, are asked for again this soon.
+UNREAD_MAX_AGE_S = 5.0
 # How soon after a failed read of public data the venue is asked again.
 PAUSE_S = 5.0
 # What an account's read may wait for public data once its own calls have come back.
@@ -35,6 +37,8 @@ class MarketData:
         self._marks: SharedRead[Mapping[str, Mark | None]] = self._shared(clock, deadline_s)
         self._intervals: SharedRead[Mapping[str, timedelta]] = self._shared(clock, deadline_s)
         self._tiers: SharedRead[Mapping[str, Tiers]] = self._shared(clock, deadline_s)
+        self._held: dict[str, Held] = {}
+        self._tiers_asked_for: frozenset[str] = frozenset()
         self._composed_of: tuple[object, ...] = ()
         self._composed: Markets = {}
 
@@ -50,6 +54,13 @@ class MarketData:
         ):
             self._composed_of, self._composed = known, self._compose()
         return self._composed
+
+    def hold(self, account: str, instruments: Iterable[Instrument]) -> None:
+        """What that account was last seen to hold."""
+        self._held[account] = {instrument.symbol: instrument for instrument in instruments}
+
+    def forget(self, account: str) -> None:
+        self._held.pop(account, None)
 
     async def instruments(self) -> Instruments:
         """Raw symbol -> instrument, as last read; raises ReadError only where that never succeeded yet."""
@@ -67,16 +78,25 @@ class MarketData:
             listed = await self.instruments()
         except ReadError:
             return
+        held = {symbol: instrument for of in self._held.values() for symbol, instrument in of.items()}
         results = await asyncio.gather(
             self.instruments_within(TERMS_MAX_AGE_S),
-            self._marks.get(marks_max_age_s, lambda: venue.read_marks(client, listed)),
+            self._marks.get(marks_max_age_s, lambda: venue.read_marks(client, listed, held)),
             self._intervals.get(TERMS_MAX_AGE_S, lambda: venue.read_funding_intervals(client, listed)),
-            self._tiers.get(TERMS_MAX_AGE_S, lambda: venue.read_tiers(signed_client, listed)),
+            self._tiers.get(self._tiers_max_age_s(held), lambda: self._read_tiers(signed_client, listed, held)),
             return_exceptions=True,
         )
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, ReadError):
                 raise result
+
+    def _tiers_max_age_s(self, held: Held) -> float:
+        return TERMS_MAX_AGE_S if held.keys() <= self._tiers_asked_for else UNREAD_MAX_AGE_S
+
+    async def _read_tiers(self, client: Any, listed: Instruments, held: Held) -> Mapping[str, Tiers]:
+        tiers = await self._venue.read_tiers(client, listed, held)
+        self._tiers_asked_for = frozenset(held)
+        return tiers
 
     async def settle(self, refreshing: "asyncio.Task[None]") -> None:
         """Wait a little for a refresh, so that an account is judged beside marks of the same moment."""

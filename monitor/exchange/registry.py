@@ -137,7 +137,11 @@ class Exchanges:
             clock=self._clock,
             session=self._session,
             ssl_context=self._ssl_context,
-            budget=Budget(weight_per_minute=venue.weight_per_minute, clock=self._clock),
+            budget=Budget(
+                weight_per_minute=venue.weight_per_minute,
+                calls_per_second=venue.calls_per_second,
+                clock=self._clock,
+            ),
             offset=ClockOffset(),
             patience_s=access.read_deadline_s,
         )

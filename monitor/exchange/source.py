@@ -12,10 +12,15 @@ from monitor.exchange.client import release
 from monitor.exchange.failures import ReadError, UnknownSymbolError, failure_from
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.plausibility import Plausibility
-from monitor.exchange.together import together
 from monitor.exchange.venues.venue import AccountSettings, KeyFacts, Venue
+from monitor.log import get_logger
+from monitor.risk.estimate import completed
+
+_log = get_logger(__name__)
 
 SETTINGS_MAX_AGE = timedelta(minutes=10)
+# A reply that is not what the account's mode lets expect may come from another mode: it is asked for again.
+MAY_BE_ANOTHER_MODE = (FailureKind.MALFORMED, FailureKind.IMPLAUSIBLE, FailureKind.UNSUPPORTED, FailureKind.PERMISSION)
 # A symbol we do not know may be a listing younger than our list.
 UNLISTED_MAX_AGE_S = 60.0
 # What no retry heals is not asked for again at once: a venue bans addresses that keep knocking with a bad key.
@@ -88,7 +93,7 @@ class AccountSource:
         else:
             await self._market.settle(refreshing)
             self._failure, self._failures_in_a_row = None, 0
-            return snapshot
+            return completed(snapshot, self._market.markets())
         finally:
             refreshing.cancel()
 
@@ -101,6 +106,7 @@ class AccountSource:
             return failure_from(failed, self.name, self._venue.id, self._clock.now())
 
     def close(self) -> None:
+        self._market.forget(self.name)
         release(self._client)
 
     async def _read(self) -> AccountSnapshot:
@@ -118,16 +124,17 @@ class AccountSource:
 
     async def _attempt(self) -> AccountSnapshot:
         instruments = await self._market.instruments()
-        if self._settings_at is None or self._clock.now() - self._settings_at >= SETTINGS_MAX_AGE:
-            raw, self._settings = await together(
-                self._venue.read_account(self._client), self._venue.read_settings(self._client)
-            )
-            self._settings_at = self._clock.now()
-        else:
-            raw = await self._venue.read_account(self._client)
-        now = self._clock.now()
-        reading = self._venue.parse_account(raw, instruments, self._settings)
-        self._plausibility.check(reading, self._market.markets(), now)
+        settings = await self._current_settings()
+        try:
+            raw = await self._venue.read_account(self._client, settings)
+            now = self._clock.now()
+            reading = self._venue.parse_account(raw, instruments, settings)
+            self._plausibility.check(reading, self._market.markets(), now)
+        except ReadError as failed:
+            if failed.kind in MAY_BE_ANOTHER_MODE:
+                self._settings_at = None
+            raise
+        self._market.hold(self.name, (position.instrument for position in reading.positions))
         return AccountSnapshot(
             account=self.name,
             venue=self._venue.id,
@@ -136,6 +143,15 @@ class AccountSource:
             positions=reading.positions,
             caveats=reading.caveats,
         )
+
+    async def _current_settings(self) -> AccountSettings:
+        """The account's mode decides what is asked for, so it is known before the account is read."""
+        if self._settings_at is None or self._clock.now() - self._settings_at >= SETTINGS_MAX_AGE:
+            settings = await self._venue.read_settings(self._client)
+            if settings.mode != self._settings.mode:
+                _log.info("account_mode", account=self.name, mode=settings.mode, before=self._settings.mode or None)
+            self._settings, self._settings_at = settings, self._clock.now()
+        return self._settings
 
     def _failed(self, failed: ReadError) -> PollFailure:
         now = self._clock.now()

@@ -1,29 +1,17 @@
 """What Binance's USDS-M and COIN-M dialects share: the call, the figures' formats, and rows of account and market."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
 from monitor.domain.account import MarginMode, Side
 from monitor.paper.book import Account, PoolTruth, PositionTruth
 from monitor.paper.contract import Contract
-from monitor.paper.engine import Engine
+from monitor.paper.dialect import ApiError, Call, Json
+from monitor.paper.formats import ZERO, amount, decimals, milliseconds, quantity
 
-Json = dict[str, Any]
 PERPETUAL_DELIVERY_MS = 4133404800000
 LISTED_MS = 1569398400000
 DEFAULT_LEVERAGE = 20.0
-ZERO = "0.00000000"
-
-
-class ApiError(Exception):
-    """A refusal in the venue's own words: HTTP status, code and message."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,65 +23,25 @@ class Profile:
     restrictions: Mapping[str, bool] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, already authorised: `account` is set on signed endpoints."""
-
-    engine: Engine
-    now_ms: int
-    params: Mapping[str, str]
-    account: Account | None = None
-    profile: Profile = Profile()
-
-    @property
-    def owner(self) -> Account:
-        if self.account is None:
-            raise ApiError(401, -2014, "API-key format invalid.")
-        return self.account
-
-    def contracts(self, inverse: bool) -> tuple[Contract, ...]:
-        """Those of one venue with a mark; only the symbol asked for where there is one."""
-        engine = self.engine
-        listed = [c for c in engine.contracts if c.inverse is inverse and engine.mark(c.symbol) is not None]
-        symbol = self.params.get("symbol")
-        if symbol is None:
-            return tuple(listed)
-        chosen = tuple(contract for contract in listed if contract.symbol == symbol)
-        if not chosen:
-            raise ApiError(400, -1121, "Invalid symbol.")
-        return chosen
+def profile_of(call: Call) -> Profile:
+    assert isinstance(call.profile, Profile)
+    return call.profile
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """How a path is answered, what it costs with and without a symbol, and whether it must be signed."""
-
-    render: Callable[[Call], Any]
-    weight: int = 1
-    weight_of_all: int | None = None
-    signed: bool = False
-
-
-def amount(value: float) -> str:
-    text = f"{value:.8f}"
-    return ZERO if text == "-0.00000000" else text
-
-
-def decimals(step: float) -> int:
-    """Digits behind the point that a step needs; 8 where there is none."""
-    return max(0, -math.floor(math.log10(step) + 1e-9)) if step else 8
-
-
-def quantity(contract: Contract, value: float) -> str:
-    return f"{value:.{decimals(contract.step)}f}"
+def contracts_of(call: Call, inverse: bool) -> tuple[Contract, ...]:
+    """Those of one venue with a mark; only the symbol asked for where there is one."""
+    listed = tuple(contract for contract in call.contracts if contract.inverse is inverse)
+    symbol = call.params.get("symbol")
+    if symbol is None:
+        return listed
+    chosen = tuple(contract for contract in listed if contract.symbol == symbol)
+    if not chosen:
+        raise ApiError(400, -1121, "Invalid symbol.")
+    return chosen
 
 
 def price_or_none(value: float | None) -> str:
     return "0" if value is None else amount(value)
-
-
-def milliseconds(time: datetime) -> int:
-    return round(time.timestamp() * 1000)
 
 
 def position_side(owner: Account, position: PositionTruth) -> str:
@@ -196,7 +144,7 @@ def funding_info(call: Call, inverse: bool) -> list[Json]:
             "fundingIntervalHours": int(call.engine.market(contract.symbol).funding_interval.total_seconds() // 3600),
             "disclaimer": False,
         }
-        for contract in call.contracts(inverse)
+        for contract in contracts_of(call, inverse)
     ]
 
 

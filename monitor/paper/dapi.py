@@ -2,15 +2,11 @@
 
 from monitor.paper.binance import (
     LISTED_MS,
-    ZERO,
-    Call,
-    Endpoint,
-    Json,
     Row,
-    amount,
     asset_row,
     bracket_rows,
     contract_row,
+    contracts_of,
     exchange_info,
     funding_info,
     hedge_mode,
@@ -18,16 +14,17 @@ from monitor.paper.binance import (
     largest_allowed,
     leverage_of,
     mark_row,
-    milliseconds,
     no_orders,
     nothing,
     position_rows,
     price_or_none,
-    quantity,
+    profile_of,
     server_time,
     signed,
 )
 from monitor.paper.contract import Contract
+from monitor.paper.dialect import Call, Endpoint, Json
+from monitor.paper.formats import ZERO, amount, milliseconds, quantity
 
 ALL_SIDES = ("BOTH", "LONG", "SHORT")
 # A key that reads and does nothing else.
@@ -52,7 +49,7 @@ def _contracts(call: Call) -> tuple[Contract, ...]:
     pair, asset = call.params.get("pair"), call.params.get("marginAsset")
     return tuple(
         c
-        for c in call.contracts(inverse=True)
+        for c in contracts_of(call, inverse=True)
         if pair in (None, c.symbol.removesuffix("_PERP")) and asset in (None, c.settle)
     )
 
@@ -165,7 +162,7 @@ def _funding_info(call: Call) -> list[Json]:
 
 
 def _restrictions(call: Call) -> Json:
-    return {"createTime": LISTED_MS, **READ_ONLY, **call.profile.restrictions}
+    return {"createTime": LISTED_MS, **READ_ONLY, **profile_of(call).restrictions}
 
 
 def _account_info(call: Call) -> Json:
@@ -174,28 +171,28 @@ def _account_info(call: Call) -> Json:
         "isMarginEnabled": False,
         "isFutureEnabled": True,
         "isOptionsEnabled": False,
-        "isPortfolioMarginRetailEnabled": call.profile.portfolio_margin,
+        "isPortfolioMarginRetailEnabled": profile_of(call).portfolio_margin,
     }
 
 
 # Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
 ENDPOINTS = {
-    "/dapi/v1/ping": Endpoint(nothing),
-    "/dapi/v1/time": Endpoint(server_time),
-    "/dapi/v1/exchangeInfo": Endpoint(_exchange_info),
-    "/dapi/v1/premiumIndex": Endpoint(_premium_index, weight=10),
-    "/dapi/v1/fundingInfo": Endpoint(_funding_info, weight=0),
-    "/dapi/v1/account": Endpoint(_account, weight=5, signed=True),
-    "/dapi/v1/positionRisk": Endpoint(_position_risk, signed=True),
-    "/dapi/v1/balance": Endpoint(_balance, signed=True),
-    "/dapi/v1/leverageBracket": Endpoint(_leverage_bracket, signed=True),
-    "/dapi/v2/leverageBracket": Endpoint(_leverage_bracket, signed=True),
-    "/dapi/v1/positionSide/dual": Endpoint(hedge_mode, weight=30, signed=True),
-    "/dapi/v1/openOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
+    "GET /dapi/v1/ping": Endpoint(nothing),
+    "GET /dapi/v1/time": Endpoint(server_time),
+    "GET /dapi/v1/exchangeInfo": Endpoint(_exchange_info),
+    "GET /dapi/v1/premiumIndex": Endpoint(_premium_index, weight=10),
+    "GET /dapi/v1/fundingInfo": Endpoint(_funding_info, weight=0),
+    "GET /dapi/v1/account": Endpoint(_account, weight=5, signed=True),
+    "GET /dapi/v1/positionRisk": Endpoint(_position_risk, signed=True),
+    "GET /dapi/v1/balance": Endpoint(_balance, signed=True),
+    "GET /dapi/v1/leverageBracket": Endpoint(_leverage_bracket, signed=True),
+    "GET /dapi/v2/leverageBracket": Endpoint(_leverage_bracket, signed=True),
+    "GET /dapi/v1/positionSide/dual": Endpoint(hedge_mode, weight=30, signed=True),
+    "GET /dapi/v1/openOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
 }
 SPOT_ENDPOINTS = {
-    "/api/v3/ping": Endpoint(nothing),
-    "/api/v3/time": Endpoint(server_time),
-    "/sapi/v1/account/apiRestrictions": Endpoint(_restrictions, signed=True),
-    "/sapi/v1/account/info": Endpoint(_account_info, signed=True),
+    "GET /api/v3/ping": Endpoint(nothing),
+    "GET /api/v3/time": Endpoint(server_time),
+    "GET /sapi/v1/account/apiRestrictions": Endpoint(_restrictions, signed=True),
+    "GET /sapi/v1/account/info": Endpoint(_account_info, signed=True),
 }

@@ -1,15 +1,11 @@
 """Binance USDS-M futures: its REST replies for linear contracts, in single-asset mode."""
 
 from monitor.paper.binance import (
-    ZERO,
-    Call,
-    Endpoint,
-    Json,
     Row,
-    amount,
     asset_row,
     bracket_rows,
     contract_row,
+    contracts_of,
     exchange_info,
     funding_info,
     hedge_mode,
@@ -18,32 +14,33 @@ from monitor.paper.binance import (
     largest_allowed,
     leverage_of,
     mark_row,
-    milliseconds,
     no_orders,
     nothing,
     position_rows,
     price_or_none,
-    quantity,
+    profile_of,
     server_time,
     signed,
 )
+from monitor.paper.dialect import Call, Endpoint, Json
+from monitor.paper.formats import ZERO, amount, milliseconds, quantity
 
 ALL_SIDES = ("BOTH", "LONG", "SHORT")
 SETTLE = "USDT"
 
 
 def _exchange_info(call: Call) -> Json:
-    rows = [{**contract_row(c), "status": "TRADING", "settlePlan": 0} for c in call.contracts(inverse=False)]
+    rows = [{**contract_row(c), "status": "TRADING", "settlePlan": 0} for c in contracts_of(call, inverse=False)]
     return exchange_info(call, rows)
 
 
 def _premium_index(call: Call) -> list[Json] | Json:
-    rows = [mark_row(call, contract) for contract in call.contracts(inverse=False)]
+    rows = [mark_row(call, contract) for contract in contracts_of(call, inverse=False)]
     return rows[0] if "symbol" in call.params else rows
 
 
 def _leverage_bracket(call: Call) -> list[Json] | Json:
-    rows = [bracket_rows(contract, "notional") for contract in call.contracts(inverse=False)]
+    rows = [bracket_rows(contract, "notional") for contract in contracts_of(call, inverse=False)]
     return rows[0] if "symbol" in call.params else rows
 
 
@@ -92,13 +89,13 @@ def _position_risk_v3(call: Call) -> list[Json]:
             "bidNotional": "0",
             "askNotional": "0",
         }
-        for row in held_rows(call, call.contracts(inverse=False), with_liquidation_prices=True)
+        for row in held_rows(call, contracts_of(call, inverse=False), with_liquidation_prices=True)
     ]
 
 
 def _position_risk_v2(call: Call) -> list[Json]:
     """All symbols; in hedge mode one row for each side."""
-    rows = position_rows(call, call.contracts(inverse=False), ("LONG", "SHORT"), with_liquidation_prices=True)
+    rows = position_rows(call, contracts_of(call, inverse=False), ("LONG", "SHORT"), with_liquidation_prices=True)
     told = ("symbol", "positionSide", "positionAmt", "notional", "isolatedWallet", "isolatedMargin", "updateTime")
     return [
         {
@@ -139,7 +136,7 @@ def _totals(call: Call) -> Json:
 
 
 def _account_v3(call: Call) -> Json:
-    rows = held_rows(call, call.contracts(inverse=False), with_liquidation_prices=False)
+    rows = held_rows(call, contracts_of(call, inverse=False), with_liquidation_prices=False)
     return {
         **_totals(call),
         "assets": [asset_row(call, asset) for asset in _assets(call)],
@@ -151,7 +148,7 @@ def _account_v3(call: Call) -> Json:
 
 def _account_v2(call: Call) -> Json:
     """All symbols; in hedge mode three rows each."""
-    rows = position_rows(call, call.contracts(inverse=False), ALL_SIDES, with_liquidation_prices=False)
+    rows = position_rows(call, contracts_of(call, inverse=False), ALL_SIDES, with_liquidation_prices=False)
     return {
         "feeTier": 0,
         "feeBurn": True,
@@ -159,7 +156,7 @@ def _account_v2(call: Call) -> Json:
         "canDeposit": True,
         "canWithdraw": True,
         "updateTime": 0,
-        "multiAssetsMargin": call.profile.multi_assets,
+        "multiAssetsMargin": profile_of(call).multi_assets,
         "tradeGroupId": -1,
         **_totals(call),
         "assets": [{**asset_row(call, asset), "marginAvailable": True} for asset in _assets(call)],
@@ -197,7 +194,7 @@ def _balance(call: Call) -> list[Json]:
 
 
 def _multi_assets(call: Call) -> Json:
-    return {"multiAssetsMargin": call.profile.multi_assets}
+    return {"multiAssetsMargin": profile_of(call).multi_assets}
 
 
 def _account_config(call: Call) -> Json:
@@ -208,7 +205,7 @@ def _account_config(call: Call) -> Json:
         "canWithdraw": True,
         "dualSidePosition": call.owner.hedge_mode,
         "updateTime": 0,
-        "multiAssetsMargin": call.profile.multi_assets,
+        "multiAssetsMargin": profile_of(call).multi_assets,
         "tradeGroupId": -1,
     }
 
@@ -223,7 +220,7 @@ def _symbol_config(call: Call) -> list[Json]:
             "leverage": int(leverage_of(call, contract)),
             "maxNotionalValue": f"{largest_allowed(contract, leverage_of(call, contract)):.0f}",
         }
-        for contract in call.contracts(inverse=False)
+        for contract in contracts_of(call, inverse=False)
     ]
 
 
@@ -233,22 +230,22 @@ def _funding_info(call: Call) -> list[Json]:
 
 # Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
 ENDPOINTS = {
-    "/fapi/v1/ping": Endpoint(nothing),
-    "/fapi/v1/time": Endpoint(server_time),
-    "/fapi/v1/exchangeInfo": Endpoint(_exchange_info),
-    "/fapi/v1/premiumIndex": Endpoint(_premium_index, weight_of_all=10),
-    "/fapi/v1/fundingInfo": Endpoint(_funding_info, weight=0),
-    "/fapi/v1/leverageBracket": Endpoint(_leverage_bracket, signed=True),
-    "/fapi/v2/account": Endpoint(_account_v2, weight=5, signed=True),
-    "/fapi/v3/account": Endpoint(_account_v3, weight=5, signed=True),
-    "/fapi/v2/positionRisk": Endpoint(_position_risk_v2, weight=5, signed=True),
-    "/fapi/v3/positionRisk": Endpoint(_position_risk_v3, weight=5, signed=True),
-    "/fapi/v2/balance": Endpoint(_balance, weight=5, signed=True),
-    "/fapi/v3/balance": Endpoint(_balance, weight=5, signed=True),
-    "/fapi/v1/positionSide/dual": Endpoint(hedge_mode, weight=30, signed=True),
-    "/fapi/v1/multiAssetsMargin": Endpoint(_multi_assets, weight=30, signed=True),
-    "/fapi/v1/accountConfig": Endpoint(_account_config, weight=5, signed=True),
-    "/fapi/v1/symbolConfig": Endpoint(_symbol_config, weight=5, signed=True),
-    "/fapi/v1/openOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
-    "/fapi/v1/openAlgoOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
+    "GET /fapi/v1/ping": Endpoint(nothing),
+    "GET /fapi/v1/time": Endpoint(server_time),
+    "GET /fapi/v1/exchangeInfo": Endpoint(_exchange_info),
+    "GET /fapi/v1/premiumIndex": Endpoint(_premium_index, weight_of_all=10),
+    "GET /fapi/v1/fundingInfo": Endpoint(_funding_info, weight=0),
+    "GET /fapi/v1/leverageBracket": Endpoint(_leverage_bracket, signed=True),
+    "GET /fapi/v2/account": Endpoint(_account_v2, weight=5, signed=True),
+    "GET /fapi/v3/account": Endpoint(_account_v3, weight=5, signed=True),
+    "GET /fapi/v2/positionRisk": Endpoint(_position_risk_v2, weight=5, signed=True),
+    "GET /fapi/v3/positionRisk": Endpoint(_position_risk_v3, weight=5, signed=True),
+    "GET /fapi/v2/balance": Endpoint(_balance, weight=5, signed=True),
+    "GET /fapi/v3/balance": Endpoint(_balance, weight=5, signed=True),
+    "GET /fapi/v1/positionSide/dual": Endpoint(hedge_mode, weight=30, signed=True),
+    "GET /fapi/v1/multiAssetsMargin": Endpoint(_multi_assets, weight=30, signed=True),
+    "GET /fapi/v1/accountConfig": Endpoint(_account_config, weight=5, signed=True),
+    "GET /fapi/v1/symbolConfig": Endpoint(_symbol_config, weight=5, signed=True),
+    "GET /fapi/v1/openOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
+    "GET /fapi/v1/openAlgoOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
 }

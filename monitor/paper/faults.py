@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -11,10 +12,6 @@ from typing import Any
 FAULTS_KEPT = 100
 FROZEN_KEPT = 1000
 DECIMAL = re.compile(r"-?\d+\.\d+")
-OVERLOADED_MESSAGE = (
-    "Request throttled by system-level protection. Reduce-only/close-position orders are exempt. Please try again."
-)
-REGION_MESSAGE = "Service unavailable from a restricted location according to 'b. Eligibility' in the terms of use."
 
 
 class FaultKind(StrEnum):
@@ -28,6 +25,7 @@ class FaultKind(StrEnum):
     OVERLOADED = "overloaded"
     FORBIDDEN = "forbidden"
     REGION = "region"
+    BAD_KEY = "bad_key"
     HTML = "html"
     TRUNCATED = "truncated"
     EMPTY_BODY = "empty_body"
@@ -112,32 +110,22 @@ class FaultBook:
         return self._frozen.setdefault((number, request), reply)
 
 
-def refusal(fault: Fault, now_ms: int) -> Reply | None:
-    """The reply of a fault that answers in the venue's stead; None where the venue still answers itself."""
-    retry = () if fault.retry_after_s is None else (("Retry-After", str(fault.retry_after_s)),)
+def page_of(fault: Fault) -> Reply | None:
+    """What a gateway before the venue answers with a page in its stead; None where it lets requests through."""
     match fault.kind:
-        case FaultKind.RATE_LIMITED:
-            return error(429, -1003, "Too many requests; current limit of IP is 2400 requests per minute.", retry)
-        case FaultKind.BANNED:
-            until = now_ms + 1000 * (fault.retry_after_s or 120)
-            return error(418, -1003, f"Way too many requests; IP banned until {until}.", retry)
-        case FaultKind.OVERLOADED:
-            return error(503, -1008, OVERLOADED_MESSAGE)
-        case FaultKind.REGION:
-            return error(451, 0, REGION_MESSAGE)
         case FaultKind.FORBIDDEN:
-            return _page(403)
+            return page(403)
         case FaultKind.SERVER_ERROR:
-            return _page(fault.status)
+            return page(fault.status)
         case _:
             return None
 
 
-def spoil(fault: Fault, payload: Any) -> Reply | None:
+def spoil(fault: Fault, payload: Any, without_positions: Callable[[Any], Any]) -> Reply | None:
     """The venue's own good reply, spoilt; None where this fault leaves it alone."""
     match fault.kind:
         case FaultKind.HTML:
-            return _page(200)
+            return page(200)
         case FaultKind.TRUNCATED:
             body = json.dumps(payload)
             return Reply(200, body[: len(body) // 2])
@@ -150,20 +138,14 @@ def spoil(fault: Fault, payload: Any) -> Reply | None:
         case FaultKind.NULL:
             return Reply(200, "null")
         case FaultKind.NO_POSITIONS:
-            flat = {**payload, "positions": []} if isinstance(payload, dict) else []
-            return Reply(200, json.dumps(flat))
+            return Reply(200, json.dumps(without_positions(payload)))
         case FaultKind.NOT_A_NUMBER:
             return Reply(200, json.dumps(_without_numbers(payload, fault, "")))
         case _:
             return None
 
 
-def error(status: int, code: int, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-    """Binance's error envelope."""
-    return Reply(status, json.dumps({"code": code, "msg": message}), headers=headers)
-
-
-def _page(status: int) -> Reply:
+def page(status: int) -> Reply:
     title = f"{status} {HTTPStatus(status).phrase}"
     return Reply(status, f"<html><head><title>{title}</title></head><body>{title}</body></html>", "text/html")
 

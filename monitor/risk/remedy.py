@@ -98,7 +98,8 @@ def remedy_for_distance(
     def enough(share: float) -> bool:
         pnl, maintenance = change(position, wanted, tiers, 1 - share)
         assert maintenance is not None, "it was known for the whole position"
-        return without + _saved(position, share, markets) + pnl - maintenance >= anchor
+        left = (pnl - maintenance) * position.pool_rate
+        return without + _saved(position, share, markets) + left >= anchor
 
     return Remedy(add_collateral=max(0.0, anchor - there), cut_share=_smallest(enough))
 
@@ -128,10 +129,11 @@ def _maintenance_left(position: Position, share: float, markets: Markets) -> flo
 
 
 def _saved(position: Position, share: float, markets: Markets) -> float:
-    """How much maintenance margin a cut by that share frees."""
+    """How much maintenance margin a cut by that share frees, in the pool's currency."""
     if position.maintenance_margin is None:
         return 0.0
-    return position.maintenance_margin - (_maintenance_left(position, share, markets) or 0.0)
+    left = _maintenance_left(position, share, markets) or 0.0
+    return (position.maintenance_margin - left) * position.pool_rate
 
 
 def _smallest(enough: Callable[[float], bool]) -> float | None:

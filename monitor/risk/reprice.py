@@ -43,7 +43,7 @@ def surplus(
         pnl, maintenance = change(position, mark, tiers_of(markets, position))
         if maintenance is None:
             return None
-        total += pnl - maintenance
+        total += (pnl - maintenance) * position.pool_rate
     return total
 
 
@@ -54,7 +54,9 @@ def reprice(snapshot: AccountSnapshot, marks: Mapping[str, float], markets: Mark
     for position in snapshot.positions:
         mark = marks.get(position.instrument.symbol, position.mark_price)
         pnl, maintenance = change(position, mark, tiers_of(markets, position))
-        moved.setdefault(position.pool, []).append((pnl, maintenance))
+        rate = position.pool_rate
+        in_pool = pnl * rate, None if maintenance is None else maintenance * rate
+        moved.setdefault(position.pool, []).append(in_pool)
         positions.append(_moved(position, mark, pnl, maintenance))
     margins = tuple(_balance_after(balance, moved.get(balance.pool, [])) for balance in snapshot.margins)
     return replace(snapshot, positions=tuple(positions), margins=margins)

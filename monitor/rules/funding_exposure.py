@@ -37,10 +37,12 @@ class FundingExposure(ThresholdRule):
         snapshot = context.snapshot
         if not self.where.matches_account(snapshot.account, snapshot.venue):
             return ()
+        currencies = {margin.pool: margin.currency for margin in snapshot.margins}
         by_currency: dict[str, list[Position]] = {}
         for position in snapshot.positions:
             if self.where.matches_position(position):
-                by_currency.setdefault(position.instrument.settle, []).append(position)
+                currency = currencies.get(position.pool, position.instrument.settle)
+                by_currency.setdefault(currency, []).append(position)
         return tuple(self._judge(name, currency, positions, context) for currency, positions in by_currency.items())
 
     def _judge(self, name: str, currency: str, positions: list[Position], context: Context) -> Reading:
@@ -81,7 +83,7 @@ def _payment(position: Position, context: Context) -> _Payment | None:
     funding = state.funding if state is not None else None
     if funding is None or not funding.value.interval or not context.is_fresh(funding.observed_at):
         return None
-    amount = position.side.sign * funding.value.rate * position.notional
+    amount = position.side.sign * funding.value.rate * position.notional * position.pool_rate
     interval = funding.value.interval
     return _Payment(position, amount, amount * (_DAY / interval), interval, funding.value.next_at)
 

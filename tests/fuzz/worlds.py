@@ -9,8 +9,8 @@ from typing import Any
 
 from monitor.clock import SystemClock
 from monitor.exchange.venues import binancecoinm, binanceusdm
-from monitor.paper import dapi, fapi
-from monitor.paper.binance import Call
+from monitor.paper.dialect import Call
+from monitor.paper.dialects.binance import BINANCE
 from tests import bybit
 from tests.builders import SHARED
 from tests.fuzz.junk import places
@@ -18,7 +18,6 @@ from tests.paper import a_venue
 
 NOW = datetime(2025, 10, 10, 20, 50, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
-ENDPOINTS = {**fapi.ENDPOINTS, **dapi.ENDPOINTS, **dapi.SPOT_ENDPOINTS}
 CREDENTIALS = {"apiKey": "key", "secret": "secret", "walletAddress": "0x" + "1" * 40}
 
 
@@ -45,8 +44,8 @@ def _recorded(venue: str, description: str) -> Any:
 
 def _paper(venue: Any, account: str) -> dict[str, Any]:
     engine = a_venue(NOW)
-    call = Call(engine, NOW_MS, {}, engine.account(account))
-    return {path: ENDPOINTS[path].render(call) for path in venue.rules.weights}
+    call = Call(engine, NOW_MS, {}, engine.account(account), BINANCE.profile)
+    return {path: BINANCE.endpoints[f"GET {path}"].render(call) for path in venue.rules.weights}
 
 
 def _bybit() -> dict[str, Any]:

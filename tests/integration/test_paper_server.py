@@ -11,7 +11,8 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.domain.account import Side
-from monitor.paper.server import ENDPOINTS, PaperServer
+from monitor.paper.dialects.binance import BINANCE
+from monitor.paper.server import PaperServer
 from tests.builders import SHARED, needs_shared
 from tests.paper import a_client, a_venue, now_ms, signed
 
@@ -169,7 +170,7 @@ async def test_modes_and_permissions_are_told_as_they_are_set(server: PaperServe
     assert (restrictions["enableWithdrawals"], restrictions["enableFutures"]) == (True, False)
 
 
-EVERY_PATH = sorted(ENDPOINTS)
+EVERY_PATH = sorted(name.partition(" ")[2] for name in BINANCE.endpoints)
 
 
 @pytest.mark.parametrize("path", EVERY_PATH)

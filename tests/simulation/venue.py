@@ -7,6 +7,7 @@ through the Binance reader, everything through retries, pauses and plausibility.
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from monitor.clock import Clock
@@ -21,16 +22,18 @@ from monitor.exchange.values import malformed
 from monitor.exchange.venues import binanceusdm
 from monitor.exchange.venues.binance import KINDS_BY_CODE
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments, Venue
-from monitor.paper.binance import Call, milliseconds
 from monitor.paper.book import Account, Leg
-from monitor.paper.fapi import ENDPOINTS
-from monitor.paper.faults import Fault, FaultKind, Reply, error, refusal, spoil
+from monitor.paper.dialect import ApiError, Call
+from monitor.paper.dialects.binance import BINANCE
+from monitor.paper.faults import Fault, FaultKind, Reply, spoil
+from monitor.paper.formats import milliseconds
 from tests.simulation.plan import Window
 from tests.simulation.world import World
 
 ACCOUNT_PATH, RISK_PATH = "/fapi/v3/account", "/fapi/v3/positionRisk"
 # By `amount` of the fault: which of the two replies it spoils.
 SPOILS = ((ACCOUNT_PATH, RISK_PATH), (ACCOUNT_PATH,), (RISK_PATH,))
+TOO_OLD = ApiError(400, -1021, "Timestamp is outside of the recvWindow.")
 RETRY_AFTER = (FaultKind.RATE_LIMITED, FaultKind.BANNED)
 LONGER_THAN_ANY_DEADLINE_S = 3_600.0
 
@@ -121,7 +124,7 @@ class PaperVenue:
     async def read_settings(self, _client: object) -> AccountSettings:
         return AccountSettings()
 
-    async def read_account(self, client: PaperClient) -> AccountReading | list[Any]:
+    async def read_account(self, client: PaperClient, _settings: AccountSettings) -> AccountReading | list[Any]:
         window = self._world.plan.faults.at(self._time(), self._account)
         if window is None:
             client.skew_known = False
@@ -133,7 +136,7 @@ class PaperVenue:
                 await self._clock.sleep(window.amount)
             case FaultKind.CLOCK_SKEW:
                 if not client.skew_known:
-                    raise _refused(error(400, -1021, "Timestamp is outside of the recvWindow."), self._clock)
+                    raise _refused(BINANCE.error(TOO_OLD), self._clock)
             case FaultKind.STALE:
                 if self._frozen is None or self._frozen[0] is not window:
                     self._frozen = (window, self._book())
@@ -153,14 +156,15 @@ class PaperVenue:
             status=round(window.amount) if window.kind is FaultKind.SERVER_ERROR else 503,
             retry_after_s=round(window.amount) if window.kind in RETRY_AFTER and window.amount >= 1 else None,
         )
-        refused = refusal(fault, now_ms)
+        refused = BINANCE.refusal(fault, now_ms)
         if refused is not None:
             raise _refused(refused, self._clock)
         self._world.advance(self._time())
-        call = Call(self._world.engine, now_ms, {}, self._world.engine.account(self._account))
+        call = Call(self._world.engine, now_ms, {}, self._world.engine.account(self._account), BINANCE.profile)
         spoils = SPOILS[round(window.amount)]
         return [
-            _body(ENDPOINTS[path].render(call), fault if path in spoils else None) for path in (ACCOUNT_PATH, RISK_PATH)
+            _body(path, BINANCE.endpoints[f"GET {path}"].render(call), fault if path in spoils else None)
+            for path in (ACCOUNT_PATH, RISK_PATH)
         ]
 
     def _book(self) -> AccountReading:
@@ -176,9 +180,9 @@ def _refused(reply: Reply, clock: Clock) -> ReadError:
     return failed_reply(refused, None, KINDS_BY_CODE)
 
 
-def _body(payload: Any, fault: Fault | None) -> Any:
+def _body(path: str, payload: Any, fault: Fault | None) -> Any:
     """What the strict client makes of it."""
-    spoilt = spoil(fault, payload) if fault is not None else None
+    spoilt = spoil(fault, payload, partial(BINANCE.without_positions, path)) if fault is not None else None
     if spoilt is None:
         return payload
     try:

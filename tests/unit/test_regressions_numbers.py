@@ -124,7 +124,7 @@ async def test_a_dated_contract_pays_no_funding_and_a_missing_rate_stays_unknown
     perpetual = {**dated, "nextFundingTime": 1_700_000_000_000}
     client = Answers(dapiPublicGetPremiumIndex=[{"symbol": "D", **dated}, {"symbol": "P", **perpetual}])
     listed = {"D": an_instrument("BTC/USD:BTC-251226", settle="BTC"), "P": an_instrument("BTC/USD:BTC")}
-    marks = await binancecoinm.VENUE.read_marks(client, listed)
+    marks = await binancecoinm.VENUE.read_marks(client, listed, {})
     assert marks["BTC/USD:BTC-251226"] == Mark(price=100, funding_rate=0.0)
     perpetuals = marks["BTC/USD:BTC"]
     assert perpetuals is not None

@@ -105,7 +105,7 @@ def test_the_recorded_linear_position_reads_to_the_venues_own_figures() -> None:
         initial_margin=7.60299749,
         maintenance_margin=2.4329592,
         unrealized_pnl=1.2267,
-        adl_rank=2,
+        adl_rank=3,
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import ccxt.async_support as ccxt
 
-from monitor.domain.account import FailureKind, Instrument
+from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
+from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import BROKEN_PARSING, ReadError
 from monitor.exchange.together import Lazy, together
@@ -31,7 +32,8 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.figures import Figures
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
 
 WEIGHT_PER_MINUTE = 2400
 # fundingInfo lists only symbols whose terms were adjusted; the others pay every eight hours.
@@ -58,6 +60,10 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
     "-2015": FailureKind.AUTH,
 }
 
+KEY_STEPS = (
+    "API Management > Create API > System generated; leave only 'Enable Reading' on, and under 'Restrict access to "
+    "trusted IPs only' name this machine's address"
+)
 PORTFOLIO_UNKNOWN = "whether this account uses portfolio margin could not be determined; if it does, figures are wrong"
 
 
@@ -75,11 +81,14 @@ class BinanceVenue:
     brackets_method: str
     quantity: str
     coverage: tuple[str, ...]
+    figures: Figures = field(repr=False)
     account_methods: Sequence[str]
     parse: Callable[[Sequence[Any], Instruments, AccountSettings], AccountReading]
     leverages: Callable[[Any], Coroutine[Any, Any, Mapping[str, float]]] | None = None
     weight_per_minute: int = WEIGHT_PER_MINUTE
+    calls_per_second: int = CALLS_PER_SECOND
     marks_origin: str = "premiumIndex"
+    key_steps: str = KEY_STEPS
     rules: Rules = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +99,7 @@ class BinanceVenue:
             permits=lambda method, path: method == "GET" and path in weights,
             weights=weights,
             kinds_by_code=KINDS_BY_CODE,
+            used_weight=_used_weight,
         )
         object.__setattr__(self, "rules", rules)
 
@@ -136,13 +146,13 @@ class BinanceVenue:
             raise ReadError(FailureKind.UNSUPPORTED, "the account uses portfolio margin, which is not read yet")
         return AccountSettings(leverages=leverages, caveats=(PORTFOLIO_UNKNOWN,) if portfolio is None else ())
 
-    async def read_account(self, client: Any) -> Sequence[Any]:
+    async def read_account(self, client: Any, _settings: AccountSettings, /) -> Sequence[Any]:
         return await together(*(_call(client, method) for method in self.account_methods))
 
     def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading:
         return self.parse(raw, instruments, settings)
 
-    async def read_marks(self, client: Any, instruments: Instruments) -> Mapping[str, Mark | None]:
+    async def read_marks(self, client: Any, instruments: Instruments, _held: Held, /) -> Mapping[str, Mark | None]:
         reply = rows(await _call(client, f"{self.api}PublicGetPremiumIndex"), "premiumIndex")
         listed = {
             instrument.symbol: row for row in reply if (instrument := instruments.get(text(row, "symbol"))) is not None
@@ -160,7 +170,7 @@ class BinanceVenue:
         adjusted = {text(row, "symbol"): interval_of(number(row, "fundingIntervalHours")) for row in reply}
         return {i.symbol: adjusted.get(raw, DEFAULT_FUNDING_INTERVAL) for raw, i in instruments.items()}
 
-    async def read_tiers(self, client: Any, instruments: Instruments) -> Mapping[str, Tiers]:
+    async def read_tiers(self, client: Any, instruments: Instruments, _held: Held, /) -> Mapping[str, Tiers]:
         reply = rows(await _call(client, self.brackets_method), "leverageBracket")
         tiers: dict[str, Tiers] = {}
         for count, row in enumerate(reply):
@@ -186,6 +196,12 @@ class BinanceVenue:
         if len({tier.floor for tier in parsed}) < len(parsed):
             raise malformed("a bracket is listed twice")
         return tuple(sorted(parsed, key=lambda tier: tier.floor))
+
+    async def read_orders(self, *_: Any) -> Sequence[StopOrder]:
+        raise ReadError(FailureKind.UNSUPPORTED, f"stop orders of {self.id} are not read")
+
+    async def read_ends(self, *_: Any) -> Sequence[End]:
+        raise ReadError(FailureKind.UNSUPPORTED, f"{self.id}'s records of liquidations are not read")
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         restrictions, server = await together(
@@ -215,6 +231,11 @@ class BinanceVenue:
             ip_restricted=boolean(allowed, "ipRestrict"),
             clock_ahead_s=(ours_ms - number(mapping(server, "time"), "serverTime")) / 1000,
         )
+
+
+def _used_weight(headers: Mapping[str, str]) -> int | None:
+    used = headers.get("x-mbx-used-weight-1m", "")
+    return int(used) if used.isdecimal() else None
 
 
 def _mark(row: Row) -> Mark | None:

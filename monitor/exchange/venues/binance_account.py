@@ -100,9 +100,9 @@ def check_same_moment(legs: Sequence[Leg]) -> None:
 
 
 def adl_rank(row: Row) -> int | None:
-    """0 to 4, as Binance ranks."""
+    """Binance ranks from 0 to 4."""
     rank = optional_number(row, "adl")
-    return int(rank) if rank is not None and rank in range(5) else None
+    return int(rank) + 1 if rank is not None and rank in range(5) else None
 
 
 # --- pools ---

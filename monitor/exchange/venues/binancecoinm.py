@@ -21,6 +21,7 @@ from monitor.exchange.venues.binance_account import (
     matched,
     pools,
 )
+from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 
@@ -71,6 +72,33 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments) -> Posi
     )
 
 
+FIGURES: Figures = {
+    Figure.EQUITY: exact(
+        "account.assets crossWalletBalance + crossUnPnl; isolatedWallet + profit", VerifiedBy.DOCUMENTS
+    ),
+    Figure.POOL_MAINTENANCE: exact("sum of account.positions maintMargin of the pool", VerifiedBy.DOCUMENTS),
+    Figure.POOL_INITIAL: exact("sum of account.positions initialMargin of the pool", VerifiedBy.DOCUMENTS),
+    Figure.AVAILABLE: exact("account.assets availableBalance", VerifiedBy.DOCUMENTS),
+    Figure.VENUE_RATIO: unknown("Binance tells no ratio of a classic account"),
+    Figure.MARK_PRICE: exact("positionRisk markPrice", VerifiedBy.RECORDED),
+    Figure.NOTIONAL: exact("positionRisk notionalValue, held against contracts / mark", VerifiedBy.RECORDED),
+    Figure.ENTRY_PRICE: exact("positionRisk entryPrice", VerifiedBy.RECORDED),
+    Figure.LIQUIDATION_PRICE: exact("positionRisk liquidationPrice; 0 is none", VerifiedBy.RECORDED),
+    Figure.LEVERAGE: exact("positionRisk leverage", VerifiedBy.RECORDED),
+    Figure.MARGIN_MODE: exact("account.positions isolated", VerifiedBy.DOCUMENTS),
+    Figure.MAINTENANCE: exact("account.positions maintMargin", VerifiedBy.DOCUMENTS),
+    Figure.INITIAL: exact("account.positions positionInitialMargin", VerifiedBy.DOCUMENTS),
+    Figure.PNL: exact("positionRisk unRealizedProfit", VerifiedBy.RECORDED),
+    Figure.ADL_RANK: unknown("a call of its own, not read"),
+    Figure.FUNDING_RATE: exact("premiumIndex lastFundingRate", VerifiedBy.DOCUMENTS),
+    Figure.FUNDING_INTERVAL: exact("fundingInfo fundingIntervalHours; 8 h where not listed", VerifiedBy.DOCUMENTS),
+    Figure.NEXT_FUNDING: exact("premiumIndex nextFundingTime", VerifiedBy.DOCUMENTS),
+    Figure.BRACKETS: exact("leverageBracket, in coin", VerifiedBy.DOCUMENTS),
+    Figure.STOP_ORDERS: unknown("not read"),
+    Figure.KEY_PERMISSIONS: exact("apiRestrictions", VerifiedBy.DOCUMENTS),
+    Figure.ENDS: unknown("not read"),
+}
+
 VENUE = BinanceVenue(
     id="binancecoinm",
     api="dapi",
@@ -87,6 +115,7 @@ VENUE = BinanceVenue(
     quantity="qty",
     account_methods=("dapiPrivateGetAccount", "dapiPrivateGetPositionRisk"),
     parse=parse,
+    figures=FIGURES,
     coverage=(
         "classic accounts, one-way and hedge, cross and isolated: every figure is the venue's own",
         "portfolio margin is refused, not misread",

@@ -24,6 +24,7 @@ from monitor.exchange.venues.binance_account import (
     matched,
     pools,
 )
+from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 
@@ -92,6 +93,33 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments, setting
     )
 
 
+FIGURES: Figures = {
+    Figure.EQUITY: exact(
+        "account.assets crossWalletBalance + crossUnPnl; isolatedWallet + profit", VerifiedBy.RECORDED
+    ),
+    Figure.POOL_MAINTENANCE: exact("sum of account.positions maintMargin of the pool", VerifiedBy.RECORDED),
+    Figure.POOL_INITIAL: exact("sum of account.positions initialMargin of the pool", VerifiedBy.RECORDED),
+    Figure.AVAILABLE: exact("account.assets availableBalance", VerifiedBy.RECORDED),
+    Figure.VENUE_RATIO: unknown("Binance tells no ratio of a classic account"),
+    Figure.MARK_PRICE: exact("positionRisk markPrice", VerifiedBy.RECORDED),
+    Figure.NOTIONAL: exact("positionRisk notional, held against contracts x mark", VerifiedBy.RECORDED),
+    Figure.ENTRY_PRICE: exact("positionRisk entryPrice", VerifiedBy.RECORDED),
+    Figure.LIQUIDATION_PRICE: exact("positionRisk liquidationPrice; 0 is none", VerifiedBy.RECORDED),
+    Figure.LEVERAGE: exact("symbolConfig leverage", VerifiedBy.DOCUMENTS),
+    Figure.MARGIN_MODE: exact("account.positions isolatedWallet", VerifiedBy.RECORDED),
+    Figure.MAINTENANCE: exact("positionRisk maintMargin", VerifiedBy.RECORDED),
+    Figure.INITIAL: exact("positionRisk positionInitialMargin", VerifiedBy.RECORDED),
+    Figure.PNL: exact("positionRisk unRealizedProfit", VerifiedBy.RECORDED),
+    Figure.ADL_RANK: exact("positionRisk adl", VerifiedBy.RECORDED),
+    Figure.FUNDING_RATE: exact("premiumIndex lastFundingRate", VerifiedBy.DOCUMENTS),
+    Figure.FUNDING_INTERVAL: exact("fundingInfo fundingIntervalHours; 8 h where not listed", VerifiedBy.DOCUMENTS),
+    Figure.NEXT_FUNDING: exact("premiumIndex nextFundingTime", VerifiedBy.DOCUMENTS),
+    Figure.BRACKETS: exact("leverageBracket", VerifiedBy.DOCUMENTS),
+    Figure.STOP_ORDERS: unknown("not read"),
+    Figure.KEY_PERMISSIONS: exact("apiRestrictions", VerifiedBy.DOCUMENTS),
+    Figure.ENDS: unknown("not read"),
+}
+
 VENUE = BinanceVenue(
     id="binanceusdm",
     api="fapi",
@@ -111,6 +139,7 @@ VENUE = BinanceVenue(
     account_methods=("fapiPrivateV3GetAccount", "fapiPrivateV3GetPositionRisk"),
     leverages=_leverages,
     parse=parse,
+    figures=FIGURES,
     coverage=(
         "classic accounts in single-asset mode, one-way and hedge, cross and isolated: every figure is the venue's own",
         "multi-assets mode and portfolio margin are refused, not misread",

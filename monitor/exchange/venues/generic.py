@@ -14,6 +14,7 @@ from typing import Any
 import ccxt.async_support as ccxt
 
 from monitor.domain.account import (
+    End,
     FailureKind,
     Instrument,
     MarginBalance,
@@ -21,8 +22,10 @@ from monitor.domain.account import (
     Position,
     PriceOrigin,
     Side,
+    StopOrder,
 )
 from monitor.domain.market import Tiers
+from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules, recorded_replies
 from monitor.exchange.failures import BROKEN_PARSING, ReadError, failed_request
 from monitor.exchange.guard import looks_like_a_read
@@ -44,7 +47,8 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
 
 # Plain calls a minute where we know no venue's weights; every request counts as one.
 CALLS_PER_MINUTE = 300
@@ -94,6 +98,36 @@ UNVOUCHED = (
     "equity, maintenance margin and margin ratio are unknown: no unified figure tells them rightly",
     "liquidation prices and margins are given only where the venue's own reply holds them",
 )
+_UNIFIED = "no unified figure of ccxt tells it rightly"
+_WHERE_HELD = "where the venue's own reply holds the number"
+FIGURES: Figures = {
+    **dict.fromkeys(
+        (Figure.EQUITY, Figure.POOL_MAINTENANCE, Figure.POOL_INITIAL, Figure.AVAILABLE, Figure.VENUE_RATIO),
+        unknown(_UNIFIED),
+    ),
+    **dict.fromkeys(
+        (
+            Figure.MARK_PRICE,
+            Figure.LIQUIDATION_PRICE,
+            Figure.LEVERAGE,
+            Figure.MAINTENANCE,
+            Figure.INITIAL,
+            Figure.PNL,
+            Figure.ENTRY_PRICE,
+            Figure.MARGIN_MODE,
+        ),
+        exact(_WHERE_HELD, VerifiedBy.CCXT),
+    ),
+    Figure.NOTIONAL: exact("contracts x contractSize x mark", VerifiedBy.CCXT),
+    **dict.fromkeys(
+        (Figure.FUNDING_RATE, Figure.FUNDING_INTERVAL, Figure.NEXT_FUNDING),
+        exact("fetchFundingRates, where ccxt lists all at once", VerifiedBy.CCXT),
+    ),
+    **dict.fromkeys(
+        (Figure.ADL_RANK, Figure.BRACKETS, Figure.STOP_ORDERS, Figure.KEY_PERMISSIONS, Figure.ENDS),
+        unknown("not read by the generic reader"),
+    ),
+}
 _HOURS = re.compile(r"(\d{1,3})h", re.ASCII)
 
 
@@ -103,7 +137,10 @@ class GenericVenue:
 
     id: str
     weight_per_minute: int = CALLS_PER_MINUTE
+    calls_per_second: int = CALLS_PER_SECOND
     marks_origin: str = "fetchFundingRates"
+    key_steps: str = "make a key that may only read, without the right to trade, transfer or withdraw"
+    figures: Figures = field(default_factory=lambda: FIGURES, repr=False)
     rules: Rules = field(init=False)
 
     def __post_init__(self) -> None:
@@ -150,7 +187,7 @@ class GenericVenue:
     async def read_settings(self, _client: Any, /) -> AccountSettings:
         return AccountSettings(caveats=self.coverage)
 
-    async def read_account(self, client: Any) -> Any:
+    async def read_account(self, client: Any, _settings: AccountSettings, /) -> Any:
         """(unified positions, raw replies they were parsed from, unified balance, unified funding rates).
 
         The rates hold the marks, and are asked for only where a position comes without one of the venue's own: ccxt
@@ -197,7 +234,7 @@ class GenericVenue:
                 f"the reply holds no position list at {' or '.join(place or 'the top' for place in places)}"
             )
 
-    async def read_marks(self, client: Any, instruments: Instruments) -> Mapping[str, Mark | None]:
+    async def read_marks(self, client: Any, instruments: Instruments, _held: Held, /) -> Mapping[str, Mark | None]:
         """Empty where the venue does not tell mark prices for all contracts at once."""
         rates = await self._rates(client)
         return Lazy({symbol: row for symbol, row in rates.items() if symbol in instruments}, _mark)
@@ -211,9 +248,15 @@ class GenericVenue:
         """They come with the marks, where they come at all."""
         return {}
 
-    async def read_tiers(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, Tiers]:
+    async def read_tiers(self, _client: Any, _instruments: Instruments, _held: Held, /) -> Mapping[str, Tiers]:
         """Not read: amounts that make brackets continuous are missing from the unified ones."""
         return {}
+
+    async def read_orders(self, *_: Any) -> Sequence[StopOrder]:
+        raise ReadError(FailureKind.UNSUPPORTED, f"stop orders of {self.id} are not read")
+
+    async def read_ends(self, *_: Any) -> Sequence[End]:
+        raise ReadError(FailureKind.UNSUPPORTED, f"{self.id}'s records of liquidations are not read")
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         server_ms = await _unified(client.fetch_time()) if client.has.get("fetchTime") is True else None

@@ -1,16 +1,19 @@
 """The shape every venue module has: what the rest of exchange/ asks of it, and what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from monitor.domain.account import Instrument, MarginBalance, Position
+from monitor.domain.account import End, Instrument, MarginBalance, Position, StopOrder
 from monitor.domain.market import Tiers
 from monitor.exchange.client import Rules
+from monitor.exchange.venues.figures import Figures
 
 # Raw symbol -> instrument.
 Instruments = Mapping[str, Instrument]
+# Instruments in which some account of the venue holds a position, by symbol: for what venues tell one by one.
+Held = Mapping[str, Instrument]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
-    """How the account is set up at the venue; changes rarely. `leverages` by raw symbol."""
+    """How the account is set up at the venue; changes rarely. `leverages` by raw symbol.
 
+    `mode` says in the venue's own words what it is ("unified, portfolio margin, hedge mode"): it is told to the owner,
+    and told again when it changes. A venue's reader decides by it what to call and how to read it.
+    """
+
+    mode: str = ""
     leverages: Mapping[str, float] = field(default_factory=dict)
     caveats: tuple[str, ...] = ()
 
@@ -54,6 +62,7 @@ class KeyFacts:
     may_withdraw: bool | None
     ip_restricted: bool | None
     clock_ahead_s: float | None
+    expires_at: datetime | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -73,6 +82,10 @@ class Venue(Protocol):
     def weight_per_minute(self) -> int: ...
 
     @property
+    def calls_per_second(self) -> int:
+        """Of one address, over all accounts."""
+
+    @property
     def marks_origin(self) -> str:
         """The name of the reply that `read_marks` reads."""
 
@@ -80,23 +93,47 @@ class Venue(Protocol):
     def coverage(self) -> tuple[str, ...]:
         """Sentences for the owner: what is exact, what is not read, what cannot be vouched for."""
 
+    @property
+    def figures(self) -> Figures:
+        """Every figure there is, with how exactly this reader gives it."""
+
+    @property
+    def key_steps(self) -> str:
+        """How its owner makes a key that can only read, in the venue's own words; empty where no key is needed."""
+
     async def read_instruments(self, client: Any) -> Instruments:
         """The first read of a venue; raises ReadError (unsupported) where its positions cannot be listed."""
 
     async def read_settings(self, client: Any, /) -> AccountSettings:
-        """Raises ReadError (unsupported) where the account is in a mode this reader does not understand."""
+        """Read before the first account, every ten minutes, and after a reply that was not what the mode lets expect.
 
-    async def read_account(self, client: Any) -> Any: ...
+        Raises ReadError (unsupported) where the account is in a mode this reader does not understand.
+        """
+
+    async def read_account(self, client: Any, settings: AccountSettings, /) -> Any: ...
 
     def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading: ...
 
-    async def read_marks(self, client: Any, instruments: Instruments) -> Mapping[str, Mark | None]:
-        """Of every instrument at once, by symbol; None where its row tells no sound mark price."""
+    async def read_marks(self, client: Any, instruments: Instruments, held: Held, /) -> Mapping[str, Mark | None]:
+        """Of every instrument at once (of those held where the venue tells them one by one), by symbol; None where its
+        row tells no sound mark price."""
 
     async def read_funding_intervals(self, client: Any, instruments: Instruments, /) -> Mapping[str, timedelta]:
         """By symbol."""
 
-    async def read_tiers(self, client: Any, instruments: Instruments, /) -> Mapping[str, Tiers]:
-        """By symbol; `client` must hold credentials."""
+    async def read_tiers(self, client: Any, instruments: Instruments, held: Held, /) -> Mapping[str, Tiers]:
+        """By symbol, of those held at least; `client` must hold credentials."""
+
+    async def read_orders(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, /
+    ) -> Sequence[StopOrder]:
+        """All stops, take-profits and trailing stops that rest at the venue; raises ReadError (unsupported) where they
+        cannot be read."""
+
+    async def read_ends(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Sequence[End]:
+        """Liquidations and auto-deleveragings of this account since then, by the venue's own records, in any order;
+        raises ReadError (unsupported) where it has none that can be read."""
 
     async def read_key_facts(self, client: Any) -> KeyFacts: ...

@@ -1,0 +1,67 @@
+"""What a venue does not tell and can be worked out: maintenance by its brackets, liquidation prices by our own solve.
+
+Every such figure is named in `estimates`; what cannot be worked out stays unknown. What the venue told stands.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from monitor.domain.account import AccountSnapshot, Estimate, MarginBalance, Position, PriceOrigin
+from monitor.domain.market import Markets
+from monitor.risk.liquidation import liquidation_prices
+from monitor.risk.margin import maintenance
+from monitor.risk.reprice import tiers_of
+
+BY_BRACKETS = Estimate("maintenance_margin", "brackets x notional at the mark")
+BY_POSITIONS = Estimate("maintenance_margin", "sum of its positions")
+BY_POSITIONS_ESTIMATED = Estimate("maintenance_margin", "sum of its positions by brackets x notional at the mark")
+BY_SOLVE = Estimate("liquidation_price", "the mark at which the pool's equity meets its maintenance")
+
+
+def completed(snapshot: AccountSnapshot, markets: Markets) -> AccountSnapshot:
+    """The snapshot with our own estimates in place of what is unknown, as far as they can be made."""
+    positions = tuple(_with_maintenance(position, markets) for position in snapshot.positions)
+    margins = tuple(_balance(balance, [p for p in positions if p.pool == balance.pool]) for balance in snapshot.margins)
+    if positions == snapshot.positions and margins == snapshot.margins and not _lacks_a_price(positions):
+        return snapshot
+    known = replace(snapshot, positions=positions, margins=margins)
+    return replace(known, positions=tuple(_with_price(known, position, markets) for position in positions))
+
+
+def _lacks_a_price(positions: Sequence[Position]) -> bool:
+    return any(position.liquidation_price_origin is PriceOrigin.UNKNOWN for position in positions)
+
+
+def _with_maintenance(position: Position, markets: Markets) -> Position:
+    tiers = tiers_of(markets, position)
+    if position.maintenance_margin is not None or not tiers:
+        return position
+    owed = maintenance(tiers, position.notional)
+    return replace(position, maintenance_margin=owed, estimates=(*position.estimates, BY_BRACKETS))
+
+
+def _balance(balance: MarginBalance, positions: Sequence[Position]) -> MarginBalance:
+    if balance.maintenance_margin is not None:
+        return balance
+    owed = [position.maintenance_margin for position in positions]
+    known = [margin * p.pool_rate for margin, p in zip(owed, positions, strict=True) if margin is not None]
+    if len(known) < len(owed):
+        return balance
+    by_brackets = any(BY_BRACKETS in position.estimates for position in positions)
+    basis = BY_POSITIONS_ESTIMATED if by_brackets else BY_POSITIONS
+    return replace(balance, maintenance_margin=sum(known), estimates=(*balance.estimates, basis))
+
+
+def _with_price(snapshot: AccountSnapshot, position: Position, markets: Markets) -> Position:
+    if position.liquidation_price_origin is not PriceOrigin.UNKNOWN:
+        return position
+    prices = liquidation_prices(snapshot, position, markets)
+    if prices is None:
+        return position
+    price = position.mark_price if prices.already else prices.nearest(position.mark_price)
+    return replace(
+        position,
+        liquidation_price=price,
+        liquidation_price_origin=PriceOrigin.NONE if price is None else PriceOrigin.OWN_ESTIMATE,
+        estimates=(*position.estimates, BY_SOLVE),
+    )
