@@ -25,6 +25,7 @@ from tests.paper import START, a_venue, linear
 from tests.reading import Open, ShiftedClock, clock, engine, exchanges, failed, good, open_account, server
 
 ACCOUNT, RISK = "/fapi/v3/account", "/fapi/v3/positionRisk"
+CONFIG = "/fapi/v1/accountConfig"
 
 
 @pytest.mark.parametrize(
@@ -215,12 +216,12 @@ async def test_a_bad_key_is_not_tried_again_within_the_minute(
 ) -> None:
     source = open_account("single", credentials={"apiKey": "nobody", "secret": "nothing"})
     assert failed(await source.observe()).kind is FailureKind.AUTH
-    before = server.counts[ACCOUNT]
+    before = server.counts[CONFIG]
     assert failed(await source.observe()).kind is FailureKind.AUTH
-    assert server.counts[ACCOUNT] == before
+    assert server.counts[CONFIG] == before
     clock.ahead += timedelta(seconds=61)
     assert failed(await source.observe()).kind is FailureKind.AUTH
-    assert server.counts[ACCOUNT] == before + 1
+    assert server.counts[CONFIG] == before + 1
 
 
 @pytest.mark.parametrize("skew_s", [-30.0, 30.0])

@@ -99,6 +99,12 @@ class PaperMarket:
     def markets(self) -> dict[str, MarketState]:
         return self._received
 
+    def hold(self, _account: str, _instruments: object) -> None:
+        """All instruments are told at once."""
+
+    def forget(self, _account: str) -> None:
+        """All instruments are told at once."""
+
     async def instruments(self) -> Instruments:
         return self._world.instruments
 
