@@ -23,6 +23,7 @@ from monitor.domain.account import PollFailure
 from monitor.domain.alert import Reason
 from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import Severity
+from monitor.exchange.modes import mode_error
 from monitor.exchange.registry import Exchanges, is_venue
 from monitor.notify import schedule
 from monitor.notify.channels import Channel, channel_error
@@ -187,7 +188,9 @@ def shipped_settings(cases: Sequence[Case], base_urls: Mapping[str, str], servic
         lines.append(f"  {case.name}: {{{access}, base_url: '{base_urls[case.coin]}', channels: [{case.name}]}}")
     lines.append("channels:")
     lines += [f"  {case.name}: {{url: 'json://127.0.0.1:{service_port}/{case.name}'}}" for case in cases]
-    return load_text("\n".join(lines) + "\n", is_venue=is_venue, channel_error=channel_error, env={})
+    return load_text(
+        "\n".join(lines) + "\n", is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env={}
+    )
 
 
 def limits_of(settings: Settings) -> dict[Threshold, float]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from monitor.clock import Clock
 from monitor.config.settings import AccountSettings, Settings
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
-from monitor.exchange.registry import AccountAccess, Exchanges
+from monitor.exchange.registry import AccountAccess, Exchanges, Mode
 from monitor.exchange.source import AccountSource
 from monitor.log import get_logger
 from monitor.pipeline import AccountPlan, Sight, decide_removals, run_cycle
@@ -27,6 +27,7 @@ def access_of(settings: Settings, name: str) -> AccountAccess:
         venue=account.venue,
         credentials=_credentials(account),
         base_url=account.base_url,
+        mode=Mode(account.mode),
         proxy=account.proxy.get_secret_value() if account.proxy else None,
         read_deadline_s=settings.read_deadline_of(name),
         poll_interval_s=settings.poll_interval_of(name),

@@ -18,6 +18,7 @@ from monitor.config.loader import load
 from monitor.config.settings import Settings
 from monitor.daemon import Daemon
 from monitor.exchange.client import is_venue
+from monitor.exchange.modes import mode_error
 from monitor.notify.channels import channel_error
 from monitor.paper.engine import Engine
 from monitor.paper.scenarios import Driver, Scenario
@@ -76,7 +77,7 @@ async def rehearse(scenario: Scenario, config: Path) -> None:
 def _settings(config: Path, scenario: Scenario, exchange_url: str, phone_url: str) -> Settings:
     """The file as the monitor loads any; of the environment it sees nothing but the demo's own names."""
     env = {"DEMO_EXCHANGE": exchange_url, "DEMO_PHONE": phone_url, **_credentials(scenario)}
-    settings = load(config, is_venue=is_venue, channel_error=channel_error, env=env)
+    settings = load(config, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env=env)
     _refuse_what_is_real(settings, config, scenario, exchange_url, phone_url)
     return settings
 

@@ -11,6 +11,7 @@ from monitor.config.loader import load
 from monitor.config.problems import ConfigError, Problem
 from monitor.config.settings import Settings
 from monitor.exchange.client import is_venue
+from monitor.exchange.modes import mode_error
 from monitor.notify.channels import channel_error
 
 CONFIG = Path("config/perpwatch.yaml")
@@ -45,4 +46,4 @@ def load_to_run(path: Path) -> Settings:
 
 
 def _load(path: Path) -> Settings:
-    return load(path, is_venue=is_venue, channel_error=channel_error, env=os.environ)
+    return load(path, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env=os.environ)

@@ -58,13 +58,21 @@ def check_globs(root: Node, problems: Problems) -> None:
         node.value = None
 
 
-def check_venues(root: Node, is_venue: Callable[[str], bool], problems: Problems) -> None:
+def check_venues(
+    root: Node, is_venue: Callable[[str], bool], mode_error: Callable[[str, str], str | None], problems: Problems
+) -> None:
     for path, account in _entries(root, "accounts"):
         venue = account.mapping.get("venue")
         if venue is not None and isinstance(venue.value, str) and not is_venue(venue.value):
             known = [name for name in _COMMON_VENUES if is_venue(name)]
             hint = did_you_mean(venue.value, known) or ": expected a ccxt id such as binanceusdm"
             problems.add(venue.place, (*path, "venue"), f"unknown venue {shown_value(venue.written)}{hint}")
+            continue
+        mode = account.mapping.get("mode")
+        if venue is not None and mode is not None and mode.value in ("demo", "testnet"):
+            error = mode_error(str(venue.value), mode.value)
+            if error is not None:
+                problems.add(mode.place, (*path, "mode"), error)
 
 
 def check_channels(root: Node, channel_error: Callable[[str], str | None], problems: Problems) -> None:

@@ -30,16 +30,26 @@ def load(
     *,
     is_venue: Callable[[str], bool],
     channel_error: Callable[[str], str | None],
+    mode_error: Callable[[str, str], str | None],
     env: Mapping[str, str],
 ) -> Settings:
     """The settings in the file, under the overrides in `env`; raises ConfigError with every problem found.
 
-    `is_venue` knows the venues, `channel_error` says in one sentence why a channel's URL cannot be used, or None.
+    `is_venue` knows the venues, `channel_error` says in one sentence why a channel's URL cannot be used, or None;
+    `mode_error` the same of a venue's mode.
     """
     problems = Problems()
     text = _read(path, problems)
     problems.raise_if_any()
-    return load_text(text, str(path), is_venue=is_venue, channel_error=channel_error, env=env, folder=path.parent)
+    return load_text(
+        text,
+        str(path),
+        is_venue=is_venue,
+        channel_error=channel_error,
+        mode_error=mode_error,
+        env=env,
+        folder=path.parent,
+    )
 
 
 def load_text(
@@ -48,6 +58,7 @@ def load_text(
     *,
     is_venue: Callable[[str], bool],
     channel_error: Callable[[str], str | None],
+    mode_error: Callable[[str, str], str | None],
     env: Mapping[str, str],
     folder: Path = Path(),
 ) -> Settings:
@@ -64,7 +75,7 @@ def load_text(
     read_credential_files(root, folder, problems)
     check_names(root, problems)
     check_globs(root, problems)
-    check_venues(root, is_venue, problems)
+    check_venues(root, is_venue, mode_error, problems)
     check_channels(root, channel_error, problems)
     resolve_rules(root, problems)
     check_rules(root, problems)

@@ -125,6 +125,9 @@ class AccountSettings(Frozen):
     """One account at one venue. Keys that may only read are enough; perpwatch never trades."""
 
     venue: str = Field(description="ccxt id of the venue, such as binanceusdm")
+    mode: Literal["live", "demo", "testnet"] = Field(
+        default="live", description="real money, or the venue's demo trading or testnet where ccxt supports it"
+    )
     api_key: SecretStr | None = Field(default=None, description="API key, read-only permission is enough")
     secret: SecretStr | None = Field(default=None, description="API secret")
     password: SecretStr | None = Field(default=None, description="API passphrase, where the venue has one")

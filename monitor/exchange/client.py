@@ -23,6 +23,7 @@ from monitor.domain.account import FailureKind
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import ReadError, Reply, failed_reply, failed_request
 from monitor.exchange.guard import inside_a_listed_call, listed_calls_alone
+from monitor.exchange.modes import Mode, turn_to
 from monitor.exchange.values import MAX_DECIMALS, plain_number, refuse_endless_numbers
 from monitor.log import register_secret
 
@@ -163,6 +164,7 @@ def strict_client(
     rules: Rules,
     shared: Shared,
     base_url: str | None = None,
+    mode: Mode = Mode.LIVE,
     proxy: str | None = None,
     options: Mapping[str, Any] | None = None,
     public: Any = None,
@@ -192,6 +194,7 @@ def strict_client(
     client.ssl_context = shared.ssl_context
     client.aiohttp_proxy = proxy
     client.has = {**client.has, "fetchCurrencies": False}
+    turn_to(client, mode)
     client.base_path = ""
     if base_url is not None:
         client.base_path = urlsplit(base_url).path.rstrip("/")

@@ -10,12 +10,13 @@ from monitor.clock import Clock
 from monitor.exchange.budget import Budget
 from monitor.exchange.client import ClockOffset, Shared, is_venue, new_session, new_ssl_context, release, strict_client
 from monitor.exchange.market_data import MarketData
+from monitor.exchange.modes import Mode, mode_error
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues import binancecoinm, binanceusdm
 from monitor.exchange.venues.generic import GenericVenue
 from monitor.exchange.venues.venue import Venue
 
-__all__ = ["AccountAccess", "Exchanges", "coverage", "is_venue", "venue_of"]
+__all__ = ["AccountAccess", "Exchanges", "Mode", "coverage", "is_venue", "mode_error", "venue_of"]
 
 _EXACT: Mapping[str, Venue] = {venue.id: venue for venue in (binanceusdm.VENUE, binancecoinm.VENUE)}
 # Shared marks are read anew when older than this share of the asking account's poll interval.
@@ -30,6 +31,7 @@ class AccountAccess:
     venue: str
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     base_url: str | None = None
+    mode: Mode = Mode.LIVE
     proxy: str | None = None
     read_deadline_s: float = 10.0
     poll_interval_s: float = 10.0
@@ -38,7 +40,7 @@ class AccountAccess:
 
 @dataclass(slots=True)
 class _Group:
-    """Accounts of one venue at one base URL behind one egress address."""
+    """Accounts of one venue, in one mode, at one base URL behind one egress address."""
 
     venue: Venue
     shared: Shared
@@ -47,7 +49,7 @@ class _Group:
     sources: list[AccountSource] = field(default_factory=list)
 
 
-_GroupKey = tuple[str, str | None, str | None]
+_GroupKey = tuple[str, Mode, str | None, str | None]
 
 
 def venue_of(venue_id: str) -> Venue:
@@ -80,6 +82,7 @@ class Exchanges:
             rules=group.venue.rules,
             shared=group.shared,
             base_url=access.base_url,
+            mode=access.mode,
             proxy=access.proxy,
             options=access.options,
             public=group.public,
@@ -122,7 +125,7 @@ class Exchanges:
         release(group.public)
 
     def _group(self, access: AccountAccess) -> _Group:
-        key = (access.venue, access.base_url, access.proxy)
+        key = (access.venue, access.mode, access.base_url, access.proxy)
         if key not in self._groups:
             self._groups[key] = self._new_group(access)
         return self._groups[key]
@@ -151,6 +154,7 @@ class Exchanges:
             rules=venue.rules,
             shared=shared,
             base_url=access.base_url,
+            mode=access.mode,
             proxy=access.proxy,
             options=access.options,
         )

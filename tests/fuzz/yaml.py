@@ -13,6 +13,7 @@ from typing import Any
 from monitor.config.loader import load
 from monitor.config.problems import MAX_PROBLEMS, ConfigError, Problem
 from monitor.config.settings import Settings
+from monitor.exchange.modes import mode_error
 from monitor.exchange.registry import is_venue
 from monitor.notify.channels import channel_error
 from tests.fuzz.junk import BROKEN, INVISIBLE, LINE_BREAKS, hostile_text
@@ -196,7 +197,7 @@ def _shape(dice: random.Random) -> bytes:
 def check(file: Path, content: bytes) -> str:
     file.write_bytes(content)
     try:
-        settings = load(file, is_venue=is_venue, channel_error=channel_error, env=ENV)
+        settings = load(file, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env=ENV)
     except ConfigError as error:
         problems = error.errors
     else:

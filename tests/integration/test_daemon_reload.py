@@ -10,7 +10,7 @@ from monitor.config.loader import load
 from monitor.domain.notification import NoticeFacts
 from monitor.store.records import Changes
 from tests.daemon_kit import CALM, CRITICAL_MARK, WARNING_MARK, House, a_house, a_trader
-from tests.unit.malformed_yaml import CASES, ENV, Case, channel_error, is_venue, write_secret_files
+from tests.unit.malformed_yaml import CASES, ENV, Case, channel_error, is_venue, mode_error, write_secret_files
 
 # What an edit may take, and how much longer a busy machine may need to show it to a test.
 PROMPT_S = 2.0
@@ -131,7 +131,9 @@ async def test_no_malformed_file_changes_a_running_monitor(tmp_path: Path, caplo
             for case in CASES:
                 draft.write_bytes(case.content)
                 before = len(told)
-                await daemon.reload(lambda: load(draft, is_venue=is_venue, channel_error=channel_error, env=ENV))
+                await daemon.reload(
+                    lambda: load(draft, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env=ENV)
+                )
                 assert len(told) == before + 1, f"{case}: told {told[before:]}"
                 assert f"{draft}:{case.line}:{case.column}: " in told[-1], str(case)
                 assert (daemon.watching.plans, daemon.settings, daemon._channels) == (plans, settings, channels)

@@ -280,7 +280,7 @@ class House:
 
 
 def _settings(text: str) -> Settings:
-    return load_text(text, is_venue=lambda _: True, channel_error=lambda _: None, env={})
+    return load_text(text, is_venue=lambda _: True, channel_error=lambda _: None, mode_error=lambda *_: None, env={})
 
 
 def _rows(batch: Batch) -> Iterator[tuple[Identity, DeliveryState]]:

@@ -8,7 +8,7 @@ from monitor.config.loader import load_text
 from monitor.config.problems import ConfigError
 from monitor.config.settings import Settings
 from monitor.rules.base import ThresholdRule
-from tests.unit.malformed_yaml import channel_error, is_venue
+from tests.unit.malformed_yaml import channel_error, is_venue, mode_error
 
 MINIMAL = """\
 accounts:
@@ -17,7 +17,9 @@ accounts:
 
 
 def read(text: str, env: dict[str, str] | None = None, folder: Path = Path()) -> Settings:
-    return load_text(text, is_venue=is_venue, channel_error=channel_error, env=env or {}, folder=folder)
+    return load_text(
+        text, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env=env or {}, folder=folder
+    )
 
 
 def problems_of(text: str, env: dict[str, str] | None = None, folder: Path = Path()) -> str:

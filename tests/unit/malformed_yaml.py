@@ -21,6 +21,10 @@ def channel_error(url: str) -> str | None:
     return None if url.startswith(("json://", "tgram://", "discord://")) else "no service has this scheme"
 
 
+def mode_error(venue: str, mode: str) -> str | None:
+    return None if venue == "bybit" else f"ccxt knows no {mode} of {venue}"
+
+
 def write_secret_files(folder: Path) -> None:
     """The files that `*_file` keys of the tables name."""
     (folder / "good.txt").write_text("canary-4713\n")
@@ -219,7 +223,7 @@ TABLES: dict[str, list[tuple[str, str]]] = {
         (_account(f"{MARK}apikey: abc"), "unknown key apikey, did you mean api_key?"),
         (_account(f"{MARK}apiKey: abc"), "did you mean api_key?"),
         (_account(f"{MARK}secretfile: x"), "did you mean secret_file?"),
-        (_account(f"{MARK}passphrase: x"), "unknown key passphrase: expected venue, api_key"),
+        (_account(f"{MARK}passphrase: x"), "unknown key passphrase: expected venue, mode, api_key"),
         (_channel(f"{MARK}severity: [warning]"), "did you mean severities?"),
         (_channel(f"{MARK}for_accounts: [main]"), "did you mean accounts?"),
         (_margin(f"warning: 50%, {MARK}crticial: 80%"), "did you mean critical?"),
@@ -398,6 +402,13 @@ TABLES: dict[str, list[tuple[str, str]]] = {
         (f"{CHANNELS}accounts: {{main: {{venue: {MARK}nyse}}}}\n", "unknown venue nyse: expected a ccxt id"),
         (f"{CHANNELS}accounts: {{main: {{venue: {MARK}x{'y' * 60}}}}}\n", "unknown venue a text of 61 characters"),
         (f"{CHANNELS}accounts:\n  a: {{venue: okx}}\n  b:\n    venue: {MARK}okxx\n", "did you mean okx?"),
+    ],
+    "mode_the_venue_has_not": [
+        (f"{CHANNELS}accounts: {{main: {{venue: okx, mode: {MARK}testnet}}}}\n", "ccxt knows no testnet of okx"),
+        (
+            f"{CHANNELS}accounts: {{main: {{venue: okx, mode: {MARK}paper}}}}\n",
+            "expected live, demo or testnet, not paper",
+        ),
     ],
     "no_account": [
         (f"{CHANNELS}accounts: {MARK}{{}}\n", "expected at least one entry"),

@@ -14,7 +14,7 @@ from monitor.config.problems import MAX_PROBLEMS, ConfigError
 from monitor.config.settings import HOUSE_POLICY
 from monitor.domain.reading import Severity
 from tests.unit.config_kit import MINIMAL, problems_of, read, thresholds
-from tests.unit.malformed_yaml import channel_error, is_venue
+from tests.unit.malformed_yaml import channel_error, is_venue, mode_error
 
 FULL = """\
 poll_interval: 10s
@@ -275,7 +275,7 @@ def test_a_file_that_cannot_be_read_is_told_without_a_line(
     path = tmp_path / "perpwatch.yaml"
     make(path)
     with pytest.raises(ConfigError) as raised:
-        load(path, is_venue=is_venue, channel_error=channel_error, env={})
+        load(path, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env={})
     assert str(raised.value).startswith(f"{path}: ")
     assert told in str(raised.value)
 
@@ -283,7 +283,7 @@ def test_a_file_that_cannot_be_read_is_told_without_a_line(
 def test_a_file_with_byte_order_mark_and_windows_line_ends_is_read(tmp_path: Path) -> None:
     path = tmp_path / "perpwatch.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
-    config = load(path, is_venue=is_venue, channel_error=channel_error, env={})
+    config = load(path, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env={})
     assert list(config.accounts) == ["main"]
 
 

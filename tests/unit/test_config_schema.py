@@ -70,7 +70,7 @@ def test_the_files_that_ship_fit_the_schema(name: str) -> None:
 def test_the_example_is_read_and_names_its_schema() -> None:
     env = {"BINANCE_KEY": "k", "BINANCE_SECRET": "s", "TELEGRAM_URL": "tgram://a/b"}
     path = CONFIG / "perpwatch.example.yaml"
-    config = load(path, is_venue=lambda _: True, channel_error=lambda _: None, env=env)
+    config = load(path, is_venue=lambda _: True, channel_error=lambda _: None, mode_error=lambda *_: None, env=env)
     assert list(config.rules) == ["margin_ratio", "liquidation_distance", "funding_exposure", "doge_distance"]
     assert config.critical_channels == ("phone",)
     assert path.read_text().startswith("# yaml-language-server: $schema=./perpwatch.schema.json\n")

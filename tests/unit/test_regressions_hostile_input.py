@@ -11,12 +11,12 @@ from monitor.log import _Secrets
 from monitor.notify import text
 from monitor.notify.message import render
 from tests.outbox import a_notice, a_row, after, facts
-from tests.unit.malformed_yaml import channel_error, is_venue
+from tests.unit.malformed_yaml import channel_error, is_venue, mode_error
 
 
 def refusal(text: str) -> str:
     with pytest.raises(ConfigError) as raised:
-        load_text(text, is_venue=is_venue, channel_error=channel_error, env={})
+        load_text(text, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env={})
     return str(raised.value)
 
 
@@ -108,5 +108,5 @@ def test_bytes_that_are_no_text_behind_a_byte_order_mark_are_told_with_their_pla
     path = tmp_path / "perpwatch.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\nb\xc4: 2\n")
     with pytest.raises(ConfigError) as caught:
-        load(path, is_venue=is_venue, channel_error=channel_error, env={})
+        load(path, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env={})
     assert [(found.line, found.column) for found in caught.value.errors] == [(2, 2)]
