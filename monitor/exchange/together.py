@@ -17,8 +17,11 @@ Raw = TypeVar("Raw")
 async def together(*reads: Coroutine[Any, Any, Any]) -> list[Any]:
     """All results in order; where one fails the others are cancelled, and its failure is raised."""
     tasks = [asyncio.ensure_future(read) for read in reads]
+    results = asyncio.gather(*tasks)
+    # One that fails in the moment in which the caller gives up is nobody's failure.
+    results.add_done_callback(_retrieved)
     try:
-        return await asyncio.gather(*tasks)
+        return await results
     finally:
         for task in tasks:
             task.cancel()
@@ -97,7 +100,7 @@ class Lazy(Mapping[str, T], Generic[Raw, T]):
         return key in self._raw
 
 
-def _retrieved(task: asyncio.Task[Any]) -> None:
+def _retrieved(task: "asyncio.Future[Any]") -> None:
     """Nobody may be waiting any more; the failure is kept for the next asker."""
     if not task.cancelled():
         task.exception()

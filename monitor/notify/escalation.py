@@ -53,6 +53,13 @@ def handed(row: Notification) -> Handed:
     return row.key, row.episode, row.sequence, row.target
 
 
+def _reason_for(row: Notification, *, has_heard: bool) -> Reason:
+    """What is the first of an episode to one channel may be a repetition to another, and the other way round."""
+    if not has_heard:
+        return Reason.FIRST
+    return Reason.REPEAT if row.reason is Reason.FIRST else row.reason
+
+
 def escalations(
     rows: Iterable[Notification],
     audience: Audience,
@@ -92,7 +99,7 @@ def escalations(
                 row,
                 id=None,
                 target=target,
-                reason=row.reason if has_heard else Reason.FIRST,
+                reason=_reason_for(row, has_heard=has_heard),
                 state=DeliveryState.PENDING,
                 attempts=0,
                 send_after=now,

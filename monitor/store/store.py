@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
 
@@ -350,6 +350,7 @@ class Store:
         """Run on the writer thread; a caller that stops waiting leaves it running."""
         future = asyncio.get_running_loop().run_in_executor(self._writer, function, *arguments)
         self._in_flight = future  # type: ignore[assignment]  # read for `done` alone
+        future.add_done_callback(_retrieved)
         return await asyncio.shield(future)
 
     def _note(self, sentence: str) -> None:
@@ -367,9 +368,15 @@ async def _opened(
         async with disk_clock.deadline(OPEN_DEADLINE_S):
             return await asyncio.shield(opening), None
     except TimeoutError:
-        opening.add_done_callback(lambda late: late.exception())  # nobody waits for it
+        opening.add_done_callback(_retrieved)
         failure = f"the state {path} does not answer."
         return Opened(loaded=Loaded(), failure=failure), loop.run_in_executor(writer, database.forget)
+
+
+def _retrieved(late: "asyncio.Future[Any]") -> None:
+    """A failure that comes after its caller has given up is nobody's."""
+    if not late.cancelled():
+        late.exception()
 
 
 def _some(names: tuple[str, ...], limit: int = 5) -> str:

@@ -87,7 +87,7 @@ class House:
         self.loop = VirtualLoop()
         self.world = World(self.plan)
         self.ledger = Ledger()
-        self.referee = Referee(self.ledger, self.loop.time, self._disk_is_full)
+        self.referee = Referee(self.ledger, self.loop.time, self._owes_the_disk)
         self._database = folder / f"{seed}.db"
         self._yaml = yaml_of(random.Random(f"{seed}:yaml"))
         self._digest = sha256()
@@ -196,8 +196,7 @@ class House:
         """The process ends, by itself or not."""
         self._kills += 1
         self.loop.kill()
-        owes_the_disk = any(store.failing_since is not None for store in self._stores)
-        self.ledger.kill(disk_fails=self._disk_is_full() or owes_the_disk)
+        self.ledger.kill(disk_fails=self._owes_the_disk())
         self.referee.process_ends()
         for store in self._stores:
             with suppress(Exception):
@@ -224,6 +223,10 @@ class House:
 
     def _disk_is_full(self) -> bool:
         return self.plan.disk.at(self.loop.time()) is not None
+
+    def _owes_the_disk(self) -> bool:
+        """It is full, or the store has not written yet what it owes since it was."""
+        return self._disk_is_full() or any(store.failing_since is not None for store in self._stores)
 
     def _new_exchanges(self, clock: Clock) -> Exchanges:
         return cast(Exchanges, PaperExchanges(self.world, clock, self.loop.time, self._on_read))

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 from monitor.domain.alert import Reason
@@ -44,7 +45,7 @@ class Ledger:
     untraceable: set[Identity] = field(default_factory=set)
     forgotten: set[Identity] = field(default_factory=set)
     given_up: dict[Identity, str] = field(default_factory=dict)
-    removed: dict[str, float] = field(default_factory=dict)
+    removed: dict[str, list[float]] = field(default_factory=dict)
     latest: dict[tuple[str, AlertKey], int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     marked_repeats: int = 0
@@ -117,7 +118,7 @@ class Ledger:
                 del self.owed[row]
 
     def remove_channel(self, name: str, time: float) -> None:
-        self.removed[name] = time
+        self.removed.setdefault(name, []).append(time)
 
     def settle(self, is_open: "set[tuple[AlertKey, int]]") -> None:
         """The end: what is owed has arrived; `is_open` are the episodes that still fire."""
@@ -129,12 +130,21 @@ class Ledger:
                 self.problems.append(f"given up: {row}: {why}")
         for (target, key, episode), rows in self._by_episode().items():
             told = "".join(LETTERS[row.reason] for row in rows)
-            if not EPISODE.fullmatch(told) and not any(row in self.untraceable for row in rows):
-                self.problems.append(f"{target} read {told} of {key} episode {episode}")
-            is_excused = self.removed.get(target, -1.0) > self.arrived[rows[0]][0]
             untraceable = any(row in self.untraceable for row in rows)
+            if not untraceable and not all(EPISODE.fullmatch(part) for part in self._parts(target, rows)):
+                self.problems.append(f"{target} read {told} of {key} episode {episode}")
+            is_excused = self.removed.get(target, [-1.0])[-1] > self.arrived[rows[0]][0]
             if not told.endswith("E") and (key, episode) not in is_open and not is_excused and not untraceable:
                 self.problems.append(f"{target} never read the end of {key} episode {episode}: {told}")
+
+    def _parts(self, target: str, rows: list[Identity]) -> Iterator[str]:
+        """What was read between the edits that took the channel away: put back, it begins anew where nothing that it
+        was sent is known to have arrived."""
+        cuts = self.removed.get(target, [])
+        parts = groupby(rows, key=lambda row: sum(cut < self.arrived[row][0] for cut in cuts))
+        for number, (_, part) in enumerate(parts):
+            told = "".join(LETTERS[row.reason] for row in part)
+            yield told if number == 0 or told.startswith("F") else f"F{told}"
 
     def _by_episode(self) -> dict[tuple[str, AlertKey, int], list[Identity]]:
         """Each target's messages of each episode, in the order they first arrived; of one message, as they came up."""

@@ -5,6 +5,7 @@ die before it, and between it and whoever awaits it.
 """
 
 import asyncio
+import gc
 import heapq
 import inspect
 from asyncio import events
@@ -91,6 +92,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             _finish(task.get_coro())
         self._clear()
+        # A failure that nobody came to hear of in time would be told later, as if it were of the next process.
+        gc.collect()
         self._is_dead = False
 
     def _clear(self) -> None:

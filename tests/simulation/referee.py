@@ -5,16 +5,16 @@ and compares with what is then handed to the store. An oracle that moved keeps i
 disk; a killed process goes back to that.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from monitor.domain.account import AccountSnapshot, Observation
-from monitor.domain.alert import Alert, Reason
+from monitor.domain.alert import Alert, Reason, has_only_fresher_figures
 from monitor.domain.market import Markets
 from monitor.domain.notification import Notification
 from monitor.domain.reading import AlertKey, Scope
 from monitor.pipeline import AccountPlan, Sight
-from monitor.store.records import Changes
+from monitor.store.records import ALERT, Changes, Row
 from tests.simulation.judge import verdicts_of
 from tests.simulation.ledger import Ledger
 from tests.simulation.oracle import BREACH, CLEAR, CRITICAL, HOLD, WARNING, Oracle, Told, Waits
@@ -25,18 +25,19 @@ BLIND_AFTER_S = (30.0, 60.0)
 
 
 class Referee:
-    """`problems` says where monitor and oracle part. `disk_fails` tells whether the disk takes nothing now."""
+    """`problems` says where monitor and oracle part. `owes_the_disk` tells whether something decided is not written."""
 
-    def __init__(self, ledger: Ledger, time: Callable[[], float], disk_fails: Callable[[], bool]) -> None:
+    def __init__(self, ledger: Ledger, time: Callable[[], float], owes_the_disk: Callable[[], bool]) -> None:
         self.problems: list[str] = []
         self.transitions = 0
-        self._ledger, self._time, self._disk_fails = ledger, time, disk_fails
+        self._ledger, self._time, self._owes_the_disk = ledger, time, owes_the_disk
         self._oracles: dict[AlertKey, Oracle] = {}
         # Those that are not active would say nothing to a clear read, and are not asked.
         self._awake: dict[AlertKey, None] = {}
         self._waits_of: dict[tuple[int, str], tuple[AccountPlan, Waits]] = {}
         self._due: dict[AlertKey, tuple[Told, AccountPlan]] = {}
         self._before: dict[AlertKey, Oracle | None] = {}
+        self._decided: dict[AlertKey, Alert] = {}
         self._last_good: dict[str, set[datetime | None]] = {}
 
     # --- what happens ---
@@ -104,13 +105,20 @@ class Referee:
             for row in changes.enqueue:
                 rows.setdefault(row.key, []).append(row)
             for alert in changes.alerts:
+                self._decided[alert.key] = alert
                 self._compare(alert, rows.get(alert.key, []))
         self._ledger.enqueue(changes.enqueue)
         self._ledger.change(changes.notifications)
 
-    def on_disk(self, keys: Iterable[AlertKey]) -> None:
-        for key in keys:
-            self._before.pop(key, None)
+    def on_disk(self, rows: Mapping[AlertKey, Row | None]) -> None:
+        """What was written may be older than what was decided since: then a crash goes back to it."""
+        for key, row in rows.items():
+            if key in self._before and (row is None or self._is_latest(key, ALERT.validate_json(row["body"]))):
+                del self._before[key]
+
+    def _is_latest(self, key: AlertKey, written: Alert) -> bool:
+        decided = self._decided.get(key)
+        return decided is None or decided == written or has_only_fresher_figures(decided, written)
 
     def process_ends(self) -> None:
         """What is not on disk never was."""
@@ -121,6 +129,7 @@ class Referee:
             else:
                 self._oracles[key] = oracle
         self._before.clear()
+        self._decided.clear()
         self._due.clear()
         self._last_good.clear()
 
@@ -187,7 +196,7 @@ class Referee:
             self.problems.append(f"{self._time():.1f}: {key}: {told} was due and was not told")
 
     def _forget_before(self, account: str, *, is_blind: bool) -> None:
-        if self._before and not self._disk_fails():
+        if self._before and not self._owes_the_disk():
             for key in [k for k in self._before if k.account == account and (k.rule == BLIND) is is_blind]:
                 del self._before[key]
 

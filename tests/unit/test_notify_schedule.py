@@ -166,6 +166,11 @@ def test_who_hears_of_an_episode_for_the_first_time_reads_first() -> None:
     assert [row.reason for row in escalated([worse], after(15), told=frozenset({"backup"}))] == [Reason.WORSE]
 
 
+def test_who_has_heard_of_an_episode_reads_its_beginning_at_another_channel_as_a_repetition() -> None:
+    heard = escalated([a_row()], after(15), told=frozenset({"backup"}))
+    assert [row.reason for row in heard] == [Reason.REPEAT]
+
+
 def test_nothing_is_handed_to_a_target_twice_even_by_two_failing_channels() -> None:
     rows = [a_row(), a_row(target="desk")]
     found = escalated(rows, after(60))
