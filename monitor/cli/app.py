@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from monitor.cli import check, demo, once, rules, run, schema, test_alert
+from monitor.cli import check, demo, once, rules, run, schema, test_alert, venues
 from monitor.cli.errors import BUG_EXIT, EXPECTED_EXIT, INTERRUPTED_EXIT, CommandError, report_bug, say
 from monitor.config.problems import ConfigError
 from monitor.status.server import StatusError
@@ -29,6 +29,7 @@ app.command("once")(once.once)
 app.command("test-alert")(test_alert.alert_test)
 app.command("rules")(rules.rules)
 app.command("schema")(schema.schema)
+app.command("venues")(venues.venues)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from monitor.exchange.venues import binancecoinm, binanceusdm
 from monitor.exchange.venues.generic import GenericVenue
 from monitor.exchange.venues.venue import Venue
 
-__all__ = ["AccountAccess", "Exchanges", "Mode", "coverage", "is_venue", "mode_error", "venue_of"]
+__all__ = ["AccountAccess", "Exchanges", "Mode", "coverage", "exact_venues", "is_venue", "mode_error", "venue_of"]
 
 _EXACT: Mapping[str, Venue] = {venue.id: venue for venue in (binanceusdm.VENUE, binancecoinm.VENUE)}
 # Shared marks are read anew when older than this share of the asking account's poll interval.
@@ -57,6 +57,11 @@ def venue_of(venue_id: str) -> Venue:
     if not is_venue(venue_id):
         raise ValueError(f"ccxt knows no exchange {venue_id!r}")
     return _EXACT.get(venue_id) or GenericVenue(id=venue_id)
+
+
+def exact_venues() -> tuple[str, ...]:
+    """Those with a reader of their own."""
+    return tuple(_EXACT)
 
 
 def coverage(venue_id: str) -> tuple[str, ...]:
