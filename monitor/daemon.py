@@ -18,6 +18,7 @@ from monitor.domain.notification import notice_key, notices
 from monitor.domain.reading import Scope, Severity, Unit
 from monitor.exchange.registry import Exchanges
 from monitor.health import Health, Heartbeat, LoopLag, Watchdog, http_get, max_read_age_s
+from monitor.keys import refuse_withdrawing
 from monitor.log import get_logger, redact
 from monitor.notify.channels import Channel, open_channels
 from monitor.notify.delivery import Delivery
@@ -28,11 +29,13 @@ from monitor.state_news import StateNews
 from monitor.status import server as status
 from monitor.store.records import Changes
 from monitor.store.store import Store
-from monitor.watching import Watching
+from monitor.watching import Watching, access_of, allowed_to_withdraw
 
 ALIVE_EVERY_S = 30.0
 # The started message waits this long for first reads, so that it can say what it sees.
 FIRST_READS_S = 20.0
+# And the very first start this long for what the keys may do.
+FIRST_KEYS_S = 10.0
 DRAIN_S = 5.0
 DOWNTIME_TOLD_S = 600.0
 # Keys of the YAML that a running monitor cannot change.
@@ -104,6 +107,8 @@ class Daemon:
         self.store = await self._outside.store(self._database, self._clock, self._outside.machine_clock)
         exchanges = self._outside.exchanges(self._clock)
         try:
+            if self.store.last_alive_at is None:
+                await self._refuse_withdrawing(exchanges)
             was_down_s = await self._take_up()
             self.delivery = Delivery(
                 self.store,
@@ -185,6 +190,25 @@ class Daemon:
     def _interrupt(self) -> None:
         self.interrupted = True
         self.stop.set()
+
+    async def _refuse_withdrawing(self, exchanges: Exchanges) -> None:
+        """At the very first start somebody is at hand to make a better key. A venue slow to say is not waited for."""
+        sources = {name: exchanges.open_account(access_of(self.settings, name)) for name in self.settings.accounts}
+        asking = asyncio.create_task(refuse_withdrawing(sources, allowed_to_withdraw(self.settings)))
+        stopping = asyncio.create_task(self.stop.wait())
+        try:
+            async with self._clock.deadline(FIRST_KEYS_S):
+                await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                asking.result()
+        except TimeoutError:
+            _log.warning("not every venue told in time what its key may do")
+        finally:
+            for task in (asking, stopping):
+                task.cancel()
+            await asyncio.wait((asking, stopping))
+            for source in sources.values():
+                await exchanges.close_account(source)
 
     async def _take_up(self) -> float | None:
         """Alerts as the last run left them, less what nobody saw meanwhile; how long that was, if at all."""

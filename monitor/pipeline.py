@@ -14,6 +14,7 @@ from monitor.domain.account import AccountSnapshot, Observation, PollFailure
 from monitor.domain.alert import (
     Alert,
     AlertPolicy,
+    LevelPolicy,
     Reason,
     Resolution,
     advance,
@@ -34,8 +35,11 @@ from monitor.store.store import Store
 
 BLIND = "blind"
 UNASSESSED = "unassessed"
+KEY_PERMISSIONS = "key_permissions"
 # The monitor's own alerts: judged here, by no rule of the YAML.
-OWN_RULES = frozenset({BLIND, UNASSESSED})
+OWN_RULES = frozenset({BLIND, UNASSESSED, KEY_PERMISSIONS})
+# Judged by something else than a read, which says nothing of them.
+NOT_BY_READS = frozenset({BLIND, KEY_PERMISSIONS})
 # The age of every account's last good read is judged when it gets to what is told of, and this often at least: less
 # than the youngest such age, so that an account of a new configuration is not judged late.
 JUDGE_AGES_WITHIN_S = 25.0
@@ -45,6 +49,15 @@ JUDGE_BLIND_EVERY_S = 5.0
 JUDGE_AGES_EVERY_S = 1.0
 # How often a good read is written down that shows nothing new: often enough not to be pruned as forgotten.
 REMEMBER_READ_EVERY = timedelta(minutes=5)
+
+
+# A key that may do too much is no emergency of tonight: its owner is reminded once a day.
+ABOUT_KEYS = AlertPolicy(
+    {
+        severity: LevelPolicy(for_s=0, keep_firing_for_s=0, group_wait_s=0, repeat_s=repeat_s)
+        for severity, repeat_s in ((Severity.INFO, None), (Severity.WARNING, None), (Severity.CRITICAL, 80_000.0))
+    }
+)
 
 
 class Source(Protocol):
@@ -76,6 +89,7 @@ class AccountPlan:
     def of(cls, settings: Settings, name: str) -> Self:
         policies = {rule: settings.alerts.policy_for(parameters) for rule, parameters in settings.rules.items()}
         policies |= {BLIND: settings.alerts.blind_policy(), UNASSESSED: settings.alerts.policy_for(None)}
+        policies[KEY_PERMISSIONS] = ABOUT_KEYS
         return cls(
             name=name,
             venue=settings.accounts[name].venue,
@@ -147,7 +161,7 @@ def decide(
     """Every alert of the account moved on by this read, with the messages that are due."""
     draft = Draft(store, now)
     by_key = {reading.key: reading for reading in readings}
-    known = [key for key in store.keys_of(plan.name) if key.rule != BLIND and key not in by_key]
+    known = [key for key in store.keys_of(plan.name) if key.rule not in NOT_BY_READS and key not in by_key]
     for key in (*by_key, *known):
         if not _is_quiet(store.alerts.get(key), by_key.get(key)):
             alert = store.alert(key)

@@ -9,12 +9,16 @@ from monitor.config.settings import AccountSettings, Settings
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
 from monitor.exchange.registry import AccountAccess, Exchanges, Mode
 from monitor.exchange.source import AccountSource
+from monitor.exchange.venues.venue import KeyFacts
+from monitor.keys import judge_key, watch_key
 from monitor.log import get_logger
 from monitor.pipeline import AccountPlan, Sight, decide_removals, run_cycle
 from monitor.store.store import Store
 
 # However rarely accounts are read: after a start each is seen soon.
 FIRST_READS_WITHIN_S = 10.0
+# Keys are looked at behind the first reads, which come first.
+KEYS_AFTER_S = 5.0
 
 _log = get_logger(__name__)
 
@@ -46,6 +50,11 @@ def _credentials(account: AccountSettings) -> Mapping[str, str]:
     return given | ({"walletAddress": account.wallet_address} if account.wallet_address else {})
 
 
+def allowed_to_withdraw(settings: Settings) -> frozenset[str]:
+    """The accounts whose owner accepts a key that may withdraw."""
+    return frozenset(name for name, account in settings.accounts.items() if account.allow_withdraw_key)
+
+
 class Watching:
     """The accounts being watched: one task each, with what it last saw. Lives inside one TaskGroup."""
 
@@ -62,7 +71,8 @@ class Watching:
         self.plans: dict[str, AccountPlan] = {}
         self.sights: dict[str, Sight] = {}
         self._accesses: dict[str, AccountAccess] = {}
-        self._running: dict[str, tuple[AccountSource, asyncio.Task[None], asyncio.Event]] = {}
+        self._running: dict[str, tuple[AccountSource, tuple[asyncio.Task[None], ...], asyncio.Event]] = {}
+        self._allowed: frozenset[str] = frozenset()
         self._store = store
         self._exchanges = exchanges
         self._clock = clock
@@ -77,6 +87,7 @@ class Watching:
             await self._leave(name)
         # Reads that end from here on are judged by the new plans; what was judged by the old ones is waited for.
         old, self.plans, self._accesses = self.plans, new, accesses
+        self._allowed = allowed_to_withdraw(settings)
         await self._store.settled()
         changes = decide_removals(old, new, self._store, self._clock.now())
         if not changes.is_empty:
@@ -98,13 +109,15 @@ class Watching:
         record = self._store.accounts.get(name)
         self.sights[name] = Sight(since=self._clock.now(), positions=record.last_positions if record else None)
         wake = asyncio.Event()
-        task = self._tasks.create_task(self._watch(name, source, wake, delay_s), name=f"account {name}")
-        self._running[name] = (source, task, wake)
+        reading = self._tasks.create_task(self._watch(name, source, wake, delay_s), name=f"account {name}")
+        about_key = self._tasks.create_task(self._watch_key(name, source, delay_s), name=f"key of {name}")
+        self._running[name] = (source, (reading, about_key), wake)
 
     async def _leave(self, name: str) -> None:
-        source, task, _ = self._running.pop(name)
-        task.cancel()
-        await asyncio.wait([task])
+        source, tasks, _ = self._running.pop(name)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await self._exchanges.close_account(source)
         self.sights.pop(name, None)
 
@@ -122,6 +135,19 @@ class Watching:
                 async with self._clock.deadline(max(0.0, wait_s)):
                     await wake.wait()
             wake.clear()
+
+    async def _watch_key(self, name: str, source: AccountSource, delay_s: float) -> None:
+        await self._clock.sleep(delay_s + KEYS_AFTER_S)
+        try:
+            await watch_key(name, source, self._clock, self._take_key)
+        except Exception:  # noqa: BLE001  # a reply nobody thought of must not end the watch over positions
+            _log.exception("what a key may do could not be judged", account=name)
+
+    async def _take_key(self, name: str, facts: KeyFacts, steps: str) -> None:
+        plan, allow = self.plans[name], name in self._allowed
+        changes = judge_key(plan, facts, steps, allow_withdraw=allow, store=self._store, now=self._clock.now())
+        if not changes.is_empty:
+            await self._store.apply(changes)
 
     async def _cycle(self, name: str, source: AccountSource) -> Observation:
         sight = self.sights[name]

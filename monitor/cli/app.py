@@ -10,10 +10,11 @@ import typer
 from monitor.cli import check, demo, once, rules, run, schema, test_alert, venues
 from monitor.cli.errors import BUG_EXIT, EXPECTED_EXIT, INTERRUPTED_EXIT, CommandError, report_bug, say
 from monitor.config.problems import ConfigError
+from monitor.keys import KeyRefusedError
 from monitor.status.server import StatusError
 from monitor.store.errors import StoreError
 
-EXPECTED = (CommandError, ConfigError, StoreError, StatusError)
+EXPECTED = (CommandError, ConfigError, KeyRefusedError, StoreError, StatusError)
 
 app = typer.Typer(
     name="perpwatch",

@@ -90,15 +90,20 @@ async def _account_findings(exchanges: Exchanges, settings: Settings, name: str)
     facts = await source.key_facts()
     if isinstance(facts, PollFailure):
         return [*findings, Finding("warning", f"{name}: the key's permissions are unknown: {facts.detail}")]
-    return [*findings, *_key_findings(name, facts, settings.accounts[name].allow_withdraw_key)]
+    allowed = settings.accounts[name].allow_withdraw_key
+    return [*findings, *_key_findings(name, facts, source.key_steps, allow_withdraw_key=allowed)]
 
 
-def _key_findings(name: str, facts: KeyFacts, allow_withdraw_key: bool) -> Iterator[Finding]:
+def _key_findings(name: str, facts: KeyFacts, steps: str, *, allow_withdraw_key: bool) -> Iterator[Finding]:
     if facts.may_withdraw:
         level = "warning" if allow_withdraw_key else "error"
         yield Finding(level, f"{name}: this key may withdraw; make one that may only read")
     if facts.may_trade:
         yield Finding("warning", f"{name}: this key may trade; perpwatch needs one that may only read")
+    if (facts.may_withdraw or facts.may_trade) and steps:
+        yield Finding("", f"{name}: {steps}")
+    if facts.expires_at is not None:
+        yield Finding("ok", f"{name}: the key expires {facts.expires_at:%Y-%m-%d}")
     if facts.may_withdraw is None or facts.may_trade is None:
         yield Finding("warning", f"{name}: this venue does not tell what the key may do; look there yourself")
     elif not facts.may_withdraw and not facts.may_trade:

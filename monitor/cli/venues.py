@@ -18,7 +18,7 @@ from monitor.exchange.venues.venue import Venue
 ANY_OTHER = "phemex"
 MARKS = {VerifiedBy.RECORDED: "R", VerifiedBy.DOCUMENTS: "D", VerifiedBy.CCXT: "C", VerifiedBy.NOTHING: "?"}
 LEGEND = (
-    "The venue's own figure, its meaning known from a recorded reply (R), the venue's documents (D), ccxt's parser (C);",
+    "R, D, C: the venue's own figure, its meaning known from a recorded reply, the venue's documents, ccxt's parser;",
     "~ our own estimate, marked so wherever it is shown; - unknown, and never taken for safe.",
 )
 

@@ -73,6 +73,11 @@ class AccountSource:
         """What of this venue is exact, and what is not read or not vouched for."""
         return self._venue.coverage
 
+    @property
+    def key_steps(self) -> str:
+        """How to make a key that may only read, at this venue."""
+        return self._venue.key_steps
+
     def markets(self) -> Markets:
         """What is known of the venue's market now; refreshed by `observe`."""
         return self._market.markets()

@@ -242,6 +242,20 @@ def _unassessed_headline(case: Case) -> str:
     return f"{amount(count)} figure{'' if count == 1 else 's'} cannot be judged" if count else "cannot be judged"
 
 
+def _key_headline(case: Case) -> str:
+    may = case.words("may")
+    return f"its key may {may}" if may else "its key expires soon"
+
+
+def _key_details(case: Case) -> list[str | None]:
+    expires = case.time("expires_at")
+    return [
+        "perpwatch needs to read, and nothing else.",
+        "It works from any address." if case.facts.inputs.get("any_address") is True else None,
+        f"It expires {expires} UTC." if expires else None,
+    ]
+
+
 def _any_headline(case: Case) -> str:
     kind = foreign(case.facts.rule_kind.replace("_", " "), 40)
     value = quantity(case.facts.value, case.facts.unit) if case.facts.value is not None else ""
@@ -273,6 +287,9 @@ _KINDS = {
     "margin_ratio": Phrases(_margin_headline, _named("margin ratio"), _margin_details),
     "funding_exposure": Phrases(_funding_headline, _named("funding"), _funding_details),
     "blind": Phrases(_blind_headline, _once("is read again", "no good read"), _blind_details),
+    "key_permissions": Phrases(
+        _key_headline, _once("its key is as it should be", "its key was not looked at again"), _key_details
+    ),
     "unassessed": Phrases(_unassessed_headline, _once("judged in full again", "cannot be judged"), _any_details),
 }
 

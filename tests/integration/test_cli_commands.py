@@ -157,6 +157,7 @@ async def test_check_and_test_alert_ask_the_venue_and_the_channels(tmp_path: Pat
         online = await shell("check", "--online", "-c", house.path)
         assert online.code == 1
         assert "main: this key may withdraw" in online.out
+        assert "main: API Management > Create API" in online.out
         assert "main: read, 1 open position" in online.out
         assert "s ahead" in online.out
         assert "channel phone: accepted a test message" in online.out

@@ -21,7 +21,7 @@ from monitor.exchange.source import AccountSource
 from monitor.exchange.values import malformed
 from monitor.exchange.venues import binanceusdm
 from monitor.exchange.venues.binance import KINDS_BY_CODE
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments, Venue
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments, KeyFacts, Venue
 from monitor.paper.book import Account, Leg
 from monitor.paper.dialect import ApiError, Call
 from monitor.paper.dialects.binance import BINANCE
@@ -122,10 +122,14 @@ class PaperVenue:
 
     id = "binanceusdm"
     coverage = ()
+    key_steps = ""
 
     def __init__(self, account: str, world: World, clock: Clock, time: Callable[[], float]) -> None:
         self._account, self._world, self._clock, self._time = account, world, clock, time
         self._frozen: tuple[Window, AccountReading] | None = None
+
+    async def read_key_facts(self, _client: object) -> KeyFacts:
+        return KeyFacts(may_trade=False, may_withdraw=False, ip_restricted=True, clock_ahead_s=None)
 
     async def read_settings(self, _client: object) -> AccountSettings:
         return AccountSettings()

@@ -155,6 +155,8 @@ def test_ccxt_comes_in_by_its_asynchronous_classes_and_those_through_the_strict_
     assert [plain] in found.values()
     assert others == {
         "exchange/client.py": ["getattr(ccxt, venue_id)"],
+        # Without a key, and for its addresses alone.
+        "exchange/modes.py": ["getattr(ccxt, venue_id)"],
         "exchange/guard.py": ["from ccxt.base.types import Entry"],
     }
 
