@@ -1,8 +1,9 @@
 """Where one instrument's mark would have to go for its pool to be liquidated, all else standing still.
 
 Between two bracket edges a pool's surplus (equity - maintenance) is linear in x, x being the mark of a linear contract
-and 1/mark of an inverse one. So the surplus is evaluated at the edges, walking away from today's mark, and the root
-lies on the straight line of the first segment in which it changes sign. All legs of the instrument move together.
+and 1/mark of an inverse one. So the surplus is evaluated on both sides of the edges, walking away from today's mark,
+and the root lies on the straight line of the first segment in which it changes sign; or at an edge, where maintenance
+jumps because the rate of a bracket holds for the whole position. All legs of the instrument move together.
 
 For one long leg of size s this is the textbook P' = (E - s*P - MM_other - amount) / (s * (rate - 1)); hedge mode,
 brackets and inverse contracts come with it.
@@ -18,6 +19,8 @@ from monitor.risk.reprice import surplus, tiers_of
 # Beyond the last bracket edge the line is followed to this multiple of it; a root further out counts as none. So far,
 # because an inverse position that is small beside its pool is liquidated at a minute fraction of its mark.
 FAR = 1e12
+# Just this side of an edge, or just beyond it.
+HAIR = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,14 @@ def _root(balance: MarginBalance, legs: list[Position], markets: Markets, *, upw
         assert there is not None, "it was known at today's mark"
         return there
 
+    hair = HAIR if upwards else -HAIR
     here = surplus_at(x)
     for edge in _edges(legs, markets, x, upwards=upwards):
-        there = surplus_at(edge)
-        if there <= 0:
-            root = x + (edge - x) * here / (here - there)
+        there, beyond = surplus_at(edge * (1 - hair)), surplus_at(edge * (1 + hair))
+        if there <= 0 or beyond <= 0:
+            root = x + (edge - x) * here / (here - there) if there <= 0 else edge
             return 1 / root if instrument.inverse else root
-        x, here = edge, there
+        x, here = edge, beyond
     return None
 
 

@@ -89,6 +89,26 @@ def test_a_spot_sized_long_cannot_be_liquidated_before_zero() -> None:
     assert solve(a_snapshot(position, equity=150), position, 0.01) == LiquidationPrices(None, None)
 
 
+@pytest.mark.parametrize(
+    ("side", "mark", "equity", "price"),
+    [
+        (Side.SHORT, 4000, 10_700, 5000),
+        (Side.SHORT, 4000, 12_000, 52_000 / 10.2),
+        (Side.LONG, 6000, 10_500, 49_500 / 9.8),
+        (Side.LONG, 6000, 11_500, 48_500 / 9.9),
+    ],
+    ids=["at the jump", "beyond it", "before the fall", "after the fall"],
+)
+def test_where_the_rate_of_a_bracket_holds_for_the_whole_position_maintenance_jumps_at_its_edge(
+    side: Side, mark: float, equity: float, price: float
+) -> None:
+    whole = (Tier(0, 50_000, 0.01, 0), Tier(50_000, 1e9, 0.02, 0))
+    position = a_position(contracts=10, side=side, mark_price=mark, maintenance_margin=maintenance(whole, 10 * mark))
+    prices = liquidation_prices(a_snapshot(position, equity=equity), position, a_market(tiers=whole))
+    assert prices is not None
+    assert prices.nearest(mark) == pytest.approx(price, rel=1e-9)
+
+
 def test_an_unknown_figure_gives_no_price_at_all() -> None:
     position = a_position(maintenance_margin=None)
     assert liquidation_prices(a_snapshot(position), position, {}) is None
