@@ -5,7 +5,7 @@
 positions than any page holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ WALLETS = {"USDT": 40_000.0, "USDC": 15_000.0, "BTC": 1.5, "ETH": 12.0}
 
 # (base, settle) -> base units a contract (linear) or quote units a contract (inverse), where not 1 or 100; "*" is any.
 Sizes = Mapping[tuple[str, str], float]
+Terms = Callable[[Contract], Contract]
 
 
 def linear(base: str, settle: str = "USDT", sizes: Sizes | None = None, **changes: Any) -> Contract:
@@ -57,14 +58,14 @@ def inverse(base: str, sizes: Sizes | None = None, **changes: Any) -> Contract:
     return Contract(**given | changes)
 
 
-def a_book(now: datetime, sizes: Sizes | None = None) -> Engine:
+def a_book(now: datetime, sizes: Sizes | None = None, terms: Terms = lambda contract: contract) -> Engine:
     """All accounts but `many`. Contracts: BTC, ETH, SOL in USDT; BTC, ETH in USDC; BTC, ETH inverse."""
     engine = Engine(now)
     contracts = [linear(base, "USDT", sizes) for base in MARKS]
     contracts += [linear(base, "USDC", sizes) for base in ("BTC", "ETH")]
     contracts += [inverse(base, sizes) for base in ("BTC", "ETH")]
     for contract in contracts:
-        engine.add_contract(contract)
+        engine.add_contract(terms(contract))
     for name in ("mixed", "hedged", "coin", "two", "flat"):
         engine.add_account(name, api_key=f"{name}-key", secret=f"{name}-secret", hedge_mode=name == "hedged")
         for asset, worth in WALLETS.items():
@@ -84,14 +85,16 @@ def a_book(now: datetime, sizes: Sizes | None = None) -> Engine:
     return engine
 
 
-def a_crowd(now: datetime, sizes: Sizes | None = None, count: int = MANY) -> Engine:
+def a_crowd(
+    now: datetime, sizes: Sizes | None = None, terms: Terms = lambda contract: contract, count: int = MANY
+) -> Engine:
     """`many` alone: a small long in each of that many contracts settled in USDT."""
     engine = Engine(now)
     engine.add_account("many", api_key="many-key", secret="many-secret", hedge_mode=False)
     engine.deposit("many", "USDT", 1_000_000)
     for number in range(count):
         base = f"C{number:03}"
-        contract = linear(base, "USDT", sizes)
+        contract = terms(linear(base, "USDT", sizes))
         engine.add_contract(contract)
         units = round((10 + number) / contract.contract_size, 9)
         engine.open("many", contract.symbol, Side.LONG, units, 100.0, 10)

@@ -18,6 +18,7 @@ from monitor.exchange.registry import AccountAccess, Exchanges, venue_of
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.figures import Exactness, Figure, Figures
 from monitor.paper.book import Account, PositionTruth
+from monitor.paper.contract import Contract
 from monitor.paper.dialect import Dialect
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind
@@ -58,6 +59,7 @@ class AccountCase:
     profile: Mapping[str, Any] = field(default_factory=dict)
     shows: Callable[[str], bool] = lambda _symbol: True
     expected: Callable[[PositionTruth], Mapping[Figure, Any]] = lambda _truth: {}
+    exact: Callable[[PositionTruth], frozenset[Figure]] = lambda _truth: frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ class VenueCase:
 
     `kinds` are failures that a call of this venue tells otherwise than the house's table, by call ("*" is any) and
     fault.
-    `credentials` go by ccxt's names.
+    `credentials` go by ccxt's names. `terms` makes of a contract of the books the one that this venue has.
     `crowd` is the account of many positions, None where the venue has no pages.
     """
 
@@ -81,6 +83,7 @@ class VenueCase:
         "apiKey": account.api_key,
         "secret": account.secret,
     }
+    terms: Callable[[Contract], Contract] = lambda contract: contract
     deadline_s: float = 5.0
 
     def kind_of(self, call: str, fault: Fault, usual: FailureKind) -> FailureKind:
@@ -145,11 +148,11 @@ class House:
 
 
 def book_of(case: VenueCase, now: datetime) -> Engine:
-    return a_book(now, case.sizes)
+    return a_book(now, case.sizes, case.terms)
 
 
 def crowd_of(case: VenueCase, now: datetime) -> Engine:
-    return a_crowd(now, case.sizes)
+    return a_crowd(now, case.sizes, case.terms)
 
 
 # --- comparing ---
@@ -208,12 +211,17 @@ def compared(case: VenueCase, account: AccountCase, engine: Engine, snapshot: Ac
         assert position.instrument.contract_size == contract.contract_size
         units = truth.contracts * contract.contract_size
         assert position.size == pytest.approx(units / truth.mark_price if contract.inverse else units, rel=1e-9)
-        told_otherwise = account.expected(truth)
+        told_otherwise, told_of_it = account.expected(truth), account.exact(truth)
+
+        def exactness_of(figure: Figure, told_of_it: frozenset[Figure] = told_of_it) -> Exactness:
+            return Exactness.EXACT if figure in told_of_it else figures[figure].exactness
+
         for figure, of in OF_POSITION.items():
             due = told_otherwise[figure] if figure in told_otherwise else OF_TRUTH[figure](truth)
             marked = any(e.figure == figure for e in position.estimates)
-            count += _compare(figures, figure, of(position), due, is_marked=marked, about=position.subject)
-        if figures[Figure.LIQUIDATION_PRICE].exactness is Exactness.EXACT:
+            how = exactness_of(figure)
+            count += _compare(how, figure, of(position), due, is_marked=marked, about=position.subject)
+        if exactness_of(Figure.LIQUIDATION_PRICE) is Exactness.EXACT:
             none = OF_TRUTH[Figure.LIQUIDATION_PRICE](truth) is None
             assert position.liquidation_price_origin is (PriceOrigin.NONE if none else PriceOrigin.VENUE)
     pools = {pool.pool: pool for pool in account.pools(engine, engine.account(account.account))}
@@ -228,18 +236,19 @@ def _compare_pool(figures: Figures, margin: MarginBalance, truth: PoolTruth) -> 
     for figure, name in OF_POOL.items():
         marked = any(e.figure == name for e in margin.estimates)
         due = getattr(truth, name)
-        count += _compare(figures, figure, getattr(margin, name), due, is_marked=marked, about=margin.pool)
+        how = figures[figure].exactness
+        count += _compare(how, figure, getattr(margin, name), due, is_marked=marked, about=margin.pool)
     return count
 
 
-def _compare(figures: Figures, figure: Figure, told: Any, due: Any, *, is_marked: bool, about: str) -> int:
+def _compare(how: Exactness, figure: Figure, told: Any, due: Any, *, is_marked: bool, about: str) -> int:
     where = f"{about}: {figure}"
-    match figures[figure].exactness:
+    match how:
         case Exactness.UNKNOWN:
             assert told is None, f"{where} is declared unknown"
             return 0
         case Exactness.ESTIMATED:
-            assert told == pytest.approx(due, rel=ESTIMATE_ERROR), where
+            assert told == (pytest.approx(due, rel=ESTIMATE_ERROR) if isinstance(due, float) else due), where
             assert is_marked or told is None, f"{where} is not marked as an estimate"
         case Exactness.EXACT:
             assert told == (pytest.approx(due, rel=ROUNDED, abs=ROUNDED) if isinstance(due, float) else due), where
