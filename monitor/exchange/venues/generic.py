@@ -72,7 +72,6 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "krakenfutures": ("openPositions",),
     "kucoin": ("data",),
     "kucoinfutures": ("data",),
-    "mexc": ("data",),
     "okx": ("data",),
     "paradex": ("results",),
     "phemex": ("data.positions",),
