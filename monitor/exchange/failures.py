@@ -24,7 +24,7 @@ MAX_RETRY_AFTER_S = 3 * 86_400.0
 # What ccxt's parsers raise over replies they were not made for.
 BROKEN_PARSING = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 
-_BANNED_UNTIL_MS = re.compile(r"until (\d{13})")
+_BANNED_UNTIL_MS = re.compile(r"(?:until|after|after time:) (\d{13})")
 _URL_QUERY = re.compile(r"\?[^\s'\"]*")
 
 

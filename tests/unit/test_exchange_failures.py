@@ -73,6 +73,8 @@ BAN_END = datetime(2025, 10, 10, 12, 7, tzinfo=UTC)
         (a_reply(418), NOON + timedelta(seconds=120)),
         (a_reply(418, "-1003", f"IP banned until {int(BAN_END.timestamp() * 1000)}."), BAN_END),
         (a_reply(418, "-1003", "IP banned until 9999999999999."), NOON + timedelta(days=3)),
+        (a_reply(429, "100410", f"it will be unblocked after {int(BAN_END.timestamp() * 1000)}"), BAN_END),
+        (a_reply(429, "100410", f"can retry after time: {int(BAN_END.timestamp() * 1000)}"), BAN_END),
         (a_reply(418, retry_after="9" * 30), NOON + timedelta(days=3)),
         (a_reply(503, retry_after="5"), None),
     ],
