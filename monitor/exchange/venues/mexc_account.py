@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 
 from monitor.domain.account import (
     FailureKind,
-    Instrument,
     MarginBalance,
     MarginMode,
     Position,
     PriceOrigin,
     Side,
 )
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
     is_absurd,
@@ -32,6 +31,7 @@ from monitor.exchange.values import (
     positive,
     text,
 )
+from monitor.exchange.venues.binance_account import instrument_of
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -49,14 +49,6 @@ Leg = tuple[Position, Row]
 
 def held_symbols(reply: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(text(row, "symbol") for row in reply if _is_held(row)))
-
-
-def instrument_of(row: Row, instruments: Instruments) -> Instrument:
-    raw = text(row, "symbol")
-    instrument = instruments.get(raw)
-    if instrument is None:
-        raise UnknownSymbolError(raw)
-    return instrument
 
 
 def parse(
