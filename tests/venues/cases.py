@@ -1,6 +1,6 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, mexc
+from tests.venues import binance, bingx, mexc
 from tests.venues.kit import VenueCase
 
-CASES: tuple[VenueCase, ...] = (binance.USDM, binance.COINM, mexc.MEXC_CASE)
+CASES: tuple[VenueCase, ...] = (binance.USDM, binance.COINM, mexc.MEXC_CASE, bingx.BINGX_CASE)

@@ -61,7 +61,6 @@ CALLS = frozenset({"load_markets", "fetch_positions", "fetch_balance", "fetch_fu
 ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "aster": ("",),
     "backpack": ("",),
-    "bingx": ("data",),
     "bitget": ("data", "data.list"),
     "bybit": ("result.list",),
     "deribit": ("result",),
@@ -85,7 +84,6 @@ ENTRY_ERROR = 1e-3
 # Positions that the unified call leaves out.
 SCOPES: Mapping[str, str] = {
     "bitget": "only one product type of three is read",
-    "bingx": "only linear contracts are read",
     "bybit": "only linear contracts settled in USDT are read, at most 200 positions",
     "dydx": "only subaccount 0 is read",
     "gate": "only contracts settled in USDT are read",
