@@ -1,17 +1,21 @@
 """MEXC's contract API: all contracts in one account, a cross pool per currency."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from monitor.domain.account import MarginMode
+from monitor.domain.account import Instrument, MarginMode, Side
+from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.figures import Figure
+from monitor.exchange.venues.mexc import VENUE
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialects.mexc import MEXC, margin_of, ratio_of
 from monitor.paper.engine import Engine
+from tests.reading import ShiftedClock
 from tests.venues.books import Sizes
-from tests.venues.kit import AccountCase, PoolTruth, VenueCase, per_currency
+from tests.venues.kit import AccountCase, House, PoolTruth, VenueCase, a_house, book_of, per_currency
 
 SIZES: Sizes = {("BTC", "USDT"): 0.0001, ("ETH", "USDT"): 0.01, ("*", "BTC"): 100.0, ("*", "ETH"): 10.0}
 # Of cross positions it is estimated.
@@ -74,3 +78,40 @@ MEXC_CASE = VenueCase(
     sizes=SIZES,
     terms=whole_rate,
 )
+MIXED = MEXC_CASE.accounts[0]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The account `mixed`, open, and what stands around it."""
+
+    house: House
+    source: AccountSource
+    engine: Engine
+    clock: ShiftedClock
+
+    @property
+    def client(self) -> Any:
+        return self.source._client
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        return await VENUE.read_instruments(self.client)
+
+    def another(self, contracts: int, *sides: Side) -> AccountSource:
+        """An account that holds those sides of the first so many contracts."""
+        self.engine.add_account("other", api_key="other-key", secret="other-secret", hedge_mode=True)
+        self.engine.deposit("other", "USDT", 1e6)
+        for contract in self.engine.contracts[:contracts]:
+            for side in sides:
+                self.engine.open("other", contract.symbol, side, 10, 100, 10)
+        credentials = {"apiKey": "other-key", "secret": "other-secret"}
+        return self.house.open(MIXED, name="other", credentials=credentials)
+
+
+@asynccontextmanager
+async def mixed(**profile: Any) -> AsyncIterator[Opened]:
+    clock = ShiftedClock()
+    engine = book_of(MEXC_CASE, clock.now())
+    async with a_house(MEXC_CASE, clock, engine) as house:
+        house.server.set_profile("mixed", **profile)
+        yield Opened(house, house.open(MIXED), engine, clock)

@@ -25,14 +25,11 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.binance_account import check_notional, instrument_of
+from monitor.exchange.venues.completeness import check_complete
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 SIDES: Mapping[object, Side] = {"LONG": Side.LONG, "SHORT": Side.SHORT}
-# The margin in use may exceed what the positions listed bind by this factor: their sum is only documented.
-MAX_MARGIN_GAP = 1.5
-# BingX tells margins to four decimals, each position for itself.
-ROUNDING = 0.01
 MAX_TIERS = 36
 
 # A position with its row and the asset that it is margined in.
@@ -48,11 +45,12 @@ def parse(
         raise malformed("balance lists an asset twice")
     legs = [_leg(row, instruments) for row in reply if number(row, "positionAmt") != 0]
     _refuse_twins([position.subject for position, *_ in legs])
-    _check_complete(money, legs)
+    used = {asset: not_negative(row, "usedMargin") for asset, row in money.items()}
+    check_complete(used, ((asset, position) for position, _, asset in legs))
     return AccountReading(
         margins=(*_cross_pools(money, legs), *(_isolated_pool(leg) for leg in legs if _is_isolated(leg))),
         positions=tuple(position for position, *_ in legs),
-        margin_in_use=sum(not_negative(row, "usedMargin") for row in money.values()),
+        margin_in_use=sum(used.values()),
         caveats=settings.caveats,
     )
 
@@ -104,24 +102,6 @@ def _liquidation_price(row: Row, mark_price: float) -> tuple[float | None, Price
     if price is None or is_absurd(price, mark_price):
         return None, PriceOrigin.UNKNOWN
     return price, PriceOrigin.VENUE
-
-
-def _check_complete(money: Mapping[str, Row], legs: Sequence[Leg]) -> None:
-    """Raises ReadError (implausible) where more margin is in use than the positions listed bind."""
-    listed: dict[str, float] = {}
-    for position, _, asset in legs:
-        if asset not in money:
-            raise malformed(f"the balance does not list {asset:.20}, in which a position is margined")
-        listed[asset] = listed.get(asset, 0.0) + (position.initial_margin or 0.0)
-    short = [
-        asset
-        for asset, row in money.items()
-        if not_negative(row, "usedMargin") > listed.get(asset, 0.0) * MAX_MARGIN_GAP + ROUNDING
-    ]
-    if short:
-        raise ReadError(
-            FailureKind.IMPLAUSIBLE, f"more {', '.join(short):.60} is used as margin than the positions listed bind"
-        )
 
 
 def _cross_pools(money: Mapping[str, Row], legs: Sequence[Leg]) -> list[MarginBalance]:

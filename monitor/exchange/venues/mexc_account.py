@@ -32,17 +32,13 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.binance_account import instrument_of
+from monitor.exchange.venues.completeness import check_complete
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 SIDES: Mapping[object, Side] = {1: Side.LONG, 2: Side.SHORT}
 MODES: Mapping[object, MarginMode] = {1: MarginMode.ISOLATED, 2: MarginMode.CROSS}
 HELD_BY_SYSTEM, CLOSED = 2, 3
-# The margin bound may exceed what the positions listed bind by this factor: that one is the sum of the other is not
-# seen in a recorded reply.
-MAX_MARGIN_GAP = 1.5
-ROUNDING = 1e-7
-
 # A position with its row.
 Leg = tuple[Position, Row]
 
@@ -66,11 +62,12 @@ def parse(
     names = [position.subject for position, _ in legs]
     if twins := sorted({name for name in names if names.count(name) > 1}):
         raise ReadError(FailureKind.UNSUPPORTED, f"{', '.join(twins):.200} is held more than once, cross and isolated")
-    _check_complete(money, legs)
+    bound = {currency: not_negative(row, "positionMargin") for currency, row in money.items()}
+    check_complete(bound, ((position.instrument.settle, position) for position, _ in legs))
     return AccountReading(
         margins=(*_cross_pools(money, legs), *(_isolated_pool(leg) for leg in legs if _is_isolated(leg[0]))),
         positions=tuple(position for position, _ in legs),
-        margin_in_use=sum(not_negative(row, "positionMargin") for row in money.values()),
+        margin_in_use=sum(bound.values()),
         caveats=(*settings.caveats, *_caveats(money, legs)),
     )
 
@@ -145,25 +142,6 @@ def _adl_rank(row: Row) -> int | None:
     if level not in (1, 2, 3, 4, 5):
         raise malformed(f"adlLevel: {level:g} is no rank")
     return int(level)
-
-
-def _check_complete(money: Mapping[str, Row], legs: Sequence[Leg]) -> None:
-    """Raises ReadError (implausible) where more margin is bound in a currency than the positions listed explain."""
-    listed: dict[str, float] = {}
-    for position, _ in legs:
-        settle = position.instrument.settle
-        if settle not in money:
-            raise malformed(f"account/assets does not list {settle}, in which a position is margined")
-        listed[settle] = listed.get(settle, 0.0) + (position.initial_margin or 0.0)
-    short = [
-        currency
-        for currency, row in money.items()
-        if not_negative(row, "positionMargin") > listed.get(currency, 0.0) * MAX_MARGIN_GAP + ROUNDING
-    ]
-    if short:
-        raise ReadError(
-            FailureKind.IMPLAUSIBLE, f"more margin is bound in {', '.join(short)} than the positions listed bind"
-        )
 
 
 def _cross_pools(money: Mapping[str, Row], legs: Sequence[Leg]) -> list[MarginBalance]:
