@@ -12,14 +12,21 @@ from monitor.exchange.client import ClockOffset, Shared, is_venue, new_session, 
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.modes import Mode, mode_error
 from monitor.exchange.source import AccountSource
-from monitor.exchange.venues import binancecoinm, binanceusdm, bingx, mexc
+from monitor.exchange.venues import binancecoinm, binanceusdm, bingx, kucoinfutures, mexc
 from monitor.exchange.venues.generic import GenericVenue
 from monitor.exchange.venues.venue import Venue
 
 __all__ = ["AccountAccess", "Exchanges", "Mode", "coverage", "exact_venues", "is_venue", "mode_error", "venue_of"]
 
 _EXACT: Mapping[str, Venue] = {
-    venue.id: venue for venue in (binanceusdm.VENUE, binancecoinm.VENUE, mexc.VENUE, bingx.VENUE)
+    venue.id: venue
+    for venue in (
+        binanceusdm.VENUE,
+        binancecoinm.VENUE,
+        kucoinfutures.VENUE,
+        mexc.VENUE,
+        bingx.VENUE,
+    )
 }
 # Shared marks are read anew when older than this share of the asking account's poll interval.
 MARKS_AGE_SHARE = 0.5

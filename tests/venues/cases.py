@@ -1,6 +1,13 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, bingx, mexc
+from tests.venues import binance, bingx, kucoinfutures, mexc
 from tests.venues.kit import VenueCase
 
-CASES: tuple[VenueCase, ...] = (binance.USDM, binance.COINM, mexc.MEXC_CASE, bingx.BINGX_CASE)
+CASES: tuple[VenueCase, ...] = (
+    binance.USDM,
+    binance.COINM,
+    kucoinfutures.CLASSIC,
+    kucoinfutures.UNIFIED,
+    mexc.MEXC_CASE,
+    bingx.BINGX_CASE,
+)
