@@ -49,7 +49,7 @@ def test_the_readme_carries_the_matrix_as_it_is() -> None:
 def test_one_venue_is_told_figure_by_figure_with_its_sources_and_gaps(venue: str) -> None:
     text = " ".join(told(venue).split())
     for declared in venue_of(venue).figures.values():
-        assert declared.source.split()[0] in text
+        assert declared.source.split()[0][:12] in text
     for sentence in venue_of(venue).coverage:
         assert sentence in text
 
