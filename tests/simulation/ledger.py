@@ -112,6 +112,9 @@ class Ledger:
             lost = {row for row, is_on_disk in self.owed.items() if not is_on_disk}
             self.untraceable |= lost
             self.forgotten |= lost
+            # Of the episodes that it told of, the next process knows nothing: it goes on with those on the disk.
+            for row in lost:
+                self.latest.pop((row.target, row.key), None)
         self.unsettled.clear()
         for row in [row for row, is_on_disk in self.owed.items() if not is_on_disk]:
             if row not in self.arrived:
