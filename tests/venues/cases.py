@@ -1,11 +1,12 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, bingx, kucoinfutures, mexc
+from tests.venues import binance, bingx, gate, kucoinfutures, mexc
 from tests.venues.kit import VenueCase
 
 CASES: tuple[VenueCase, ...] = (
     binance.USDM,
     binance.COINM,
+    gate.GATE_CASE,
     kucoinfutures.CLASSIC,
     kucoinfutures.UNIFIED,
     mexc.MEXC_CASE,
