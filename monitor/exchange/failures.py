@@ -82,8 +82,8 @@ def failed_reply(reply: Reply, error: Exception | None, kinds_by_code: Mapping[s
     if reply.status == 429:
         return ReadError(FailureKind.RATE_LIMIT, reply.detail, reply.retry_at(DEFAULT_RATE_LIMIT_S))
     kind = kinds_by_code.get(reply.code or "") or _kind_of_status(reply.status, error)
-    retry_at = reply.retry_at(DEFAULT_RATE_LIMIT_S) if kind is FailureKind.RATE_LIMIT else None
-    return ReadError(kind, reply.detail, retry_at)
+    pause_s = {FailureKind.RATE_LIMIT: DEFAULT_RATE_LIMIT_S, FailureKind.BANNED: DEFAULT_BAN_S}.get(kind)
+    return ReadError(kind, reply.detail, None if pause_s is None else reply.retry_at(pause_s))
 
 
 def _kind_of_status(status: int, error: Exception | None) -> FailureKind:

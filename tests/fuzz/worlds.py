@@ -85,7 +85,7 @@ def worlds() -> tuple[World, ...]:
         World("COIN-M, hedged", "binancecoinm", coinm),
         World("COIN-M, one-way", "binancecoinm", _paper(binancecoinm.VENUE, "single")),
         World("COIN-M, recorded", "binancecoinm", {**coinm, **recorded_coin, "/dapi/v1/account": _coin_account()}),
-        World("Bybit", "bybit", _bybit()),
+        World("Bybit", "bybitid", _bybit()),
         World("Hyperliquid, cross", "hyperliquid", _hyperliquid("cross short, liquidationPx far away")),
         World("Hyperliquid, isolated", "hyperliquid", _hyperliquid("isolated short losing (percentage sign wrong)")),
     )

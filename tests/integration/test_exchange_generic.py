@@ -1,4 +1,7 @@
-"""A venue without a module of its own, read over HTTP through ccxt's unified calls from recorded replies."""
+"""A venue without a module of its own, read over HTTP through ccxt's unified calls from recorded replies.
+
+It is Bybit's Indonesian house, of which ccxt makes the same requests as of Bybit.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -53,7 +56,7 @@ async def exchanges() -> AsyncIterator[Exchanges]:
     await opened.close()
 
 
-def an_access(base_url: str, venue: str = "bybit") -> AccountAccess:
+def an_access(base_url: str, venue: str = "bybitid") -> AccountAccess:
     credentials = {"apiKey": "key", "secret": "secret"}
     return AccountAccess(name="main", venue=venue, credentials=credentials, base_url=base_url, read_deadline_s=3)
 

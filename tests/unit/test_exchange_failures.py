@@ -77,10 +77,12 @@ BAN_END = datetime(2025, 10, 10, 12, 7, tzinfo=UTC)
         (a_reply(429, "100410", f"can retry after time: {int(BAN_END.timestamp() * 1000)}"), BAN_END),
         (a_reply(418, retry_after="9" * 30), NOON + timedelta(days=3)),
         (a_reply(503, retry_after="5"), None),
+        (a_reply(200, "10009", "IP has been banned."), NOON + timedelta(seconds=120)),
     ],
 )
 def test_the_venue_says_when_to_come_back(reply: Reply, retry_at: datetime | None) -> None:
-    assert failed_reply(reply, None, KINDS_BY_CODE).retry_at == retry_at
+    kinds = {**KINDS_BY_CODE, "10009": FailureKind.BANNED}
+    assert failed_reply(reply, None, kinds).retry_at == retry_at
 
 
 def caused(error: Exception, cause: Exception) -> Exception:

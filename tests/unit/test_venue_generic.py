@@ -160,8 +160,8 @@ def test_a_reply_without_its_list_is_no_flat_account(venue: str) -> None:
 
 def test_coverage_says_what_is_exact_and_what_is_not() -> None:
     assert any("venue's own" in sentence for sentence in coverage("binanceusdm"))
-    assert any("margin ratio are unknown" in sentence for sentence in coverage("bybit"))
-    assert any("USDT" in sentence for sentence in coverage("bybit"))
+    assert any("margin ratio are unknown" in sentence for sentence in coverage("bybitid"))
+    assert any("USDT" in sentence for sentence in coverage("bybitid"))
     assert any("cannot be told from a broken reply" in sentence for sentence in coverage("xt"))
 
 

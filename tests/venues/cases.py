@@ -1,11 +1,12 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, bingx, gate, kucoinfutures, mexc
+from tests.venues import binance, bingx, bybit, gate, kucoinfutures, mexc
 from tests.venues.kit import VenueCase
 
 CASES: tuple[VenueCase, ...] = (
     binance.USDM,
     binance.COINM,
+    *bybit.CASES,
     gate.GATE_CASE,
     kucoinfutures.CLASSIC,
     kucoinfutures.UNIFIED,

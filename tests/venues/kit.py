@@ -50,7 +50,8 @@ class AccountCase:
 
     `profile` sets the dialect's profile. `shows` says which of its positions this mode holds (by symbol of the engine).
     `pools` are the margin pools as this venue groups them. `expected` are figures of positions that this venue tells in
-    other words than the engine does (leverage of portfolio margin: None), by figure.
+    other words than the engine does (leverage of portfolio margin: None), by figure. `figures` are those that this mode
+    tells less exactly than the venue's declaration says.
     """
 
     account: str
@@ -60,6 +61,7 @@ class AccountCase:
     shows: Callable[[str], bool] = lambda _symbol: True
     expected: Callable[[PositionTruth], Mapping[Figure, Any]] = lambda _truth: {}
     exact: Callable[[PositionTruth], frozenset[Figure]] = lambda _truth: frozenset()
+    figures: Figures = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +198,7 @@ MARKS_OF_ESTIMATES = {Figure.POOL_MAINTENANCE: "maintenance_margin", Figure.POOL
 
 def compared(case: VenueCase, account: AccountCase, engine: Engine, snapshot: AccountSnapshot) -> int:
     """Holds a read against the truth by what the venue declares of each figure; the number of figures compared."""
-    figures = venue_of(case.venue).figures
+    figures = {**venue_of(case.venue).figures, **account.figures}
     truths = {
         (t.symbol, t.side): t for t in engine.positions(account.account) if account.shows(t.symbol)
     }  # fmt: skip
@@ -222,8 +224,8 @@ def compared(case: VenueCase, account: AccountCase, engine: Engine, snapshot: Ac
             how = exactness_of(figure)
             count += _compare(how, figure, of(position), due, is_marked=marked, about=position.subject)
         if exactness_of(Figure.LIQUIDATION_PRICE) is Exactness.EXACT:
-            none = OF_TRUTH[Figure.LIQUIDATION_PRICE](truth) is None
-            assert position.liquidation_price_origin is (PriceOrigin.NONE if none else PriceOrigin.VENUE)
+            price = told_otherwise.get(Figure.LIQUIDATION_PRICE, truth.liquidation_price)
+            assert position.liquidation_price_origin is (PriceOrigin.NONE if price is None else PriceOrigin.VENUE)
     pools = {pool.pool: pool for pool in account.pools(engine, engine.account(account.account))}
     assert {m.pool for m in snapshot.margins} == pools.keys()
     assert {p.pool for p in snapshot.positions} <= pools.keys()

@@ -62,7 +62,7 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "aster": ("",),
     "backpack": ("",),
     "bitget": ("data", "data.list"),
-    "bybit": ("result.list",),
+    "bybitid": ("result.list",),
     "deribit": ("result",),
     "dydx": ("positions",),
     "htx": ("data",),
@@ -83,7 +83,7 @@ ENTRY_ERROR = 1e-3
 # Positions that the unified call leaves out.
 SCOPES: Mapping[str, str] = {
     "bitget": "only one product type of three is read",
-    "bybit": "only linear contracts settled in USDT are read, at most 200 positions",
+    "bybitid": "only linear contracts settled in USDT are read, at most 200 positions",
     "dydx": "only subaccount 0 is read",
     "htx": "only linear contracts are read",
     "hyperliquid": "only the main dex is read",
