@@ -7,7 +7,8 @@ import pytest
 from monitor.domain.account import FailureKind, Position, PriceOrigin, Side
 from monitor.exchange.failures import ReadError
 from monitor.exchange.registry import coverage, is_venue, venue_of
-from monitor.exchange.venues.generic import ENVELOPES, GenericVenue
+from monitor.exchange.venues.generic import GenericVenue
+from monitor.exchange.venues.generic_tables import ENVELOPES
 from monitor.exchange.venues.venue import AccountReading, AccountSettings
 from tests.builders import an_instrument
 

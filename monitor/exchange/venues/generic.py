@@ -47,7 +47,8 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
+from monitor.exchange.venues.figures import Figures
+from monitor.exchange.venues.generic_tables import ENVELOPES, FIGURES, SCOPES, UNVOUCHED
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
 
 # Plain calls a minute where we know no venue's weights; every request counts as one.
@@ -57,72 +58,11 @@ RELATIVE_ERROR = 1e-9
 # The methods of ccxt that are called below; no other can be.
 CALLS = frozenset({"load_markets", "fetch_positions", "fetch_balance", "fetch_funding_rates", "fetch_time"})
 
-# Where each venue's raw reply holds the list of positions; "" is the reply itself.
-ENVELOPES: Mapping[str, tuple[str, ...]] = {
-    "aster": ("",),
-    "backpack": ("",),
-    "bitget": ("data", "data.list"),
-    "bybitid": ("result.list",),
-    "deribit": ("result",),
-    "dydx": ("positions",),
-    "htx": ("data",),
-    "hyperliquid": ("assetPositions",),
-    "krakenfutures": ("openPositions",),
-    "kucoin": ("data",),
-    "kucoinfutures": ("data",),
-    "okx": ("data",),
-    "paradex": ("results",),
-    "phemex": ("data.positions",),
-    "woo": ("data.positions",),
-}
 # Their positions are counted in base or quote units, not in contracts of `contract_size`.
 SIZED_IN_UNITS = frozenset({"deribit"})
 # The venue's own notional is valued at entry, or at a mark; further than this factor from ours, size or mark are wrong.
 NOTIONAL_SLACK = 2.0
 ENTRY_ERROR = 1e-3
-# Positions that the unified call leaves out.
-SCOPES: Mapping[str, str] = {
-    "bitget": "only one product type of three is read",
-    "bybitid": "only linear contracts settled in USDT are read, at most 200 positions",
-    "dydx": "only subaccount 0 is read",
-    "htx": "only linear contracts are read",
-    "hyperliquid": "only the main dex is read",
-    "phemex": "only contracts settled in USDT are read",
-}
-UNVOUCHED = (
-    "equity, maintenance margin and margin ratio are unknown: no unified figure tells them rightly",
-    "liquidation prices and margins are given only where the venue's own reply holds them",
-)
-_UNIFIED = "no unified figure of ccxt tells it rightly"
-_WHERE_HELD = "where the venue's own reply holds the number"
-FIGURES: Figures = {
-    **dict.fromkeys(
-        (Figure.EQUITY, Figure.POOL_MAINTENANCE, Figure.POOL_INITIAL, Figure.AVAILABLE, Figure.VENUE_RATIO),
-        unknown(_UNIFIED),
-    ),
-    **dict.fromkeys(
-        (
-            Figure.MARK_PRICE,
-            Figure.LIQUIDATION_PRICE,
-            Figure.LEVERAGE,
-            Figure.MAINTENANCE,
-            Figure.INITIAL,
-            Figure.PNL,
-            Figure.ENTRY_PRICE,
-            Figure.MARGIN_MODE,
-        ),
-        exact(_WHERE_HELD, VerifiedBy.CCXT),
-    ),
-    Figure.NOTIONAL: exact("contracts x contractSize x mark", VerifiedBy.CCXT),
-    **dict.fromkeys(
-        (Figure.FUNDING_RATE, Figure.FUNDING_INTERVAL, Figure.NEXT_FUNDING),
-        exact("fetchFundingRates, where ccxt lists all at once", VerifiedBy.CCXT),
-    ),
-    **dict.fromkeys(
-        (Figure.ADL_RANK, Figure.BRACKETS, Figure.STOP_ORDERS, Figure.KEY_PERMISSIONS, Figure.ENDS),
-        unknown("not read by the generic reader"),
-    ),
-}
 _HOURS = re.compile(r"(\d{1,3})h", re.ASCII)
 
 
