@@ -15,7 +15,7 @@ N ?= 1000
 MINUTES ?= 30
 HOURS ?= 1
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark simulate simulate-states crashtest sinks fuzz soak
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark corrections simulate simulate-states crashtest sinks fuzz soak
 
 install: $(STAMP)
 
@@ -51,6 +51,10 @@ benchmark: install
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.delivery
 	$(BIN)/python -m benchmarks.idle
+
+# What plain ccxt tells of positions at each venue, and what perpwatch tells, beside the truth.
+corrections: install
+	$(BIN)/python -m benchmarks.corrections
 
 # DAYS account-days from SEED on; with OUT=file long runs go on where they stopped, and their figures add up.
 simulate: install
