@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from monitor.domain.account import FailureKind
+from monitor.exchange import market_data
 from monitor.exchange.registry import venue_of
 from monitor.exchange.venues.figures import Exactness, Figure, VerifiedBy
 from monitor.paper.faults import Fault, FaultKind
@@ -31,6 +32,12 @@ EVERY_CALL = [(case, name) for case in CASES for name in case.reads]
 
 def _names(pairs: Sequence[tuple[VenueCase, AccountCase]]) -> list[str]:
     return [f"{case.venue}-{account.name}" for case, account in pairs]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine makes public data late, which is not what is tested here."""
+    monkeypatch.setattr(market_data, "GRACE_S", 30.0)
 
 
 @pytest.mark.parametrize(("case", "account"), EVERY_ACCOUNT, ids=_names(EVERY_ACCOUNT))
