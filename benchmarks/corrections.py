@@ -22,7 +22,6 @@ from monitor.paper.formats import milliseconds
 from tests.reading import ShiftedClock
 from tests.venues.cases import CASES
 from tests.venues.kit import OF_POSITION, OF_TRUTH, AccountCase, House, a_house, book_of, raw_symbol
-from tests.venues.test_venues import CADENCE
 
 UNIFIED: Mapping[Figure, str] = {
     Figure.MARK_PRICE: "markPrice",
@@ -75,10 +74,7 @@ async def main() -> int:
 
 
 async def _read(house: House, account: AccountCase, clock: ShiftedClock, tally: Tally) -> None:
-    source = house.open(account)
-    await source.observe()
-    clock.ahead += CADENCE
-    ours = await source.observe()
+    ours = await house.open(account).observe()
     assert isinstance(ours, AccountSnapshot), ours
     plain = await _plain(house, account, clock, tally)
     truths = [t for t in house.engine.positions(account.account) if account.shows(t.symbol)]

@@ -18,8 +18,6 @@ from monitor.exchange.together import Lazy, SharedRead
 from monitor.exchange.venues.venue import Held, Instruments, Mark, Venue
 
 TERMS_MAX_AGE_S = 3600.0
-# Terms told one by one, of an instrument that an account has just come to hold, are asked for again this soon.
-UNREAD_MAX_AGE_S = 5.0
 # How soon after a failed read of public data the venue is asked again.
 PAUSE_S = 5.0
 # What an account's read may wait for public data once its own calls have come back.
@@ -59,6 +57,18 @@ class MarketData:
         """What that account was last seen to hold."""
         self._held[account] = {instrument.symbol: instrument for instrument in instruments}
 
+    def lacks(self, symbols: Iterable[str]) -> bool:
+        """Whether mark, funding or brackets of one of these are not known."""
+        markets = self.markets()
+        return any(
+            (state := markets.get(symbol)) is None
+            or state.mark_price is None
+            or state.funding is None
+            or state.funding.value.interval is None
+            or state.tiers is None
+            for symbol in symbols
+        )
+
     def forget(self, account: str) -> None:
         self._held.pop(account, None)
 
@@ -91,7 +101,9 @@ class MarketData:
                 raise result
 
     def _tiers_max_age_s(self, held: Held) -> float:
-        return TERMS_MAX_AGE_S if held.keys() <= self._tiers_asked_for else UNREAD_MAX_AGE_S
+        """What has just come to be held is asked for at once, where terms are told one by one."""
+        known = self._tiers.latest.value.keys() if self._tiers.latest else frozenset[str]()
+        return TERMS_MAX_AGE_S if held.keys() <= self._tiers_asked_for | known else 0.0
 
     async def _read_tiers(self, client: Any, listed: Instruments, held: Held) -> Mapping[str, Tiers]:
         tiers = await self._venue.read_tiers(client, listed, held)

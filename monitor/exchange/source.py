@@ -62,6 +62,7 @@ class AccountSource:
         self._settings = AccountSettings()
         self._settings_at: datetime | None = None
         self._failures_in_a_row = 0
+        self._held: set[str] = set()
         self._failure: PollFailure | None = None
 
     @property
@@ -97,10 +98,22 @@ class AccountSource:
             return self._failed(failed)
         else:
             await self._market.settle(refreshing)
+            await self._ask_about_new(snapshot)
             self._failure, self._failures_in_a_row = None, 0
             return completed(snapshot, self._market.markets())
         finally:
             refreshing.cancel()
+
+    async def _ask_about_new(self, snapshot: AccountSnapshot) -> None:
+        """Some venues tell marks and terms one by one: of what is newly held they are asked at once."""
+        held = {position.instrument.symbol for position in snapshot.positions}
+        new, self._held = held - self._held, held
+        if new and self._market.lacks(new):
+            refreshing = asyncio.create_task(self._market.refresh(self._client, 0.0))
+            try:
+                await self._market.settle(refreshing)
+            finally:
+                refreshing.cancel()
 
     async def key_facts(self) -> KeyFacts | PollFailure:
         """What this account's key may do, and the clock skew; for `check --online`."""

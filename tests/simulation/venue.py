@@ -105,6 +105,9 @@ class PaperMarket:
     def forget(self, _account: str) -> None:
         """All instruments are told at once."""
 
+    def lacks(self, _symbols: object) -> bool:
+        return False
+
     async def instruments(self) -> Instruments:
         return self._world.instruments
 

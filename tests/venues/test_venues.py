@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -24,8 +23,6 @@ from tests.venues.kit import (
     crowd_of,
 )
 
-# Longer than marks may age, and terms of what has just been seen to be held.
-CADENCE = timedelta(seconds=10)
 EVERY_ACCOUNT = [(case, account) for case in CASES for account in case.accounts]
 EVERY_CALL = [(case, name) for case in CASES for name in case.reads]
 
@@ -48,9 +45,7 @@ async def test_every_figure_is_what_the_venue_holds_true_or_marked_or_unknown(
     engine = book_of(case, clock.now())
     async with a_house(case, clock, engine) as house:
         source = house.open(account)
-        await source.observe()
-        # With marks and brackets of what it holds, for what the venue tells one by one.
-        clock.ahead += CADENCE
+        # The first read already knows marks and terms of what is held, told one by one or not.
         snapshot = good(await source.observe())
         compared(case, account, engine, snapshot)
         markets = source.markets()
