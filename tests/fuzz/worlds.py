@@ -11,13 +11,17 @@ from monitor.clock import SystemClock
 from monitor.exchange.venues import binancecoinm, binanceusdm
 from monitor.paper.dialect import Call
 from monitor.paper.dialects.binance import BINANCE
+from monitor.paper.dialects.bybit import BYBIT
 from tests import bybit
 from tests.builders import SHARED
 from tests.fuzz.junk import places
 from tests.paper import a_venue
+from tests.venues.books import a_book
 
 NOW = datetime(2025, 10, 10, 20, 50, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
+# Parameters that make one path several questions.
+KINDS = ("category", "settleCoin", "symbol")
 CREDENTIALS = {"apiKey": "key", "secret": "secret", "walletAddress": "0x" + "1" * 40}
 
 
@@ -30,7 +34,7 @@ class StandingClock(SystemClock):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`replies` by path, or by path and kind where one path answers several questions."""
+    """`replies` by path, or by path and kind where one path answers several questions: what of KINDS is asked for."""
 
     name: str
     venue: str
@@ -52,6 +56,32 @@ def _bybit() -> dict[str, Any]:
     path = "/v5/market/instruments-info"
     listed = {f"{path} linear": bybit.replies()[path]}
     return {**bybit.replies(None), **listed, "/v5/position/list": bybit.recorded_positions()}
+
+
+def _bybit_unified() -> dict[str, Any]:
+    """Both sides of a contract, which no price liquidates: an empty liquidation price says so."""
+    engine = a_book(NOW, {("BTC", "BTC"): 1.0, ("ETH", "ETH"): 1.0})
+    asked = (
+        "/v5/account/info",
+        "/v5/account/wallet-balance accountType=UNIFIED",
+        "/v5/position/list category=linear settleCoin=USDT",
+        "/v5/position/list category=linear settleCoin=USDC",
+        "/v5/position/list category=inverse",
+        "/v5/position/list category=option",
+        "/v5/market/instruments-info category=linear",
+        "/v5/market/instruments-info category=inverse",
+        "/v5/market/tickers category=linear",
+        "/v5/market/tickers category=inverse",
+        "/v5/market/risk-limit category=linear symbol=BTCUSDT",
+    )
+    replies = {}
+    for question in asked:
+        path, *words = question.split()
+        params = dict(word.split("=") for word in words)
+        call = Call(engine, NOW_MS, params, engine.account("hedged"), BYBIT.profile)
+        kinds = [params[name] for name in KINDS if name in params]
+        replies[" ".join([path, *kinds])] = BYBIT.endpoints[f"GET {path}"].render(call)
+    return replies
 
 
 def _hyperliquid(description: str) -> dict[str, Any]:
@@ -86,6 +116,7 @@ def worlds() -> tuple[World, ...]:
         World("COIN-M, one-way", "binancecoinm", _paper(binancecoinm.VENUE, "single")),
         World("COIN-M, recorded", "binancecoinm", {**coinm, **recorded_coin, "/dapi/v1/account": _coin_account()}),
         World("Bybit", "bybitid", _bybit()),
+        World("Bybit, unified", "bybit", _bybit_unified()),
         World("Hyperliquid, cross", "hyperliquid", _hyperliquid("cross short, liquidationPx far away")),
         World("Hyperliquid, isolated", "hyperliquid", _hyperliquid("isolated short losing (percentage sign wrong)")),
     )
@@ -110,7 +141,8 @@ class Wire:
         self.headers: dict[str, str] = {}
 
     def get(self, url: Any, **_: Any) -> "_Answer":
-        return self._answer(url.path, url.query.get("category"))
+        kinds = [url.query[name] for name in KINDS if name in url.query]
+        return self._answer(url.path, *(" ".join(kinds[:count]) for count in range(len(kinds), 0, -1)))
 
     def post(self, url: Any, data: bytes = b"{}", **_: Any) -> "_Answer":
         return self._answer(url.path, json.loads(data).get("type"))
@@ -118,8 +150,10 @@ class Wire:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _answer(self, path: str, kind: str | None) -> "_Answer":
-        said = self.texts.get(f"{path} {kind}", self.texts.get(path))
+    def _answer(self, path: str, *kinds: str | None) -> "_Answer":
+        """Of the most exact question that there is an answer to."""
+        names = [*(f"{path} {kind}" for kind in kinds), path]
+        said = next((self.texts[name] for name in names if name in self.texts), None)
         return _Answer("{}", 404) if said is None else _Answer(said, 200)
 
 
