@@ -47,7 +47,7 @@ class ClockOffset:
     milliseconds: int = 0
 
 
-def nothing_told(_headers: Mapping[str, str]) -> int | None:
+def nothing_told(_headers: Mapping[str, str], _path: str) -> int | None:
     return None
 
 
@@ -62,8 +62,8 @@ class Rules:
     """What a client must know of its venue: what may be called and sent, what it weighs, what error codes mean.
 
     `calls` are names of ccxt's methods, unified or implicit; `permits` is asked with HTTP method and path.
-    `used_weight` finds in a reply's headers (small letters) what the venue counts for this minute, `said` the code and
-    message of a refusal.
+    `used_weight` finds in a reply's headers (small letters) what the venue counts for this minute, by the path that was
+    asked for, `said` the code and message of a refusal.
     """
 
     calls: frozenset[str]
@@ -71,7 +71,7 @@ class Rules:
     weights: Mapping[str, int] = field(default_factory=dict)
     kinds_by_code: Mapping[str, FailureKind] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    used_weight: Callable[[Mapping[str, str]], int | None] = nothing_told
+    used_weight: Callable[[Mapping[str, str], str], int | None] = nothing_told
     said: Callable[[Mapping[str, Any]], tuple[object, object]] = what_it_said
 
 
@@ -316,7 +316,7 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         """Called by ccxt with every HTTP reply, before it judges the status."""
         # ccxt hands headers on in the case they were sent in.
         headers = {name.lower(): value for name, value in headers.items()}
-        used = self.rules.used_weight(headers)
+        used = self.rules.used_weight(headers, urlsplit(url).path.removeprefix(self.base_path))
         if used is not None:
             self.shared.budget.note_used(used)
         try:

@@ -1,26 +1,40 @@
 """What Binance's USDS-M and COIN-M dialects share: the call, the figures' formats, and rows of account and market."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from monitor.domain.account import MarginMode, Side
 from monitor.paper.book import Account, PoolTruth, PositionTruth
 from monitor.paper.contract import Contract
-from monitor.paper.dialect import ApiError, Call, Json
+from monitor.paper.dialect import ApiError, Call, Endpoint, Json
+from monitor.paper.engine import Engine
 from monitor.paper.formats import ZERO, amount, decimals, milliseconds, quantity
+from monitor.paper.pooled import pooled_liquidation_price
 
 PERPETUAL_DELIVERY_MS = 4133404800000
 LISTED_MS = 1569398400000
 DEFAULT_LEVERAGE = 20.0
+# Dollars a stablecoin, where several assets stand in one pool.
+STABLECOINS = {"USDT": 0.9998, "USDC": 0.9999}
+# What a unit of each asset in a pool counts; None in its place where every asset is a pool of its own.
+Worth = Mapping[str, float]
+INVALID_KEY = "Invalid API-key, IP, or permissions for action, request ip: 127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the venue tells of an account beside its books. `restrictions` override the key's read-only permissions."""
+    """What the venue tells of an account beside its books.
+
+    `portfolio_kind` is the accountType of a portfolio; `restrictions` override the key's read-only permissions;
+    `listed` are the rows of open and of forced orders, by path.
+    """
 
     multi_assets: bool = False
     portfolio_margin: bool = False
+    portfolio_kind: str = "PM_2"
+    portfolio_status: str = "NORMAL"
     restrictions: Mapping[str, bool] = field(default_factory=dict)
+    listed: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
 
 
 def profile_of(call: Call) -> Profile:
@@ -51,21 +65,53 @@ def position_side(owner: Account, position: PositionTruth) -> str:
 Row = tuple[Contract, str, PositionTruth | None]
 
 
+def worth(engine: Engine) -> Worth:
+    """Dollars a unit, of the assets that contracts are settled in."""
+    coins = {c.settle: engine.mark(c.symbol) for c in engine.contracts if c.inverse}
+    return STABLECOINS | {coin: mark for coin, mark in coins.items() if mark is not None}
+
+
+def multi_assets_worth(call: Call) -> Worth | None:
+    """Of the assets in a USDS-M account's one pool."""
+    return STABLECOINS if profile_of(call).multi_assets else None
+
+
+def _positions(call: Call, pooled: Worth | None, with_liquidation_prices: bool) -> list[PositionTruth]:
+    """In a pool over several assets nothing is isolated."""
+    alone = with_liquidation_prices and pooled is None
+    held = list(call.engine.positions(call.owner.name, with_liquidation_prices=alone))
+    if pooled is None:
+        return held
+    crossed = [p for p in held if not isolated(p) and call.engine.market(p.symbol).contract.settle in pooled]
+    if not with_liquidation_prices:
+        return crossed
+    return [
+        replace(p, liquidation_price=pooled_liquidation_price(call.engine, call.owner, p.symbol, pooled))
+        for p in crossed
+    ]
+
+
 def position_rows(
-    call: Call, contracts: tuple[Contract, ...], hedge_sides: tuple[str, ...], *, with_liquidation_prices: bool
+    call: Call,
+    contracts: tuple[Contract, ...],
+    hedge_sides: tuple[str, ...],
+    *,
+    with_liquidation_prices: bool,
+    pooled: Worth | None = None,
 ) -> list[Row]:
     """Every row the older endpoints list, held or not: BOTH in one-way mode, `hedge_sides` in hedge mode."""
-    held = {
-        (p.symbol, position_side(call.owner, p)): p
-        for p in call.engine.positions(call.owner.name, with_liquidation_prices=with_liquidation_prices)
-    }
+    held = {(p.symbol, position_side(call.owner, p)): p for p in _positions(call, pooled, with_liquidation_prices)}
     sides = hedge_sides if call.owner.hedge_mode else ("BOTH",)
     return [(contract, side, held.get((contract.symbol, side))) for contract in contracts for side in sides]
 
 
-def held_rows(call: Call, contracts: tuple[Contract, ...], *, with_liquidation_prices: bool) -> list[Row]:
+def held_rows(
+    call: Call, contracts: tuple[Contract, ...], *, with_liquidation_prices: bool, pooled: Worth | None = None
+) -> list[Row]:
     """The rows the newer endpoints list: open positions alone."""
-    rows = position_rows(call, contracts, ("LONG", "SHORT"), with_liquidation_prices=with_liquidation_prices)
+    rows = position_rows(
+        call, contracts, ("LONG", "SHORT"), with_liquidation_prices=with_liquidation_prices, pooled=pooled
+    )
     return [row for row in rows if row[2] is not None]
 
 
@@ -95,12 +141,16 @@ def pools_of(call: Call, asset: str) -> tuple[list[PoolTruth], list[PoolTruth]]:
     return cross, [pool for pool in pools if pool not in cross]
 
 
-def asset_row(call: Call, asset: str) -> Json:
+def asset_row(call: Call, asset: str, pooled: Worth | None = None) -> Json:
     """One wallet as both account endpoints tell it: cross and isolated together, then the cross part."""
     cross, isolated_pools = pools_of(call, asset)
-    every = cross + isolated_pools
+    every = cross + isolated_pools if pooled is None else cross
     cross_wallet, cross_gain = sum(p.wallet for p in cross), sum(p.unrealized_pnl for p in cross)
     available = max(0.0, cross_wallet + cross_gain - sum(p.initial_margin for p in cross))
+    if pooled is not None:
+        available = (
+            max(0.0, pool_sum(call, pooled, "equity") - pool_sum(call, pooled, "initial_margin")) / pooled[asset]
+        )
     initial = amount(sum(p.initial_margin for p in every))
     return {
         "asset": asset,
@@ -117,6 +167,51 @@ def asset_row(call: Call, asset: str) -> Json:
         "maxWithdrawAmount": amount(max(0.0, min(cross_wallet, available))),
         "updateTime": milliseconds(call.engine.now),
     }
+
+
+def pool_sum(call: Call, pooled: Worth, figure: str) -> float:
+    """A figure of the cross pools of all assets, in dollars."""
+    return float(sum(getattr(p, figure) * rate for asset, rate in pooled.items() for p in pools_of(call, asset)[0]))
+
+
+def adl_rows(call: Call, contracts: tuple[Contract, ...], pooled: Worth | None = None) -> list[Json]:
+    """adlQuantile, of contracts that are held; HEDGE stands for BOTH where both sides are margined across."""
+    ranks: dict[str, Json] = {}
+    for contract, side, p in held_rows(call, contracts, with_liquidation_prices=False, pooled=pooled):
+        crossed = call.owner.hedge_mode and not isolated(p)
+        of = ranks.setdefault(contract.symbol, {"LONG": 0, "SHORT": 0, "HEDGE" if crossed else "BOTH": 0})
+        of[side] = p.adl_quantile if p else 0
+    return [{"symbol": symbol, "adlQuantile": of} for symbol, of in ranks.items()]
+
+
+def listed(path: str) -> Callable[[Call], list[Json]]:
+    """What the account's profile lists there; of forced orders those since startTime, oldest first, `limit` at most."""
+
+    def render(call: Call) -> list[Json]:
+        rows = list(profile_of(call).listed.get(path, ()))
+        if "startTime" not in call.params:
+            return rows
+        since = [row for row in rows if row["time"] >= int(call.params["startTime"])]
+        return sorted(since, key=lambda row: int(row["time"]))[: int(call.params.get("limit", 50))]
+
+    return render
+
+
+def of_kind(endpoints: Mapping[str, Endpoint], *, portfolio: bool) -> Mapping[str, Endpoint]:
+    """Each kind of account has APIs of its own, and the keys of the other are refused there."""
+    return {
+        name: replace(endpoint, render=_only(endpoint.render, portfolio)) if endpoint.signed else endpoint
+        for name, endpoint in endpoints.items()
+    }
+
+
+def _only(render: Callable[[Call], object], portfolio: bool) -> Callable[[Call], object]:
+    def guarded(call: Call) -> object:
+        if profile_of(call).portfolio_margin is not portfolio:
+            raise ApiError(401, -2015, INVALID_KEY)
+        return render(call)
+
+    return guarded
 
 
 def mark_row(call: Call, contract: Contract) -> Json:
@@ -221,10 +316,6 @@ def server_time(call: Call) -> Json:
 
 def nothing(_: Call) -> Json:
     return {}
-
-
-def no_orders(_: Call) -> list[Json]:
-    return []
 
 
 def hedge_mode(call: Call) -> Json:

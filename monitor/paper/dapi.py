@@ -2,7 +2,9 @@
 
 from monitor.paper.binance import (
     LISTED_MS,
+    Profile,
     Row,
+    adl_rows,
     asset_row,
     bracket_rows,
     contract_row,
@@ -13,9 +15,10 @@ from monitor.paper.binance import (
     isolated,
     largest_allowed,
     leverage_of,
+    listed,
     mark_row,
-    no_orders,
     nothing,
+    of_kind,
     position_rows,
     price_or_none,
     profile_of,
@@ -23,7 +26,7 @@ from monitor.paper.binance import (
     signed,
 )
 from monitor.paper.contract import Contract
-from monitor.paper.dialect import Call, Endpoint, Json
+from monitor.paper.dialect import ApiError, Call, Endpoint, Json
 from monitor.paper.formats import ZERO, amount, milliseconds, quantity
 
 ALL_SIDES = ("BOTH", "LONG", "SHORT")
@@ -165,18 +168,31 @@ def _restrictions(call: Call) -> Json:
     return {"createTime": LISTED_MS, **READ_ONLY, **profile_of(call).restrictions}
 
 
+def _portfolio_account(call: Call) -> Json:
+    """Its other figures are those of papi, and nobody asks for them here."""
+    if not profile_of(call).portfolio_margin:
+        raise ApiError(400, -21001, "Request ID is not a Portfolio Margin Account.")
+    return {"accountStatus": profile_of(call).portfolio_status, "accountType": profile_of(call).portfolio_kind}
+
+
+def _adl_quantile(call: Call) -> list[Json]:
+    return adl_rows(call, _contracts(call))
+
+
 def _account_info(call: Call) -> Json:
     return {
         "vipLevel": 0,
         "isMarginEnabled": False,
         "isFutureEnabled": True,
         "isOptionsEnabled": False,
-        "isPortfolioMarginRetailEnabled": profile_of(call).portfolio_margin,
+        "isPortfolioMarginRetailEnabled": (
+            profile_of(call).portfolio_margin and profile_of(call).portfolio_kind == Profile().portfolio_kind
+        ),
     }
 
 
 # Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
-ENDPOINTS = {
+_CLASSIC = {
     "GET /dapi/v1/ping": Endpoint(nothing),
     "GET /dapi/v1/time": Endpoint(server_time),
     "GET /dapi/v1/exchangeInfo": Endpoint(_exchange_info),
@@ -188,11 +204,16 @@ ENDPOINTS = {
     "GET /dapi/v1/leverageBracket": Endpoint(_leverage_bracket, signed=True),
     "GET /dapi/v2/leverageBracket": Endpoint(_leverage_bracket, signed=True),
     "GET /dapi/v1/positionSide/dual": Endpoint(hedge_mode, weight=30, signed=True),
-    "GET /dapi/v1/openOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
+    "GET /dapi/v1/adlQuantile": Endpoint(_adl_quantile, weight=5, signed=True),
+    "GET /dapi/v1/openOrders": Endpoint(listed("/dapi/v1/openOrders"), weight_of_all=40, signed=True),
+    "GET /dapi/v1/openAlgoOrders": Endpoint(listed("/dapi/v1/openAlgoOrders"), weight_of_all=40, signed=True),
+    "GET /dapi/v1/forceOrders": Endpoint(listed("/dapi/v1/forceOrders"), weight=20, weight_of_all=50, signed=True),
 }
+ENDPOINTS = of_kind(_CLASSIC, portfolio=False)
 SPOT_ENDPOINTS = {
     "GET /api/v3/ping": Endpoint(nothing),
     "GET /api/v3/time": Endpoint(server_time),
     "GET /sapi/v1/account/apiRestrictions": Endpoint(_restrictions, signed=True),
     "GET /sapi/v1/account/info": Endpoint(_account_info, signed=True),
+    "GET /sapi/v1/portfolio/account": Endpoint(_portfolio_account, weight=5, signed=True),
 }

@@ -1,7 +1,8 @@
-"""Binance USDS-M futures: its REST replies for linear contracts, in single-asset mode."""
+"""Binance USDS-M futures: its REST replies for linear contracts, in single-asset and multi-assets mode."""
 
 from monitor.paper.binance import (
     Row,
+    Worth,
     asset_row,
     bracket_rows,
     contract_row,
@@ -13,14 +14,18 @@ from monitor.paper.binance import (
     isolated,
     largest_allowed,
     leverage_of,
+    listed,
     mark_row,
-    no_orders,
+    multi_assets_worth,
     nothing,
+    of_kind,
+    pool_sum,
     position_rows,
     price_or_none,
     profile_of,
     server_time,
     signed,
+    worth,
 )
 from monitor.paper.dialect import Call, Endpoint, Json
 from monitor.paper.formats import ZERO, amount, milliseconds, quantity
@@ -89,7 +94,12 @@ def _position_risk_v3(call: Call) -> list[Json]:
             "bidNotional": "0",
             "askNotional": "0",
         }
-        for row in held_rows(call, contracts_of(call, inverse=False), with_liquidation_prices=True)
+        for row in held_rows(
+            call,
+            contracts_of(call, inverse=False),
+            with_liquidation_prices=True,
+            pooled=multi_assets_worth(call),
+        )
     ]
 
 
@@ -119,7 +129,8 @@ def _assets(call: Call) -> list[str]:
 
 def _totals(call: Call) -> Json:
     """The account's sums, which in single-asset mode are those of its USDT wallet."""
-    row = asset_row(call, SETTLE)
+    pooled = multi_assets_worth(call)
+    row = asset_row(call, SETTLE) if pooled is None else _sum_row(call, pooled)
     return {
         "totalInitialMargin": row["initialMargin"],
         "totalMaintMargin": row["maintMargin"],
@@ -135,11 +146,32 @@ def _totals(call: Call) -> Json:
     }
 
 
+def _sum_row(call: Call, pooled: Worth) -> Json:
+    """All assets together, in dollars."""
+    wallet, gain = pool_sum(call, pooled, "wallet"), pool_sum(call, pooled, "unrealized_pnl")
+    initial = pool_sum(call, pooled, "initial_margin")
+    available = amount(max(0.0, wallet + gain - initial))
+    return {
+        "walletBalance": amount(wallet),
+        "unrealizedProfit": amount(gain),
+        "marginBalance": amount(wallet + gain),
+        "maintMargin": amount(pool_sum(call, pooled, "maintenance_margin")),
+        "initialMargin": amount(initial),
+        "positionInitialMargin": amount(initial),
+        "openOrderInitialMargin": ZERO,
+        "crossWalletBalance": amount(wallet),
+        "crossUnPnl": amount(gain),
+        "availableBalance": available,
+        "maxWithdrawAmount": available,
+    }
+
+
 def _account_v3(call: Call) -> Json:
-    rows = held_rows(call, contracts_of(call, inverse=False), with_liquidation_prices=False)
+    pooled = multi_assets_worth(call)
+    rows = held_rows(call, contracts_of(call, inverse=False), with_liquidation_prices=False, pooled=pooled)
     return {
         **_totals(call),
-        "assets": [asset_row(call, asset) for asset in _assets(call)],
+        "assets": [asset_row(call, asset, pooled) for asset in _assets(call)],
         "positions": [
             {**_margins(row), "unrealizedProfit": amount(row[2].unrealized_pnl) if row[2] else ZERO} for row in rows
         ],
@@ -228,13 +260,34 @@ def _funding_info(call: Call) -> list[Json]:
     return funding_info(call, inverse=False)
 
 
+def _asset_index(call: Call) -> list[Json]:
+    """Without buffers: what an asset counts as margin and as debt is what it is worth."""
+    return [
+        {
+            "symbol": f"{asset}USD",
+            "time": call.now_ms,
+            "index": amount(rate),
+            "bidBuffer": ZERO,
+            "askBuffer": ZERO,
+            "bidRate": amount(rate),
+            "askRate": amount(rate),
+            "autoExchangeBidBuffer": "0.05000000",
+            "autoExchangeAskBuffer": "0.05000000",
+            "autoExchangeBidRate": amount(rate * 0.95),
+            "autoExchangeAskRate": amount(rate * 1.05),
+        }
+        for asset, rate in worth(call.engine).items()
+    ]
+
+
 # Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
-ENDPOINTS = {
+_CLASSIC = {
     "GET /fapi/v1/ping": Endpoint(nothing),
     "GET /fapi/v1/time": Endpoint(server_time),
     "GET /fapi/v1/exchangeInfo": Endpoint(_exchange_info),
     "GET /fapi/v1/premiumIndex": Endpoint(_premium_index, weight_of_all=10),
     "GET /fapi/v1/fundingInfo": Endpoint(_funding_info, weight=0),
+    "GET /fapi/v1/assetIndex": Endpoint(_asset_index, weight_of_all=10),
     "GET /fapi/v1/leverageBracket": Endpoint(_leverage_bracket, signed=True),
     "GET /fapi/v2/account": Endpoint(_account_v2, weight=5, signed=True),
     "GET /fapi/v3/account": Endpoint(_account_v3, weight=5, signed=True),
@@ -246,6 +299,8 @@ ENDPOINTS = {
     "GET /fapi/v1/multiAssetsMargin": Endpoint(_multi_assets, weight=30, signed=True),
     "GET /fapi/v1/accountConfig": Endpoint(_account_config, weight=5, signed=True),
     "GET /fapi/v1/symbolConfig": Endpoint(_symbol_config, weight=5, signed=True),
-    "GET /fapi/v1/openOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
-    "GET /fapi/v1/openAlgoOrders": Endpoint(no_orders, weight_of_all=40, signed=True),
+    "GET /fapi/v1/openOrders": Endpoint(listed("/fapi/v1/openOrders"), weight_of_all=40, signed=True),
+    "GET /fapi/v1/openAlgoOrders": Endpoint(listed("/fapi/v1/openAlgoOrders"), weight_of_all=40, signed=True),
+    "GET /fapi/v1/forceOrders": Endpoint(listed("/fapi/v1/forceOrders"), weight=20, weight_of_all=50, signed=True),
 }
+ENDPOINTS = of_kind(_CLASSIC, portfolio=False)

@@ -4,8 +4,7 @@ from tests.venues import binance, bingx, bybit, gate, kucoinfutures, mexc
 from tests.venues.kit import VenueCase
 
 CASES: tuple[VenueCase, ...] = (
-    binance.USDM,
-    binance.COINM,
+    *binance.CASES,
     *bybit.CASES,
     gate.GATE_CASE,
     kucoinfutures.CLASSIC,

@@ -1,49 +1,33 @@
-"""What Binance's two futures exchanges share: how they are asked, and their markets; accounts are parsed next door.
+"""What Binance's two futures exchanges share: account modes and how they are told, settings, orders, records, keys.
 
-Weights, limits and fields as Binance's documentation gives them (fapi and dapi count separately, 2,400 a minute each).
+Markets, accounts, orders are parsed next door. Weights, limits and fields as Binance's documentation gives them; fapi,
+dapi, papi (6,000) and sapi count a minute's weight apart: one budget of 2,400 over all of them is on the safe side.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
-import ccxt.async_support as ccxt
-
-from monitor.domain.account import End, FailureKind, Instrument, StopOrder
-from monitor.domain.market import Tier, Tiers
+from monitor.domain.account import End, FailureKind, StopOrder
+from monitor.domain.market import Tiers
 from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules
-from monitor.exchange.failures import BROKEN_PARSING, ReadError
+from monitor.exchange.failures import ReadError
 from monitor.exchange.together import Lazy, together
-from monitor.exchange.values import (
-    Row,
-    boolean,
-    interval_of,
-    malformed,
-    mapping,
-    not_negative,
-    number,
-    optional_number,
-    optional_positive,
-    positive,
-    rows,
-    text,
-    time_of,
-)
+from monitor.exchange.values import boolean, mapping, number, text
+from monitor.exchange.venues.binance_market import Family, call, mark
+from monitor.exchange.venues.binance_orders import ends, stop_orders
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
 
+T = TypeVar("T")
+
 WEIGHT_PER_MINUTE = 2400
-# fundingInfo lists only symbols whose terms were adjusted; the others pay every eight hours.
-DEFAULT_FUNDING_INTERVAL = timedelta(hours=8)
-# A mark older than this is a feed that stands still. Binance publishes marks every second or three.
-MAX_MARK_AGE_MS = 60_000
-ROWS_PER_SLICE = 25
 SAPI_READS = {
     "sapiGetAccountApiRestrictions": ("/sapi/v1/account/apiRestrictions", 1),
     "sapiGetAccountInfo": ("/sapi/v1/account/info", 1),
+    "sapiGetPortfolioAccount": ("/sapi/v1/portfolio/account", 5),
 }
 
 KINDS_BY_CODE: Mapping[str, FailureKind] = {
@@ -58,33 +42,56 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
     "-2008": FailureKind.AUTH,
     "-2014": FailureKind.AUTH,
     "-2015": FailureKind.AUTH,
+    # What sapi answers about a portfolio to an account that has none.
+    "-21001": FailureKind.UNSUPPORTED,
 }
 
 KEY_STEPS = (
     "API Management > Create API > System generated; leave only 'Enable Reading' on, and under 'Restrict access to "
     "trusted IPs only' name this machine's address"
 )
+PORTFOLIO_MARGIN = "portfolio margin"
 PORTFOLIO_UNKNOWN = "whether this account uses portfolio margin could not be determined; if it does, figures are wrong"
+# accountType of sapi's portfolio account; the others are Portfolio Margin Pro, which is margined by other rules.
+CLASSIC_PORTFOLIO = "PM_2"
+TRADES = (
+    "enableFutures",
+    "enableSpotAndMarginTrading",
+    "enableMargin",
+    "enableVanillaOptions",
+    "enablePortfolioMarginTrading",
+    "enableFixApiTrade",
+)
+MOVES_FUNDS = ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountMode:
+    """How an account in one mode is read: calls by ccxt's names, and who parses their replies."""
+
+    account: Sequence[str]
+    parse: Callable[[Sequence[Any], Instruments, AccountSettings], AccountReading]
+    stops: Sequence[str]
+    ends: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinanceVenue:
-    """One of the two exchanges, declared by its module. `api` is the family: fapi or dapi.
+    """One of the two exchanges, declared by its module.
 
-    `reads` are the endpoints that may be called, by ccxt's name: URL path and weight. `quantity` names the brackets'
-    measure.
+    `families` are the APIs whose contracts its accounts may hold, its own first. `reads` are the endpoints that may be
+    called, by ccxt's name: URL path and weight. `modes` by the words that `setup` (of classic accounts) tells them in,
+    with the leverages set; without PORTFOLIO_MARGIN among them such accounts are refused, `instead` saying what to do.
     """
 
     id: str
-    api: str
+    families: Sequence[Family]
     reads: Mapping[str, tuple[str, int]]
-    brackets_method: str
-    quantity: str
     coverage: tuple[str, ...]
     figures: Figures = field(repr=False)
-    account_methods: Sequence[str]
-    parse: Callable[[Sequence[Any], Instruments, AccountSettings], AccountReading]
-    leverages: Callable[[Any], Coroutine[Any, Any, Mapping[str, float]]] | None = None
+    modes: Mapping[str, AccountMode]
+    setup: Callable[[Any], Coroutine[Any, Any, tuple[str, Mapping[str, float]]]]
+    instead: str = ""
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND
     marks_origin: str = "premiumIndex"
@@ -99,177 +106,145 @@ class BinanceVenue:
             permits=lambda method, path: method == "GET" and path in weights,
             weights=weights,
             kinds_by_code=KINDS_BY_CODE,
-            used_weight=_used_weight,
+            used_weight=self._used_weight,
         )
         object.__setattr__(self, "rules", rules)
 
-    async def read_instruments(self, client: Any) -> Instruments:
-        """By ccxt's own parser, in slices: all 600 rows at once would hold the event loop for 90 ms."""
-        info = mapping(await _call(client, f"{self.api}PublicGetExchangeInfo"), "exchangeInfo")
-        listed: dict[str, Instrument] = {}
-        for count, row in enumerate(rows(info.get("symbols"), "exchangeInfo.symbols")):
-            instrument = self._instrument(client, row)
-            if instrument is not None:
-                listed[text(row, "symbol")] = instrument
-            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
-                await asyncio.sleep(0)
-        if not listed:
-            raise malformed("exchangeInfo lists no contract")
-        return listed
+    @property
+    def own(self) -> Family:
+        return self.families[0]
 
-    def _instrument(self, client: Any, row: Row) -> Instrument | None:
-        """None for what is no contract between known currencies; a position in it fails loudly, as one not listed."""
-        if not all(isinstance(row.get(key), str) for key in ("symbol", "baseAsset", "quoteAsset", "marginAsset")):
-            return None
-        try:
-            market = client.parse_market(row)
-        except (*BROKEN_PARSING, ccxt.BaseError):
-            return None
-        if market is None or not (market["linear"] or market["inverse"]) or not market["contractSize"]:
-            return None
-        return Instrument(
-            venue=self.id,
-            symbol=market["symbol"],
-            base=market["base"],
-            quote=market["quote"],
-            settle=market["settle"],
-            contract_size=positive(market, "contractSize"),
-            inverse=bool(market["inverse"]),
+    async def read_instruments(self, client: Any) -> Instruments:
+        """What another API lists is of use to portfolios alone and may fail: a position in it is then told loudly."""
+        own, *others = await together(
+            self.own.instruments(client, self.id),
+            *(_or_else({}, client, family.instruments(client, self.id)) for family in self.families[1:]),
         )
+        return {raw: instrument for listed in (*others, own) for raw, instrument in listed.items()}
 
     async def read_settings(self, client: Any) -> AccountSettings:
-        """Classic single-asset accounts alone are understood; others raise ReadError (unsupported)."""
-        leverages, portfolio = await together(
-            (self.leverages or _told_elsewhere)(client), _uses_portfolio_margin(client)
-        )
-        if portfolio:
-            raise ReadError(FailureKind.UNSUPPORTED, "the account uses portfolio margin, which is not read yet")
-        return AccountSettings(leverages=leverages, caveats=(PORTFOLIO_UNKNOWN,) if portfolio is None else ())
+        """Raises ReadError (unsupported) where the account is of a kind that this venue's reader does not read."""
+        portfolio = await _portfolio(client)
+        if portfolio is not None and portfolio not in ("", CLASSIC_PORTFOLIO):
+            raise ReadError(
+                FailureKind.UNSUPPORTED, f"the account uses Portfolio Margin Pro ({portfolio:.20}), which is not read"
+            )
+        if portfolio == CLASSIC_PORTFOLIO:
+            if PORTFOLIO_MARGIN not in self.modes:
+                raise ReadError(FailureKind.UNSUPPORTED, f"the account uses portfolio margin: {self.instead}")
+            return AccountSettings(mode=PORTFOLIO_MARGIN)
+        mode, leverages = await self.setup(client)
+        caveats = (PORTFOLIO_UNKNOWN,) if portfolio is None else ()
+        return AccountSettings(mode=mode, leverages=leverages, caveats=caveats)
 
-    async def read_account(self, client: Any, _settings: AccountSettings, /) -> Sequence[Any]:
-        return await together(*(_call(client, method) for method in self.account_methods))
+    async def read_account(self, client: Any, settings: AccountSettings, /) -> Sequence[Any]:
+        return await together(*(call(client, method) for method in self.modes[settings.mode].account))
 
     def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading:
-        return self.parse(raw, instruments, settings)
+        return self.modes[settings.mode].parse(raw, instruments, settings)
 
-    async def read_marks(self, client: Any, instruments: Instruments, _held: Held, /) -> Mapping[str, Mark | None]:
-        reply = rows(await _call(client, f"{self.api}PublicGetPremiumIndex"), "premiumIndex")
-        listed = {
-            instrument.symbol: row for row in reply if (instrument := instruments.get(text(row, "symbol"))) is not None
-        }
-        if not listed:
-            raise malformed("premiumIndex lists no contract")
-        oldest_ms = client.milliseconds() - MAX_MARK_AGE_MS
-        if all(number(row, "time") < oldest_ms for row in listed.values()):
-            newest_ms = max(number(row, "time") for row in listed.values())
-            raise ReadError(FailureKind.IMPLAUSIBLE, f"mark prices stand still since {time_of(newest_ms):%H:%M:%S} UTC")
-        return Lazy(listed, _mark)
+    async def read_marks(self, client: Any, instruments: Instruments, held: Held, /) -> Mapping[str, Mark | None]:
+        """Of another API where something of it is held."""
+        asked = [f for f in self.families[1:] if any(f.lists(instrument) for instrument in held.values())]
+        own, *others = await together(
+            self.own.mark_rows(client, instruments),
+            *(_or_else({}, client, family.mark_rows(client, instruments)) for family in asked),
+        )
+        return Lazy({symbol: row for told in (*others, own) for symbol, row in told.items()}, mark)
 
     async def read_funding_intervals(self, client: Any, instruments: Instruments) -> Mapping[str, timedelta]:
-        reply = rows(await _call(client, f"{self.api}PublicGetFundingInfo"), "fundingInfo")
-        adjusted = {text(row, "symbol"): interval_of(number(row, "fundingIntervalHours")) for row in reply}
-        return {i.symbol: adjusted.get(raw, DEFAULT_FUNDING_INTERVAL) for raw, i in instruments.items()}
+        own, *others = await together(
+            self.own.intervals(client, instruments),
+            *(_or_else({}, client, family.intervals(client, instruments)) for family in self.families[1:]),
+        )
+        return {symbol: interval for told in (*others, own) for symbol, interval in told.items()}
 
-    async def read_tiers(self, client: Any, instruments: Instruments, _held: Held, /) -> Mapping[str, Tiers]:
-        reply = rows(await _call(client, self.brackets_method), "leverageBracket")
-        tiers: dict[str, Tiers] = {}
-        for count, row in enumerate(reply):
-            instrument = instruments.get(text(row, "symbol"))
-            if instrument is not None:
-                tiers[instrument.symbol] = self._tiers(rows(row.get("brackets"), "brackets"))
-            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
-                await asyncio.sleep(0)
-        return tiers
+    async def read_tiers(self, client: Any, instruments: Instruments, held: Held, /) -> Mapping[str, Tiers]:
+        asked = [f for f in self.families[1:] if any(f.lists(instrument) for instrument in held.values())]
+        told = await together(*(family.tiers(client, instruments) for family in (self.own, *asked)))
+        return {symbol: tiers for of in told for symbol, tiers in of.items()}
 
-    def _tiers(self, brackets: Sequence[Row]) -> Tiers:
-        # COIN-M's documentation spells the floor both ways.
-        floor = f"{self.quantity}lFloor" if brackets and f"{self.quantity}lFloor" in brackets[0] else None
-        parsed = [
-            Tier(
-                not_negative(row, floor or f"{self.quantity}Floor"),
-                positive(row, f"{self.quantity}Cap"),
-                not_negative(row, "maintMarginRatio"),
-                not_negative(row, "cum"),
-            )
-            for row in brackets
-        ]
-        if len({tier.floor for tier in parsed}) < len(parsed):
-            raise malformed("a bracket is listed twice")
-        return tuple(sorted(parsed, key=lambda tier: tier.floor))
+    async def read_orders(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, /
+    ) -> Sequence[StopOrder]:
+        replies = await together(*(call(client, method) for method in self.modes[settings.mode].stops))
+        return [order for reply in replies for order in stop_orders(reply, instruments)]
 
-    async def read_orders(self, *_: Any) -> Sequence[StopOrder]:
-        raise ReadError(FailureKind.UNSUPPORTED, f"stop orders of {self.id} are not read")
-
-    async def read_ends(self, *_: Any) -> Sequence[End]:
-        raise ReadError(FailureKind.UNSUPPORTED, f"{self.id}'s records of liquidations are not read")
+    async def read_ends(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Sequence[End]:
+        told = await together(*(ends(client, method, instruments, since) for method in self.modes[settings.mode].ends))
+        return [end for of in told for end in of]
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
+        """A demo has no API that tells what a key may do."""
+        if not _has_sapi(client):
+            server = await call(client, f"{self.own.api}PublicGetTime")
+            ahead_s = _ahead_s(client, server)
+            return KeyFacts(may_trade=None, may_withdraw=None, ip_restricted=None, clock_ahead_s=ahead_s)
         restrictions, server = await together(
-            _call(client, "sapiGetAccountApiRestrictions"), _call(client, f"{self.api}PublicGetTime")
+            call(client, "sapiGetAccountApiRestrictions"), call(client, f"{self.own.api}PublicGetTime")
         )
         allowed = mapping(restrictions, "apiRestrictions")
         # A reply that does not even name these tells nothing of the key.
         for name in ("enableFutures", "enableSpotAndMarginTrading", "enableWithdrawals", "permitsUniversalTransfer"):
             boolean(allowed, name)
-        ours_ms = client.shared.clock.now().timestamp() * 1000
         return KeyFacts(
-            may_trade=any(
-                allowed.get(name) is True
-                for name in (
-                    "enableFutures",
-                    "enableSpotAndMarginTrading",
-                    "enableMargin",
-                    "enableVanillaOptions",
-                    "enablePortfolioMarginTrading",
-                    "enableFixApiTrade",
-                )
-            ),
-            may_withdraw=any(
-                allowed.get(name) is True
-                for name in ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer")
-            ),
+            may_trade=any(allowed.get(name) is True for name in TRADES),
+            may_withdraw=any(allowed.get(name) is True for name in MOVES_FUNDS),
             ip_restricted=boolean(allowed, "ipRestrict"),
-            clock_ahead_s=(ours_ms - number(mapping(server, "time"), "serverTime")) / 1000,
+            clock_ahead_s=_ahead_s(client, server),
         )
 
-
-def _used_weight(headers: Mapping[str, str]) -> int | None:
-    used = headers.get("x-mbx-used-weight-1m", "")
-    return int(used) if used.isdecimal() else None
-
-
-def _mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other.
-
-    A dated contract pays no funding: Binance leaves its rate empty and its next payment 0.
-    """
-    try:
-        next_ms = optional_positive(row, "nextFundingTime")
-        is_dated = row.get("lastFundingRate") == "" and row.get("nextFundingTime") in (0, "0")
-        return Mark(
-            price=positive(row, "markPrice"),
-            funding_rate=0.0 if is_dated else optional_number(row, "lastFundingRate"),
-            next_funding_at=time_of(next_ms) if next_ms else None,
-        )
-    except ReadError:
-        return None
+    def _used_weight(self, headers: Mapping[str, str], path: str) -> int | None:
+        """Each API sends a count of its own under the same name; ours is what the limit is of."""
+        used = headers.get("x-mbx-used-weight-1m", "")
+        return int(used) if used.isdecimal() and path.startswith(f"/{self.own.api}/") else None
 
 
-async def _call(client: Any, method: str) -> Any:
-    return await getattr(client, method)()
+def _ahead_s(client: Any, server: Any) -> float:
+    ours_ms = client.shared.clock.now().timestamp() * 1000
+    return float((ours_ms - number(mapping(server, "time"), "serverTime")) / 1000)
 
 
-async def _told_elsewhere(_: Any) -> Mapping[str, float]:
-    """COIN-M tells the leverage with each position."""
-    return {}
+def _has_sapi(client: Any) -> bool:
+    """Demo and testnet have no sapi, and neither portfolios."""
+    return "sapi" in client.urls["api"]
 
 
-async def _uses_portfolio_margin(client: Any) -> bool | None:
-    """None where the spot host, which alone tells it, cannot be asked; a host that hangs must not cost the read."""
+async def _or_else(default: T, client: Any, read: Awaitable[T]) -> T:
+    """What another host tells, or the default: one that fails or hangs must not cost the read."""
     try:
         async with client.shared.clock.deadline(client.shared.patience_s / 2):
-            info = await _call(client, "sapiGetAccountInfo")
+            return await read
     except (ReadError, TimeoutError):
-        return None
-    enabled = info.get("isPortfolioMarginRetailEnabled") if isinstance(info, dict) else None
+        return default
+
+
+async def _portfolio(client: Any) -> str | None:
+    """The account's kind of portfolio, "" for none, None where the host that alone tells it cannot be asked.
+
+    Two questions, since either alone may leave the other kind out; and one answer is enough, since the second may be
+    refused, in words that are not documented, to an account without a portfolio.
+    """
+    if not _has_sapi(client):
+        return ""
+    retail, kind = await together(_or_else(None, client, _retail(client)), _or_else(None, client, _kind(client)))
+    if kind or retail:
+        return kind or CLASSIC_PORTFOLIO
+    return None if retail is None and kind is None else ""
+
+
+async def _retail(client: Any) -> bool | None:
+    enabled = mapping(await call(client, "sapiGetAccountInfo"), "account info").get("isPortfolioMarginRetailEnabled")
     return enabled if isinstance(enabled, bool) else None
+
+
+async def _kind(client: Any) -> str | None:
+    """ "" where sapi says that the account is none of a portfolio."""
+    try:
+        return text(mapping(await call(client, "sapiGetPortfolioAccount"), "portfolio account"), "accountType")
+    except ReadError as refused:
+        if refused.kind is FailureKind.UNSUPPORTED:
+            return ""
+        raise

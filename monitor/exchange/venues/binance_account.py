@@ -4,10 +4,23 @@ Figures are the venue's own; the raw replies are parsed, not ccxt's.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
 from monitor.exchange.failures import ReadError, UnknownSymbolError
-from monitor.exchange.values import Row, is_absurd, malformed, not_negative, number, optional_number, text
+from monitor.exchange.values import (
+    Row,
+    is_absurd,
+    malformed,
+    mapping,
+    not_negative,
+    number,
+    optional_number,
+    optional_positive,
+    positive,
+    rows,
+    text,
+)
 from monitor.exchange.venues.venue import Instruments
 
 # Two calls sent together tell the same position's profit; further apart than this share of its notional, one is stale.
@@ -99,10 +112,46 @@ def check_same_moment(legs: Sequence[Leg]) -> None:
             )
 
 
-def adl_rank(row: Row) -> int | None:
+def bare_position(side: Side, row: Row, instrument: Instrument, notional_key: str) -> Position:
+    """What every positionRisk tells alike; the pool, and what stands elsewhere in each mode, is its caller's."""
+    mark_price, contracts = positive(row, "markPrice"), abs(number(row, "positionAmt"))
+    price, origin = liquidation_price(row, mark_price)
+    units = contracts * instrument.contract_size
+    return Position(
+        instrument=instrument,
+        side=side,
+        pool=f"cross:{instrument.settle}",
+        contracts=contracts,
+        size=units / mark_price if instrument.inverse else units,
+        notional=check_notional(instrument, contracts, mark_price, abs(number(row, notional_key))),
+        mark_price=mark_price,
+        entry_price=optional_positive(row, "entryPrice"),
+        liquidation_price=price,
+        liquidation_price_origin=origin,
+        margin_mode=MarginMode.CROSS,
+        unrealized_pnl=number(row, "unRealizedProfit"),
+    )
+
+
+def isolated(position: Position) -> Position:
+    """The same in a pool of its own."""
+    pool = f"isolated:{position.instrument.symbol}:{position.side}"
+    return replace(position, pool=pool, margin_mode=MarginMode.ISOLATED)
+
+
+def adl_rank(row: Row, key: str = "adl") -> int | None:
     """Binance ranks from 0 to 4."""
-    rank = optional_number(row, "adl")
+    rank = optional_number(row, key)
     return int(rank) + 1 if rank is not None and rank in range(5) else None
+
+
+def adl_ranks(reply: object) -> Mapping[str, Row]:
+    """adlQuantile: by raw symbol and positionSide. HEDGE, told in the place of BOTH, is a sign and no rank."""
+    return {text(row, "symbol"): mapping(row.get("adlQuantile"), "adlQuantile") for row in rows(reply, "adlQuantile")}
+
+
+def rank_in(ranks: Mapping[str, Row], own: Row) -> int | None:
+    return adl_rank(ranks.get(text(own, "symbol"), {}), text(own, "positionSide"))
 
 
 # --- pools ---
@@ -173,3 +222,26 @@ def margin_in_use(assets: Sequence[Row], legs: Sequence[Leg]) -> float:
             f"more maintenance margin is owed in {', '.join(short)} than the positions listed owe",
         )
     return sum(owed.values())
+
+
+# --- one pool over several assets ---
+
+DOLLARS = "cross:USD"
+
+
+def asset_index(reply: object) -> Mapping[str, Row]:
+    """fapi's assetIndex by asset: what one unit of it is worth in dollars, and what it counts as margin and as debt."""
+    listed = rows(reply, "assetIndex")
+    return {raw.removesuffix("USD"): row for row in listed if (raw := text(row, "symbol")).endswith("USD")}
+
+
+def dollars_a_unit(index: Mapping[str, Row], asset: str, key: str) -> float:
+    if asset not in index:
+        raise malformed(f"assetIndex does not tell what {asset:.20} counts")
+    return positive(index[asset], key)
+
+
+def check_owed(owed: float, legs: Sequence[Leg]) -> None:
+    """Raises ReadError (implausible) where the account owes nothing for the positions that it holds."""
+    if owed == 0 and any(position.maintenance_margin for position, _ in legs):
+        raise ReadError(FailureKind.IMPLAUSIBLE, "positions owe maintenance margin, yet the account owes none")

@@ -1,58 +1,123 @@
-"""Binance USDS-M futures (fapi), classic accounts in single-asset mode, one-way and hedge.
+"""Binance USDS-M futures (fapi): classic accounts in single-asset and multi-assets mode, and portfolio margin (papi).
 
 Two signed calls a cycle: account v3 holds the pools and each position's margins, positionRisk v3 prices and ADL.
 In single-asset mode every margin asset is a cross pool of its own: crossWalletBalance + crossUnPnl against the
 maintenance of the positions margined in it. Each isolated position is a pool: its wallet + its unrealised PnL.
+
+In multi-assets mode all assets are one cross pool, and nothing is isolated; the account's totals are in dollars, and
+all goes where maintenance reaches equity. An asset counts at its bid rate, what is owed at its ask rate (assetIndex,
+weight 10, with every cycle). Portfolio margin is read next door, the COIN-M positions of the portfolio with it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from monitor.domain.account import FailureKind, MarginMode, Position, Side
+from monitor.domain.account import FailureKind, MarginBalance, Position, Side
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
-from monitor.exchange.values import Row, boolean, mapping, not_negative, number, optional_positive, positive, rows, text
-from monitor.exchange.venues.binance import BinanceVenue
+from monitor.exchange.values import Row, boolean, mapping, not_negative, number, positive, rows, text
+from monitor.exchange.venues import binance_portfolio
+from monitor.exchange.venues.binance import PORTFOLIO_MARGIN, AccountMode, BinanceVenue
 from monitor.exchange.venues.binance_account import (
+    DOLLARS,
+    Leg,
     adl_rank,
-    check_notional,
+    asset_index,
+    bare_position,
+    check_owed,
     check_same_moment,
+    dollars_a_unit,
     held,
     instrument_of,
-    liquidation_price,
+    isolated,
     margin_in_use,
     matched,
     pools,
 )
-from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
+from monitor.exchange.venues.binance_figures import USDM_COVERAGE, USDM_FIGURES
+from monitor.exchange.venues.binance_market import COINM, USDM
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
+SINGLE, MULTI = "single-asset mode", "multi-assets mode"
+# What the assets owe, each at its ask rate, is the account's total but for what marks moved in between.
+MAX_TOTAL_GAP = 0.1
 
-async def _leverages(client: Any) -> Mapping[str, float]:
-    """By raw symbol; refuses multi-assets mode, in which all assets stand behind all positions."""
-    config, symbols = await together(client.fapiPrivateGetAccountConfig(), client.fapiPrivateGetSymbolConfig())
-    if boolean(mapping(config, "accountConfig"), "multiAssetsMargin"):
-        raise ReadError(FailureKind.UNSUPPORTED, "the account is in multi-assets mode, which is not read yet")
-    return {text(row, "symbol"): positive(row, "leverage") for row in rows(symbols, "symbolConfig")}
+
+async def _setup(client: Any) -> tuple[str, Mapping[str, float]]:
+    """The mode of a classic account, and leverages by raw symbol."""
+    told, symbols = await together(client.fapiPrivateGetAccountConfig(), client.fapiPrivateGetSymbolConfig())
+    config = mapping(told, "accountConfig")
+    mode = MULTI if boolean(config, "multiAssetsMargin") else SINGLE
+    sides = "hedge mode" if boolean(config, "dualSidePosition") else "one-way"
+    return f"{mode}, {sides}", {text(row, "symbol"): positive(row, "leverage") for row in rows(symbols, "symbolConfig")}
 
 
 def parse(raw: Sequence[Any], instruments: Instruments, settings: AccountSettings) -> AccountReading:
     """(account v3, positionRisk v3) to pools and positions. Raises ReadError (malformed, implausible)."""
     account = mapping(raw[0], "account")
-    assets = rows(account.get("assets"), "account.assets")
-    by_account = held(rows(account.get("positions"), "account.positions"))
-    by_risk = held(rows(raw[1], "positionRisk"))
-    legs = [
-        (_position(side, own, risk, instruments, settings), own)
-        for (_, side), own, risk in matched(by_account, by_risk)
-    ]
-    check_same_moment(legs)
+    assets, legs = _assets(account), _legs(account, raw[1], instruments, settings)
     return AccountReading(
         margins=pools(assets, legs, [_isolated_equity(own) for _, own in legs]),
         positions=tuple(position for position, _ in legs),
         margin_in_use=margin_in_use(assets, legs),
         caveats=settings.caveats,
     )
+
+
+def parse_multi_assets(raw: Sequence[Any], instruments: Instruments, settings: AccountSettings) -> AccountReading:
+    """(account v3, positionRisk v3, assetIndex) to one pool and its positions. Raises ReadError."""
+    account, index = mapping(raw[0], "account"), asset_index(raw[2])
+    assets, legs = _assets(account), _legs(account, raw[1], instruments, settings)
+    if any(_is_isolated(own) for _, own in legs):
+        raise ReadError(FailureKind.IMPLAUSIBLE, "an isolated position in multi-assets mode")
+    owed = not_negative(account, "totalMaintMargin")
+    check_owed(owed, legs)
+    _check_total(owed, assets, index)
+    sides = {text(asset, "asset"): _rate_key(asset) for asset in assets}
+    positions = tuple(_in_dollars(position, index, sides) for position, _ in legs)
+    pool = MarginBalance(
+        pool=DOLLARS,
+        currency="USD",
+        equity=number(account, "totalMarginBalance"),
+        available=number(account, "availableBalance"),
+        initial_margin=not_negative(account, "totalInitialMargin"),
+        maintenance_margin=owed,
+    )
+    in_use = margin_in_use(assets, legs)
+    return AccountReading(margins=(pool,), positions=positions, margin_in_use=in_use, caveats=settings.caveats)
+
+
+def _rate_key(asset: Row) -> str:
+    """Collateral counts at the bid, debt at the ask."""
+    return "bidRate" if number(asset, "crossWalletBalance") + number(asset, "crossUnPnl") >= 0 else "askRate"
+
+
+def _in_dollars(position: Position, index: Mapping[str, Row], sides: Mapping[str, str]) -> Position:
+    settle = position.instrument.settle
+    return replace(position, pool=DOLLARS, pool_rate=dollars_a_unit(index, settle, sides.get(settle, "askRate")))
+
+
+def _check_total(owed: float, assets: Sequence[Row], index: Mapping[str, Row]) -> None:
+    """Totals of single-asset mode are those of USDT alone: the mode has changed, or a list is short."""
+    parts = {text(asset, "asset"): not_negative(asset, "maintMargin") for asset in assets}
+    due = sum(part * dollars_a_unit(index, name, "askRate") for name, part in parts.items() if part > 0)
+    if abs(owed - due) > MAX_TOTAL_GAP * due + 1e-6:
+        raise ReadError(
+            FailureKind.IMPLAUSIBLE, f"the account owes {owed:g} USD of maintenance margin, its assets {due:g}"
+        )
+
+
+def _assets(account: Row) -> list[Row]:
+    return rows(account.get("assets"), "account.assets")
+
+
+def _legs(account: Row, risk: Any, instruments: Instruments, settings: AccountSettings) -> list[Leg]:
+    by_account = held(rows(account.get("positions"), "account.positions"))
+    pairs = matched(by_account, held(rows(risk, "positionRisk")))
+    legs = [(_position(side, own, row, instruments, settings), own) for (_, side), own, row in pairs]
+    check_same_moment(legs)
+    return legs
 
 
 def _is_isolated(own: Row) -> bool:
@@ -70,80 +135,59 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments, setting
             FailureKind.UNSUPPORTED,
             f"{instrument.symbol} is margined in {risk['marginAsset']!s:.20}, which is not read yet",
         )
-    mark_price, contracts = positive(risk, "markPrice"), abs(number(risk, "positionAmt"))
-    price, origin = liquidation_price(risk, mark_price)
-    isolated = _is_isolated(own)
-    return Position(
-        instrument=instrument,
-        side=side,
-        pool=f"isolated:{instrument.symbol}:{side}" if isolated else f"cross:{instrument.settle}",
-        contracts=contracts,
-        size=contracts * instrument.contract_size,
-        notional=check_notional(instrument, contracts, mark_price, abs(number(risk, "notional"))),
-        mark_price=mark_price,
-        entry_price=optional_positive(risk, "entryPrice"),
-        liquidation_price=price,
-        liquidation_price_origin=origin,
+    position = replace(
+        bare_position(side, risk, instrument, "notional"),
         leverage=settings.leverages.get(text(own, "symbol")),
-        margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
         initial_margin=not_negative(risk, "positionInitialMargin"),
         maintenance_margin=not_negative(risk, "maintMargin"),
-        unrealized_pnl=number(risk, "unRealizedProfit"),
         adl_rank=adl_rank(risk),
     )
+    return isolated(position) if _is_isolated(own) else position
 
 
-FIGURES: Figures = {
-    Figure.EQUITY: exact(
-        "account.assets crossWalletBalance + crossUnPnl; isolatedWallet + profit", VerifiedBy.RECORDED
+_CLASSIC = ("fapiPrivateV3GetAccount", "fapiPrivateV3GetPositionRisk")
+_STOPS = ("fapiPrivateGetOpenAlgoOrders", "fapiPrivateGetOpenOrders")
+_ENDS = ("fapiPrivateGetForceOrders",)
+_MODES = {
+    SINGLE: AccountMode(account=_CLASSIC, parse=parse, stops=_STOPS, ends=_ENDS),
+    MULTI: AccountMode(
+        account=(*_CLASSIC, "fapiPublicGetAssetIndex"), parse=parse_multi_assets, stops=_STOPS, ends=_ENDS
     ),
-    Figure.POOL_MAINTENANCE: exact("sum of account.positions maintMargin of the pool", VerifiedBy.RECORDED),
-    Figure.POOL_INITIAL: exact("sum of account.positions initialMargin of the pool", VerifiedBy.RECORDED),
-    Figure.AVAILABLE: exact("account.assets availableBalance", VerifiedBy.RECORDED),
-    Figure.VENUE_RATIO: unknown("Binance tells no ratio of a classic account"),
-    Figure.MARK_PRICE: exact("positionRisk markPrice", VerifiedBy.RECORDED),
-    Figure.NOTIONAL: exact("positionRisk notional, held against contracts x mark", VerifiedBy.RECORDED),
-    Figure.ENTRY_PRICE: exact("positionRisk entryPrice", VerifiedBy.RECORDED),
-    Figure.LIQUIDATION_PRICE: exact("positionRisk liquidationPrice; 0 is none", VerifiedBy.RECORDED),
-    Figure.LEVERAGE: exact("symbolConfig leverage", VerifiedBy.DOCUMENTS),
-    Figure.MARGIN_MODE: exact("account.positions isolatedWallet", VerifiedBy.RECORDED),
-    Figure.MAINTENANCE: exact("positionRisk maintMargin", VerifiedBy.RECORDED),
-    Figure.INITIAL: exact("positionRisk positionInitialMargin", VerifiedBy.RECORDED),
-    Figure.PNL: exact("positionRisk unRealizedProfit", VerifiedBy.RECORDED),
-    Figure.ADL_RANK: exact("positionRisk adl", VerifiedBy.RECORDED),
-    Figure.FUNDING_RATE: exact("premiumIndex lastFundingRate", VerifiedBy.DOCUMENTS),
-    Figure.FUNDING_INTERVAL: exact("fundingInfo fundingIntervalHours; 8 h where not listed", VerifiedBy.DOCUMENTS),
-    Figure.NEXT_FUNDING: exact("premiumIndex nextFundingTime", VerifiedBy.DOCUMENTS),
-    Figure.BRACKETS: exact("leverageBracket", VerifiedBy.DOCUMENTS),
-    Figure.STOP_ORDERS: unknown("not read"),
-    Figure.KEY_PERMISSIONS: exact("apiRestrictions", VerifiedBy.DOCUMENTS),
-    Figure.ENDS: unknown("not read"),
 }
 
 VENUE = BinanceVenue(
     id="binanceusdm",
-    api="fapi",
+    families=(USDM, COINM),
     reads={
         "fapiPublicGetTime": ("/fapi/v1/time", 1),
         "fapiPublicGetExchangeInfo": ("/fapi/v1/exchangeInfo", 1),
         "fapiPublicGetPremiumIndex": ("/fapi/v1/premiumIndex", 10),
         "fapiPublicGetFundingInfo": ("/fapi/v1/fundingInfo", 0),
+        "fapiPublicGetAssetIndex": ("/fapi/v1/assetIndex", 10),
         "fapiPrivateGetLeverageBracket": ("/fapi/v1/leverageBracket", 1),
         "fapiPrivateGetAccountConfig": ("/fapi/v1/accountConfig", 5),
         "fapiPrivateGetSymbolConfig": ("/fapi/v1/symbolConfig", 5),
         "fapiPrivateV3GetAccount": ("/fapi/v3/account", 5),
         "fapiPrivateV3GetPositionRisk": ("/fapi/v3/positionRisk", 5),
+        "fapiPrivateGetOpenAlgoOrders": ("/fapi/v1/openAlgoOrders", 40),
+        "fapiPrivateGetOpenOrders": ("/fapi/v1/openOrders", 40),
+        "fapiPrivateGetForceOrders": ("/fapi/v1/forceOrders", 50),
+        "dapiPublicGetExchangeInfo": ("/dapi/v1/exchangeInfo", 1),
+        "dapiPublicGetPremiumIndex": ("/dapi/v1/premiumIndex", 10),
+        "dapiPublicGetFundingInfo": ("/dapi/v1/fundingInfo", 0),
+        "dapiPrivateV2GetLeverageBracket": ("/dapi/v2/leverageBracket", 1),
+        **binance_portfolio.READS,
     },
-    brackets_method="fapiPrivateGetLeverageBracket",
-    quantity="notional",
-    account_methods=("fapiPrivateV3GetAccount", "fapiPrivateV3GetPositionRisk"),
-    leverages=_leverages,
-    parse=parse,
-    figures=FIGURES,
-    coverage=(
-        "classic accounts in single-asset mode, one-way and hedge, cross and isolated: every figure is the venue's own",
-        "multi-assets mode and portfolio margin are refused, not misread",
-        "the account's mode, and leverage as the setting of the symbol, are read every 10 minutes",
-        "stop orders are not read",
-    ),
+    modes={
+        **{f"{name}, {sides}": mode for name, mode in _MODES.items() for sides in ("one-way", "hedge mode")},
+        PORTFOLIO_MARGIN: AccountMode(
+            account=binance_portfolio.ACCOUNT,
+            parse=binance_portfolio.parse,
+            stops=binance_portfolio.STOPS,
+            ends=binance_portfolio.ENDS,
+        ),
+    },
+    setup=_setup,
+    figures=USDM_FIGURES,
+    coverage=USDM_COVERAGE,
 )

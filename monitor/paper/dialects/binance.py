@@ -1,4 +1,4 @@
-"""Binance's USDS-M and COIN-M REST, with the two questions of its spot API that accounts are asked."""
+"""Binance's USDS-M, COIN-M and portfolio margin REST, with the questions of its spot API that accounts are asked."""
 
 import hashlib
 import hmac
@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.paper import dapi, fapi
-from monitor.paper.binance import Profile
+from monitor.paper import dapi, fapi, papi
+from monitor.paper.binance import INVALID_KEY, Profile
 from monitor.paper.book import Account
 from monitor.paper.dialect import ApiError, Asked, Dialect
 from monitor.paper.engine import Engine
@@ -19,7 +19,6 @@ OVERLOADED = (
     "Request throttled by system-level protection. Reduce-only/close-position orders are exempt. Please try again."
 )
 RESTRICTED = "Service unavailable from a restricted location according to 'b. Eligibility' in the terms of use."
-INVALID_KEY = "Invalid API-key, IP, or permissions for action, request ip: 127.0.0.1"
 
 
 def _key_of(asked: Asked) -> str:
@@ -80,7 +79,7 @@ def without_positions(_name: str, payload: Any) -> Any:
 
 
 def _family(path: str) -> str:
-    """Each of Binance's APIs counts weight on its own: fapi, dapi, sapi, api."""
+    """Each of Binance's APIs counts weight on its own: fapi, dapi, papi, sapi, api."""
     return path.split("/")[1] if path.startswith("/") else path
 
 
@@ -90,7 +89,7 @@ def _headers(path: str, used: int) -> Mapping[str, str]:
 
 
 BINANCE = Dialect(
-    endpoints={**fapi.ENDPOINTS, **dapi.ENDPOINTS, **dapi.SPOT_ENDPOINTS},
+    endpoints={**fapi.ENDPOINTS, **dapi.ENDPOINTS, **papi.ENDPOINTS, **dapi.SPOT_ENDPOINTS},
     key_of=_key_of,
     authorise=authorise,
     error=error,

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from monitor.domain.account import MarginMode, Side
-from monitor.paper.bisection import liquidation_price
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.dialect import Call, Json
 from monitor.paper.engine import Engine
 from monitor.paper.formats import amount, milliseconds, quantity
+from monitor.paper.pooled import pooled_liquidation_price
 
 # Rows of a page where none are asked for, and at most.
 PAGE_LIMITS = {
@@ -66,15 +66,7 @@ def worth(engine: Engine) -> Mapping[str, float]:
 
 
 def unified_liquidation_price(engine: Engine, owner: Account, symbol: str) -> float | None:
-    """Where the mark of a contract liquidates the account, all else standing still, the worth of its coins as well."""
-    rates = worth(engine)
-    pools = [p for p in engine.pools(owner.name) if p.pool.startswith("cross:")]
-    settle = engine.market(symbol).contract.settle
-    surplus = sum((p.equity - p.maintenance_margin) * rates[p.asset] for p in pools) / rates[settle]
-    legs = [leg for leg in owner.in_pool(f"cross:{settle}") if leg.contract.symbol == symbol]
-    mark = engine.mark(symbol) or 0.0
-    without_them = surplus - sum(leg.gain(mark) - leg.maintenance(mark) for leg in legs)
-    return liquidation_price(without_them, legs, {symbol: mark}, symbol)
+    return pooled_liquidation_price(engine, owner, symbol, worth(engine))
 
 
 def _shown(call: Call) -> list[PositionTruth]:

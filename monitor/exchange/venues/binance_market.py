@@ -1,0 +1,180 @@
+"""The markets of Binance's two futures APIs, fapi (USDS-M) and dapi (COIN-M): contracts, marks, intervals, brackets.
+
+Weights as Binance's documentation gives them: exchangeInfo 1, premiumIndex 10, leverageBracket 1, fundingInfo none.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import ccxt.async_support as ccxt
+
+from monitor.domain.account import FailureKind, Instrument
+from monitor.domain.market import Tier, Tiers
+from monitor.exchange.failures import BROKEN_PARSING, ReadError
+from monitor.exchange.values import (
+    Row,
+    interval_of,
+    malformed,
+    mapping,
+    not_negative,
+    number,
+    optional_number,
+    optional_positive,
+    positive,
+    rows,
+    text,
+    time_of,
+)
+from monitor.exchange.venues.venue import Instruments, Mark
+
+# fundingInfo lists only symbols whose terms were adjusted; the others pay every eight hours.
+DEFAULT_FUNDING_INTERVAL = timedelta(hours=8)
+# A mark older than this is a feed that stands still. Binance publishes marks every second or three.
+MAX_MARK_AGE_MS = 60_000
+ROWS_PER_SLICE = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One of the two APIs. `brackets` are ccxt's names of the call, first for classic accounts, then for those of
+    portfolio margin, whose keys the first refuses; `quantity` names the brackets' measure."""
+
+    api: str
+    inverse: bool
+    brackets: tuple[str, str]
+    quantity: str
+
+    def lists(self, instrument: Instrument) -> bool:
+        return instrument.inverse is self.inverse
+
+    async def instruments(self, client: Any, venue_id: str) -> Instruments:
+        """By ccxt's own parser, in slices: all 600 rows at once would hold the event loop for 90 ms."""
+        info = mapping(await call(client, f"{self.api}PublicGetExchangeInfo"), "exchangeInfo")
+        listed: dict[str, Instrument] = {}
+        for count, row in enumerate(rows(info.get("symbols"), "exchangeInfo.symbols")):
+            instrument = _instrument(client, venue_id, row)
+            if instrument is not None:
+                listed[text(row, "symbol")] = instrument
+            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
+                await asyncio.sleep(0)
+        if not listed:
+            raise malformed("exchangeInfo lists no contract")
+        return listed
+
+    async def mark_rows(self, client: Any, instruments: Instruments) -> Mapping[str, Row]:
+        """By symbol; `mark` reads them."""
+        reply = rows(await call(client, f"{self.api}PublicGetPremiumIndex"), "premiumIndex")
+        listed = {
+            instrument.symbol: row for row in reply if (instrument := instruments.get(text(row, "symbol"))) is not None
+        }
+        if not listed:
+            raise malformed("premiumIndex lists no contract")
+        oldest_ms = client.milliseconds() - MAX_MARK_AGE_MS
+        if all(number(row, "time") < oldest_ms for row in listed.values()):
+            newest_ms = max(number(row, "time") for row in listed.values())
+            raise ReadError(FailureKind.IMPLAUSIBLE, f"mark prices stand still since {time_of(newest_ms):%H:%M:%S} UTC")
+        return listed
+
+    async def intervals(self, client: Any, instruments: Instruments) -> Mapping[str, timedelta]:
+        reply = rows(await call(client, f"{self.api}PublicGetFundingInfo"), "fundingInfo")
+        adjusted = {text(row, "symbol"): interval_of(number(row, "fundingIntervalHours")) for row in reply}
+        return {
+            instrument.symbol: adjusted.get(raw, DEFAULT_FUNDING_INTERVAL)
+            for raw, instrument in instruments.items()
+            if self.lists(instrument)
+        }
+
+    async def tiers(self, client: Any, instruments: Instruments) -> Mapping[str, Tiers]:
+        reply = rows(await self._brackets(client), "leverageBracket")
+        tiers: dict[str, Tiers] = {}
+        for count, row in enumerate(reply):
+            instrument = instruments.get(text(row, "symbol"))
+            if instrument is not None:
+                tiers[instrument.symbol] = self._tiers(rows(row.get("brackets"), "brackets"))
+            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
+                await asyncio.sleep(0)
+        return tiers
+
+    async def _brackets(self, client: Any) -> Any:
+        classic, portfolio = self.brackets
+        try:
+            return await call(client, classic)
+        except ReadError as refused:
+            if refused.kind not in (FailureKind.AUTH, FailureKind.PERMISSION) or portfolio not in client.rules.calls:
+                raise
+        return await call(client, portfolio)
+
+    def _tiers(self, brackets: Sequence[Row]) -> Tiers:
+        # COIN-M's documentation spells the floor both ways.
+        floor = f"{self.quantity}lFloor" if brackets and f"{self.quantity}lFloor" in brackets[0] else None
+        parsed = [
+            Tier(
+                not_negative(row, floor or f"{self.quantity}Floor"),
+                positive(row, f"{self.quantity}Cap"),
+                not_negative(row, "maintMarginRatio"),
+                not_negative(row, "cum"),
+            )
+            for row in brackets
+        ]
+        if len({tier.floor for tier in parsed}) < len(parsed):
+            raise malformed("a bracket is listed twice")
+        return tuple(sorted(parsed, key=lambda tier: tier.floor))
+
+
+USDM = Family(
+    api="fapi",
+    inverse=False,
+    brackets=("fapiPrivateGetLeverageBracket", "papiGetUmLeverageBracket"),
+    quantity="notional",
+)
+COINM = Family(
+    api="dapi",
+    inverse=True,
+    brackets=("dapiPrivateV2GetLeverageBracket", "papiGetCmLeverageBracket"),
+    quantity="qty",
+)
+
+
+def mark(row: Row) -> Mark | None:
+    """A row that is not sound makes its own mark unknown, and no other.
+
+    A dated contract pays no funding: Binance leaves its rate empty and its next payment 0.
+    """
+    try:
+        next_ms = optional_positive(row, "nextFundingTime")
+        is_dated = row.get("lastFundingRate") == "" and row.get("nextFundingTime") in (0, "0")
+        return Mark(
+            price=positive(row, "markPrice"),
+            funding_rate=0.0 if is_dated else optional_number(row, "lastFundingRate"),
+            next_funding_at=time_of(next_ms) if next_ms else None,
+        )
+    except ReadError:
+        return None
+
+
+async def call(client: Any, method: str, params: Mapping[str, Any] | None = None) -> Any:
+    return await getattr(client, method)(dict(params or {}))
+
+
+def _instrument(client: Any, venue_id: str, row: Row) -> Instrument | None:
+    """None for what is no contract between known currencies; a position in it fails loudly, as one not listed."""
+    if not all(isinstance(row.get(key), str) for key in ("symbol", "baseAsset", "quoteAsset", "marginAsset")):
+        return None
+    try:
+        market = client.parse_market(row)
+    except (*BROKEN_PARSING, ccxt.BaseError):
+        return None
+    if market is None or not (market["linear"] or market["inverse"]) or not market["contractSize"]:
+        return None
+    return Instrument(
+        venue=venue_id,
+        symbol=market["symbol"],
+        base=market["base"],
+        quote=market["quote"],
+        settle=market["settle"],
+        contract_size=positive(market, "contractSize"),
+        inverse=bool(market["inverse"]),
+    )
