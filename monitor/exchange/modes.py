@@ -8,6 +8,8 @@ import ccxt.async_support as ccxt
 
 # Their demo trading lives at the real address and is asked for by a header, which `set_sandbox_mode` adds.
 DEMO_BY_HEADER = frozenset({"okx", "bitget"})
+# Their testnets have become their demo trading; ccxt still knows the addresses, and refuses to sign for them.
+TESTNET_GONE = frozenset({"binanceusdm", "binancecoinm"})
 
 
 class Mode(StrEnum):
@@ -43,6 +45,6 @@ def modes_of(venue_id: str) -> frozenset[Mode]:
     modes = {Mode.LIVE}
     if venue_id in DEMO_BY_HEADER or {"demo", "demotrading"} & client.urls.keys():
         modes.add(Mode.DEMO)
-    if client.urls.get("test") and venue_id not in DEMO_BY_HEADER:
+    if client.urls.get("test") and venue_id not in DEMO_BY_HEADER | TESTNET_GONE:
         modes.add(Mode.TESTNET)
     return frozenset(modes)

@@ -17,7 +17,7 @@ from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, 
 from monitor.domain.market import Markets
 from monitor.exchange.failures import MAX_DETAIL_CHARS
 from monitor.exchange.registry import AccountAccess, Exchanges
-from monitor.exchange.venues.binance import DEFAULT_FUNDING_INTERVAL
+from monitor.exchange.venues.binance_market import DEFAULT_FUNDING_INTERVAL
 from tests.fuzz.junk import hostile_text, places
 from tests.fuzz.target import Target
 from tests.fuzz.worlds import CREDENTIALS, StandingClock, Wire, World, numbers_in, texts_of, worlds

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from monitor.clock import SystemClock
 from monitor.exchange.venues import binancecoinm, binanceusdm
-from monitor.paper.dialect import Call
+from monitor.paper.dialect import ApiError, Call
 from monitor.paper.dialects.binance import BINANCE
 from monitor.paper.dialects.bybit import BYBIT
 from tests import bybit
@@ -46,10 +46,15 @@ def _recorded(venue: str, description: str) -> Any:
     return next(case["httpResponse"] for case in cases if case["description"] == description)
 
 
-def _paper(venue: Any, account: str) -> dict[str, Any]:
+def _paper(venue: Any, account: str, **profile: Any) -> dict[str, Any]:
+    """Without what an account of that kind is refused."""
     engine = a_venue(NOW)
-    call = Call(engine, NOW_MS, {}, engine.account(account), BINANCE.profile)
-    return {path: BINANCE.endpoints[f"GET {path}"].render(call) for path in venue.rules.weights}
+    call = Call(engine, NOW_MS, {}, engine.account(account), replace(BINANCE.profile, **profile))
+    replies = dict[str, Any]()
+    for path in venue.rules.weights:
+        with suppress(ApiError):
+            replies[path] = BINANCE.endpoints[f"GET {path}"].render(call)
+    return replies
 
 
 def _bybit() -> dict[str, Any]:
@@ -112,6 +117,8 @@ def worlds() -> tuple[World, ...]:
         World("USDS-M, hedged", "binanceusdm", usdm),
         World("USDS-M, one-way", "binanceusdm", _paper(binanceusdm.VENUE, "single")),
         World("USDS-M, recorded", "binanceusdm", {**usdm, **recorded}),
+        World("USDS-M, multi-assets", "binanceusdm", _paper(binanceusdm.VENUE, "hedger", multi_assets=True)),
+        World("portfolio", "binanceusdm", _paper(binanceusdm.VENUE, "hedger", portfolio_margin=True)),
         World("COIN-M, hedged", "binancecoinm", coinm),
         World("COIN-M, one-way", "binancecoinm", _paper(binancecoinm.VENUE, "single")),
         World("COIN-M, recorded", "binancecoinm", {**coinm, **recorded_coin, "/dapi/v1/account": _coin_account()}),

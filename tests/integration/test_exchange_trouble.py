@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import aiohttp
 import pytest
@@ -239,18 +240,27 @@ async def test_a_clock_that_is_off_is_set_right_and_the_read_succeeds(
     assert facts.clock_ahead_s == pytest.approx(-skew_s, abs=1.0)
 
 
-@pytest.mark.parametrize(("mode", "named"), [("multi_assets", "multi-assets"), ("portfolio_margin", "portfolio")])
-async def test_another_account_mode_is_refused_and_noticed_within_ten_minutes(
-    server: PaperServer, open_account: Open, clock: ShiftedClock, mode: str, named: str
+PORTFOLIO = {"portfolio_margin": True}
+
+
+@pytest.mark.parametrize(
+    ("venue", "profile", "named"),
+    [
+        ("binancecoinm", PORTFOLIO, "venue binanceusdm"),
+        ("binanceusdm", PORTFOLIO | {"portfolio_kind": "PM_1"}, "Portfolio Margin Pro"),
+    ],
+)
+async def test_an_account_of_a_kind_that_is_not_read_is_refused_and_noticed_within_ten_minutes(
+    server: PaperServer, open_account: Open, clock: ShiftedClock, venue: str, profile: dict[str, Any], named: str
 ) -> None:
-    source = open_account("hedger")
+    source = open_account("hedger", venue)
     assert good(await source.observe()).caveats == ()
-    server.set_profile("hedger", **{mode: True})
+    server.set_profile("hedger", **profile)
     clock.ahead += timedelta(minutes=10)
     failure = failed(await source.observe())
     assert failure.kind is FailureKind.UNSUPPORTED
     assert named in failure.detail
-    server.set_profile("hedger", **{mode: False})
+    server.set_profile("hedger", portfolio_margin=False)
     clock.ahead += timedelta(minutes=2)
     good(await source.observe())
 

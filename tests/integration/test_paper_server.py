@@ -175,7 +175,11 @@ EVERY_PATH = sorted(name.partition(" ")[2] for name in BINANCE.endpoints)
 
 @pytest.mark.parametrize("path", EVERY_PATH)
 @pytest.mark.parametrize("account", ["hedger", "single"])
-async def test_every_endpoint_answers_with_finite_json_and_its_weight(get: Get, path: str, account: str) -> None:
+async def test_every_endpoint_answers_with_finite_json_and_its_weight(
+    server: PaperServer, get: Get, path: str, account: str
+) -> None:
+    server.set_profile(account, portfolio_margin=path.startswith(("/papi", "/sapi/v1/portfolio")))
+
     def refuse(token: str) -> None:
         raise AssertionError(token)
 

@@ -14,7 +14,6 @@ from monitor.exchange.modes import Mode, mode_error, turn_to
         ("binanceusdm", Mode.LIVE, "fapiPrivateV3", "fapi.binance.com"),
         ("binanceusdm", Mode.DEMO, "fapiPrivateV3", "demo-fapi.binance.com"),
         ("binancecoinm", Mode.DEMO, "dapiPrivate", "demo-dapi.binance.com"),
-        ("binanceusdm", Mode.TESTNET, "fapiPrivateV3", "testnet.binancefuture.com"),
         ("bybit", Mode.DEMO, "private", "api-demo.{hostname}"),
         ("bybit", Mode.TESTNET, "private", "api-testnet.{hostname}"),
     ],
@@ -38,6 +37,8 @@ def test_where_a_header_asks_for_play_money_it_is_sent(venue: str, header: str) 
     ("venue", "mode", "told"),
     [
         ("okx", "testnet", "ccxt knows no testnet of okx, only its demo"),
+        ("binanceusdm", "testnet", "ccxt knows no testnet of binanceusdm, only its demo"),
+        ("binancecoinm", "testnet", "ccxt knows no testnet of binancecoinm, only its demo"),
         ("kucoinfutures", "demo", "ccxt knows no demo of kucoinfutures"),
         ("deribit", "demo", "ccxt knows no demo of deribit, only its testnet"),
     ],

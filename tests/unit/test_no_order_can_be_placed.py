@@ -265,7 +265,7 @@ async def test_each_listed_call_sends_the_read_that_is_declared_with_it(
             assert sent == [("GET", path)]
             sent.clear()
         assert not await refused(client.resync)
-        assert sent == [("GET", f"/{venue.api}/v1/time")]
+        assert sent == [("GET", f"/{venue.own.api}/v1/time")]
 
 
 @pytest.mark.parametrize("venue_id", HOLDING_POSITIONS)

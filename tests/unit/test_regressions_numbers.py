@@ -108,6 +108,7 @@ class Answers:
         self._answers = answers
         self.shared = self
         self.clock = SystemClock()
+        self.urls = {"api": {"sapi": "https://api.binance.com/sapi/v1"}}
 
     def milliseconds(self) -> int:
         return 1

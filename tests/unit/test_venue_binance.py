@@ -22,6 +22,7 @@ LINEAR = {
     "BTCUSDC": an_instrument("BTC/USDC:USDC"),
 }
 INVERSE = {"BTCUSD_PERP": an_instrument("BTC/USD:BTC")}
+RANKS = [{"symbol": "BTCUSD_PERP", "adlQuantile": {"LONG": 1, "SHORT": 2, "BOTH": 3}}]
 
 
 def recorded(description: str) -> Any:
@@ -131,7 +132,7 @@ def test_the_recorded_inverse_position_reads_to_the_venues_own_figures() -> None
         "isolated": False,
     }
     asset = an_asset("BTC", crossWalletBalance="0.00018838", crossUnPnl="0.00004318", maintMargin="0.00001758")
-    reading = binancecoinm.parse([an_account(row, assets=[asset]), risk], INVERSE, AccountSettings())
+    reading = binancecoinm.parse([an_account(row, assets=[asset]), risk, RANKS], INVERSE, AccountSettings())
     position = only(reading)
     assert (position.side, position.contracts, position.leverage) == (Side.SHORT, 3, 20)
     assert (position.mark_price, position.entry_price) == (68234.2, 68911.00000037)
@@ -139,6 +140,7 @@ def test_the_recorded_inverse_position_reads_to_the_venues_own_figures() -> None
     assert position.size == pytest.approx(300 / 68234.2)
     assert (position.liquidation_price, position.liquidation_price_origin) == (72491.16879818, PriceOrigin.VENUE)
     assert (position.unrealized_pnl, position.maintenance_margin) == (0.00004318, 0.00001758)
+    assert position.adl_rank == 4
     assert reading.margins[0].equity == pytest.approx(0.00023156)
     assert reading.margins[0].margin_ratio == pytest.approx(0.0759, abs=5e-5)
 

@@ -155,8 +155,8 @@ def mark(row: Row) -> Mark | None:
         return None
 
 
-async def call(client: Any, method: str, params: Mapping[str, Any] | None = None) -> Any:
-    return await getattr(client, method)(dict(params or {}))
+async def call(client: Any, method: str) -> Any:
+    return await getattr(client, method)()
 
 
 def _instrument(client: Any, venue_id: str, row: Row) -> Instrument | None:

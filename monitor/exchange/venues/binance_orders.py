@@ -22,7 +22,6 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues.binance_account import instrument_of
-from monitor.exchange.venues.binance_market import call
 from monitor.exchange.venues.venue import Instruments
 
 KINDS: Mapping[object, OrderKind] = {
@@ -102,7 +101,7 @@ async def ends(client: Any, method: str, instruments: Instruments, since: dateti
     found: dict[float, Row] = {}
     start_ms = round(since.timestamp() * 1000)
     for _ in range(MAX_PAGES):
-        page = rows(await call(client, method, {"startTime": start_ms, "limit": RECORDS_A_PAGE}), "forceOrders")
+        page = rows(await getattr(client, method)({"startTime": start_ms, "limit": RECORDS_A_PAGE}), "forceOrders")
         fresh = {number(row, "orderId"): row for row in page if number(row, "orderId") not in found}
         found |= fresh
         if len(page) < RECORDS_A_PAGE:
