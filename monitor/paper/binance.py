@@ -214,6 +214,17 @@ def _only(render: Callable[[Call], object], portfolio: bool) -> Callable[[Call],
     return guarded
 
 
+def account_margins(p: PositionTruth | None) -> Json:
+    """What the older account endpoints tell of each row, held or not."""
+    return {
+        "initialMargin": amount(p.initial_margin) if p else "0",
+        "maintMargin": amount(p.maintenance_margin) if p else "0",
+        "unrealizedProfit": amount(p.unrealized_pnl) if p else ZERO,
+        "positionInitialMargin": amount(p.initial_margin) if p else "0",
+        "openOrderInitialMargin": "0",
+    }
+
+
 def mark_row(call: Call, contract: Contract) -> Json:
     """One contract of premiumIndex; the paper exchange's index is its mark."""
     market = call.engine.market(contract.symbol)

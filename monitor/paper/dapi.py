@@ -4,6 +4,7 @@ from monitor.paper.binance import (
     LISTED_MS,
     Profile,
     Row,
+    account_margins,
     adl_rows,
     asset_row,
     bracket_rows,
@@ -130,11 +131,7 @@ def _account(call: Call) -> Json:
         "positions": [
             {
                 **_common(call, row),
-                "initialMargin": amount(row[2].initial_margin) if row[2] else "0",
-                "maintMargin": amount(row[2].maintenance_margin) if row[2] else "0",
-                "unrealizedProfit": amount(row[2].unrealized_pnl) if row[2] else ZERO,
-                "positionInitialMargin": amount(row[2].initial_margin) if row[2] else "0",
-                "openOrderInitialMargin": "0",
+                **account_margins(row[2]),
                 "isolated": isolated(row[2]),
             }
             for row in rows

@@ -105,7 +105,13 @@ def _position_risk_v3(call: Call) -> list[Json]:
 
 def _position_risk_v2(call: Call) -> list[Json]:
     """All symbols; in hedge mode one row for each side."""
-    rows = position_rows(call, contracts_of(call, inverse=False), ("LONG", "SHORT"), with_liquidation_prices=True)
+    rows = position_rows(
+        call,
+        contracts_of(call, inverse=False),
+        ("LONG", "SHORT"),
+        with_liquidation_prices=True,
+        pooled=multi_assets_worth(call),
+    )
     told = ("symbol", "positionSide", "positionAmt", "notional", "isolatedWallet", "isolatedMargin", "updateTime")
     return [
         {
@@ -180,7 +186,10 @@ def _account_v3(call: Call) -> Json:
 
 def _account_v2(call: Call) -> Json:
     """All symbols; in hedge mode three rows each."""
-    rows = position_rows(call, contracts_of(call, inverse=False), ALL_SIDES, with_liquidation_prices=False)
+    pooled = multi_assets_worth(call)
+    rows = position_rows(
+        call, contracts_of(call, inverse=False), ALL_SIDES, with_liquidation_prices=False, pooled=pooled
+    )
     return {
         "feeTier": 0,
         "feeBurn": True,
@@ -191,7 +200,7 @@ def _account_v2(call: Call) -> Json:
         "multiAssetsMargin": profile_of(call).multi_assets,
         "tradeGroupId": -1,
         **_totals(call),
-        "assets": [{**asset_row(call, asset), "marginAvailable": True} for asset in _assets(call)],
+        "assets": [{**asset_row(call, asset, pooled), "marginAvailable": True} for asset in _assets(call)],
         "positions": [
             {
                 **{name: value for name, value in _margins(row).items() if name != "isolatedMargin"},
@@ -212,7 +221,7 @@ def _account_v2(call: Call) -> Json:
 
 
 def _balance(call: Call) -> list[Json]:
-    rows = (asset_row(call, asset) for asset in _assets(call))
+    rows = (asset_row(call, asset, multi_assets_worth(call)) for asset in _assets(call))
     told = ("asset", "crossWalletBalance", "crossUnPnl", "availableBalance", "maxWithdrawAmount", "updateTime")
     return [
         {

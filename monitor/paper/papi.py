@@ -5,6 +5,7 @@ The collateral has no haircut here, and there are no margin loans.
 
 from monitor.paper.binance import (
     Row,
+    account_margins,
     adl_rows,
     asset_row,
     bracket_rows,
@@ -81,11 +82,7 @@ def _part_account(call: Call, inverse: bool) -> Json:
         "positions": [
             {
                 **_common(call, row),
-                "initialMargin": amount(row[2].initial_margin) if row[2] else "0",
-                "maintMargin": amount(row[2].maintenance_margin) if row[2] else "0",
-                "unrealizedProfit": amount(row[2].unrealized_pnl) if row[2] else ZERO,
-                "positionInitialMargin": amount(row[2].initial_margin) if row[2] else "0",
-                "openOrderInitialMargin": "0",
+                **account_margins(row[2]),
             }
             for row in rows
         ],
