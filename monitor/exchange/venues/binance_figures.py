@@ -8,6 +8,7 @@ USDM_COVERAGE = (
     "venue's own totals",
     "portfolio margin: the portfolio is one account, its COIN-M positions with it; margin loans and spot count in the "
     "pool's figures and are not listed",
+    "portfolio margin is read by Binance's documents: no recorded reply of such an account was at hand",
     "portfolio margin: where positions are repriced, a coin counts by its index, without the haircut on collateral",
     "Portfolio Margin Pro, and positions margined in another asset than they settle in, are refused, not misread",
     "the account's mode, and leverage as the setting of the symbol, are read every 10 minutes",
