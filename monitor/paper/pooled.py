@@ -7,14 +7,17 @@ from monitor.paper.book import Account
 from monitor.paper.engine import Engine
 
 
-def pooled_liquidation_price(engine: Engine, owner: Account, symbol: str, worth: Mapping[str, float]) -> float | None:
+def pooled_liquidation_price(
+    engine: Engine, owner: Account, symbol: str, worth: Mapping[str, float], uncounted: float = 0.0
+) -> float | None:
     """Where the mark of a contract liquidates the account, all else standing still, the worth of its coins as well.
 
-    `worth` is what a unit of each asset in the pool counts.
+    `worth` is what a unit of each asset in the pool counts; `uncounted` is what of the equity the venue leaves out.
     """
     pools = [p for p in engine.pools(owner.name) if p.pool.startswith("cross:") and p.asset in worth]
     settle = engine.market(symbol).contract.settle
-    surplus = sum((p.equity - p.maintenance_margin) * worth[p.asset] for p in pools) / worth[settle]
+    counted = sum((p.equity - p.maintenance_margin) * worth[p.asset] for p in pools) - uncounted
+    surplus = counted / worth[settle]
     legs = [leg for leg in owner.in_pool(f"cross:{settle}") if leg.contract.symbol == symbol]
     mark = engine.mark(symbol) or 0.0
     without_them = surplus - sum(leg.gain(mark) - leg.maintenance(mark) for leg in legs)

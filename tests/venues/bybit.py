@@ -7,8 +7,8 @@ from typing import Any
 from monitor.exchange.venues.figures import Figure, estimated
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.dialects.bybit import BYBIT
-from monitor.paper.dialects.bybit_account import unified_liquidation_price, worth
 from monitor.paper.engine import Engine
+from monitor.paper.unified import unified_liquidation_price, worth
 from tests.paper import START
 from tests.venues.books import a_book
 from tests.venues.kit import AccountCase, PoolTruth, VenueCase, all_together, isolated_alone

@@ -23,8 +23,9 @@ from monitor.exchange.source import AccountSource
 from monitor.exchange.venues import bybit, bybit_account
 from monitor.exchange.venues.bybit import VENUE
 from monitor.exchange.venues.venue import AccountSettings, KeyFacts
-from monitor.paper.dialects.bybit_account import READ_ONLY, worth
+from monitor.paper.dialects.bybit_account import READ_ONLY
 from monitor.paper.faults import Fault, FaultKind
+from monitor.paper.unified import worth
 from tests.builders import needs_shared
 from tests.bybit import recorded_positions
 from tests.reading import ShiftedClock, failed, good

@@ -3,15 +3,14 @@
 The engine keeps a pool per currency; a unified account is all of them together, each coin at its worth in dollars.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from monitor.domain.account import MarginMode, Side
-from monitor.paper.book import Account, PositionTruth
+from monitor.paper.book import PositionTruth
 from monitor.paper.dialect import Call, Json
-from monitor.paper.engine import Engine
 from monitor.paper.formats import amount, milliseconds, quantity
-from monitor.paper.pooled import pooled_liquidation_price
+from monitor.paper.unified import unified_liquidation_price, worth
 
 # Rows of a page where none are asked for, and at most.
 PAGE_LIMITS = {
@@ -20,8 +19,6 @@ PAGE_LIMITS = {
     "/v5/order/realtime": (20, 50),
     "/v5/execution/list": (50, 100),
 }
-# A stablecoin off its dollar: what counts in one coin is not the pool's currency.
-STABLECOINS = {"USDT": 1.0, "USDC": 0.9995}
 READ_ONLY: Json = {
     "readOnly": 1,
     "permissions": {
@@ -57,16 +54,6 @@ class Profile:
 def profile_of(call: Call) -> Profile:
     assert isinstance(call.profile, Profile)
     return call.profile
-
-
-def worth(engine: Engine) -> Mapping[str, float]:
-    """US dollars a coin, of the coins that contracts are settled in."""
-    coins = {c.settle: engine.mark(c.symbol) for c in engine.contracts if c.inverse}
-    return STABLECOINS | {coin: mark for coin, mark in coins.items() if mark is not None}
-
-
-def unified_liquidation_price(engine: Engine, owner: Account, symbol: str) -> float | None:
-    return pooled_liquidation_price(engine, owner, symbol, worth(engine))
 
 
 def _shown(call: Call) -> list[PositionTruth]:
