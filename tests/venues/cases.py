@@ -1,6 +1,6 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, bingx, bybit, gate, kucoinfutures, mexc
+from tests.venues import binance, bingx, bybit, gate, kucoinfutures, mexc, okx
 from tests.venues.kit import VenueCase
 
 CASES: tuple[VenueCase, ...] = (
@@ -11,4 +11,5 @@ CASES: tuple[VenueCase, ...] = (
     kucoinfutures.UNIFIED,
     mexc.MEXC_CASE,
     bingx.BINGX_CASE,
+    okx.OKX_CASE,
 )

@@ -17,7 +17,6 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "krakenfutures": ("openPositions",),
     "kucoin": ("data",),
     "kucoinfutures": ("data",),
-    "okx": ("data",),
     "paradex": ("results",),
     "phemex": ("data.positions",),
     "woo": ("data.positions",),
