@@ -19,6 +19,7 @@ from monitor.exchange.client import Shared, release, strict_client
 from monitor.exchange.failures import ReadError
 from monitor.exchange.guard import looks_like_a_read
 from monitor.exchange.registry import venue_of
+from monitor.exchange.venues.generic import GenericVenue
 from tests.edge import Sent, sent, shared
 
 __all__ = ["sent", "shared"]
@@ -113,7 +114,7 @@ async def test_a_refusal_says_so_and_is_no_network_failure(
 async def test_a_listed_call_opens_the_way_for_nothing_beside_it_and_nothing_after_it(
     shared: Shared, sent: Sent
 ) -> None:
-    client = strict_client("okx", CREDENTIALS, rules=venue_of("okx").rules, shared=shared)
+    client = strict_client("okx", CREDENTIALS, rules=GenericVenue(id="okx").rules, shared=shared)
     calls = (client.fetch_time(), client.fetch_ticker("BTC/USDT:USDT"))
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     with pytest.raises(ReadError):

@@ -112,5 +112,4 @@ OKX_CASE = VenueCase(
     },
     accounts=tuple(made(name) for made in (futures, multi, portfolio) for name in _BOOKS),
     reads=(BALANCE, POSITIONS),
-    crowd=futures("many"),
 )

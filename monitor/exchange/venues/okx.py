@@ -194,9 +194,9 @@ class OkxVenue:
             return {}
         told: dict[tuple[str, str], list[Row]] = {}
         marks = await _marks(client)
-        for query in _tier_queries(wanted):
-            # Before the first as well: what comes to be held is asked about at once, account after account.
-            await client.shared.clock.sleep(TIER_PAUSE_S)
+        for count, query in enumerate(_tier_queries(wanted)):
+            if count:
+                await client.shared.clock.sleep(TIER_PAUSE_S)
             for row in await _data(client.publicGetPublicPositionTiers, query):
                 told.setdefault((str(query["instType"]), text(row, "instFamily")), []).append(row)
         return {
