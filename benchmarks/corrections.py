@@ -40,6 +40,7 @@ MARKETS: Mapping[str, Any] = {
     "bybit": {"types": ["linear", "inverse"]},
     "gate": {"types": ["swap"]},
     "kucoinfutures": {"types": ["swap"], "fetchTickersFees": False},
+    "okx": {"types": ["swap"]},
 }
 
 Key = tuple[str, str]

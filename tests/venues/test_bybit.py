@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ from monitor.domain.account import (
 )
 from monitor.exchange.failures import ReadError
 from monitor.exchange.source import AccountSource
-from monitor.exchange.venues import bybit, bybit_account
+from monitor.exchange.venues import bybit
 from monitor.exchange.venues.bybit import VENUE
+from monitor.exchange.venues.coins import dollar_rates
 from monitor.exchange.venues.venue import AccountSettings, KeyFacts
 from monitor.paper.dialects.bybit_account import READ_ONLY
 from monitor.paper.faults import Fault, FaultKind
@@ -155,9 +157,10 @@ async def test_what_a_coin_counts_in_the_pool_is_by_the_venues_own_value_of_it(h
 
 
 def test_a_coin_the_account_has_none_of_counts_by_the_mark_or_as_a_dollar() -> None:
-    assert bybit_account.dollar_rates({"USDT": {"equity": "0", "usdValue": "0"}}) == {}
-    assert bybit_account.dollar_rates({"USDT": {"equity": "5", "usdValue": ""}}) == {}
-    assert bybit_account.dollar_rates({"USDT": {"equity": "-5", "usdValue": "-4.9"}}) == {"USDT": pytest.approx(0.98)}
+    worth = partial(dollar_rates, value="usdValue", equity="equity")
+    assert worth({"USDT": {"equity": "0", "usdValue": "0"}}) == {}
+    assert worth({"USDT": {"equity": "5", "usdValue": ""}}) == {}
+    assert worth({"USDT": {"equity": "-5", "usdValue": "-4.9"}}) == {"USDT": pytest.approx(0.98)}
 
 
 # --- a short list, and options ---

@@ -29,16 +29,11 @@ LISTED = {"BTC-USDT-SWAP": BTC, "ETH-USD-SWAP": ETH}
 IN_FUTURES = AccountSettings(mode="futures mode, net positions")
 IN_MULTI = AccountSettings(mode="multi-currency margin, net positions")
 IN_PORTFOLIO = AccountSettings(mode="portfolio margin, net positions")
-IN_SPOT = AccountSettings(mode="spot mode, net positions")
 
 
 @pytest.fixture
-def clock() -> ShiftedClock:
-    return ShiftedClock()
-
-
-@pytest.fixture
-async def house(clock: ShiftedClock) -> AsyncIterator[House]:
+async def house() -> AsyncIterator[House]:
+    clock = ShiftedClock()
     async with a_house(OKX_CASE, clock, book_of(OKX_CASE, clock.now())) as opened:
         yield opened
 
@@ -218,7 +213,7 @@ def test_a_liquidation_price_that_is_not_told_is_unknown_and_not_none(told: str 
 def test_margins_of_inverse_positions_are_the_same_told_in_coins_or_in_dollars(unit: float) -> None:
     row = an_inverse_row(imr=str(0.15 * unit), mmr=str(0.006 * unit))
     (position,) = parsed(unified(notionalUsdForSwap="3000"), row, settings=IN_MULTI).positions
-    assert (position.initial_margin, position.maintenance_margin) == (pytest.approx(0.15), pytest.approx(0.006))
+    assert [position.initial_margin, position.maintenance_margin] == pytest.approx([0.15, 0.006])
 
 
 def test_margins_of_a_whole_risk_unit_are_not_taken_for_those_of_a_position() -> None:
@@ -251,8 +246,10 @@ def test_a_currency_listed_twice_and_a_ratio_left_out_while_margin_is_owed_are_m
 
 def test_positions_of_other_kinds_are_named_and_their_margin_is_not_missed() -> None:
     option = {"instId": "BTC-USD-261225-90000-P", "instType": "OPTION", "pos": "-5", "ccy": "USDT", "mgnMode": "cross"}
-    reading = parsed(a_balance(a_coin(mmr="5000", mgnRatio="8")), a_row(), option)
-    assert len(reading.positions) == 1
+    event = {"instId": "BTC-ABOVE", "instType": "EVENTS", "pos": "1", "ccy": "", "mgnMode": ""}
+    balance = a_balance(a_coin(mmr="5000", mgnRatio="8", isoEq="14500"))
+    reading = parsed(balance, a_row(), option, event, isolated(pos="-1", notionalUsd="500"))
+    assert len(reading.positions) == 2
     assert any("OPTION" in caveat for caveat in reading.caveats)
 
 
@@ -350,7 +347,7 @@ async def test_spot_mode_has_no_contracts_and_a_pool_only_where_it_may_borrow(ho
     (pool,) = (await read(house, "mixed", acct_lv=SPOT, of_balance=borrowing)).margins
     assert (pool.pool, pool.equity, pool.maintenance_margin, pool.margin_ratio) == ("cross:USD", 1000, 25, 0.025)
     with pytest.raises(ReadError, match="spot mode"):
-        parsed(a_balance(), a_row(), settings=IN_SPOT)
+        parsed(a_balance(), a_row(), settings=AccountSettings(mode="spot mode, net positions"))
 
 
 # --- demo trading, refusals ---

@@ -40,6 +40,7 @@ from monitor.exchange.values import (
 from monitor.exchange.venues import bybit_account as account
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
+from monitor.exchange.venues.coins import dollar_rates
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
 
@@ -195,7 +196,7 @@ class BybitVenue:
         isolated, portfolio = ISOLATED in settings.mode, PORTFOLIO in settings.mode
         unified = account.account_row(wallet)
         coins = account.coins_of(unified)
-        rates = account.dollar_rates(coins)
+        rates = dollar_rates(coins, value="usdValue", equity="equity")
         positions = tuple(
             account.position(row, instruments, isolated=isolated, portfolio=portfolio, rates=rates)
             for row in account.held([row for rows_of_scope in listed for row in rows_of_scope])

@@ -20,7 +20,6 @@ from monitor.domain.account import (
 )
 from monitor.exchange.failures import ReadError, UnknownSymbolError
 from monitor.exchange.values import (
-    SMALLEST,
     Row,
     is_absurd,
     malformed,
@@ -32,6 +31,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
+from monitor.exchange.venues.coins import Rates, rate_of
 from monitor.exchange.venues.venue import Instruments
 
 UNIFIED_POOL = "cross:USD"
@@ -46,8 +46,6 @@ VALUE_SLACK = 2.0
 BY_LIQUIDATION_PRICE = Estimate(
     "equity", "maintenance at the venue's liquidation price, and the profit from there to the mark"
 )
-
-Rates = Mapping[str, float]
 
 
 def account_row(reply: Row) -> Row:
@@ -107,7 +105,7 @@ def position(row: Row, instruments: Instruments, *, isolated: bool, portfolio: b
         maintenance_margin=None if portfolio else not_negative(row, "positionMM"),
         unrealized_pnl=optional_number(row, "unrealisedPnl"),
         adl_rank=_adl_rank(row),
-        pool_rate=1.0 if isolated else _rate_of(instrument, mark_price, rates),
+        pool_rate=1.0 if isolated else rate_of(instrument.settle, instrument, mark_price, rates),
     )
 
 
@@ -150,21 +148,6 @@ def _adl_rank(row: Row) -> int | None:
 
 
 # --- pools ---
-
-
-def dollar_rates(coins: Mapping[str, Row]) -> Rates:
-    """What a unit of each coin counts in US dollars, by the venue's own value of the balance."""
-    worth = {name: (optional_number(coin, "usdValue"), number(coin, "equity")) for name, coin in coins.items()}
-    return {
-        name: value / equity
-        for name, (value, equity) in worth.items()
-        if value is not None and abs(equity) >= SMALLEST and value / equity >= SMALLEST
-    }
-
-
-def _rate_of(instrument: Instrument, mark_price: float, rates: Rates) -> float:
-    """Of a coin the account has none of: an inverse contract's mark is its price, a stablecoin counts as a dollar."""
-    return rates.get(instrument.settle, mark_price if instrument.inverse else 1.0)
 
 
 def unified_pool(account: Row) -> MarginBalance:

@@ -25,6 +25,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
+from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 SPOT, FUTURES, MULTI, PORTFOLIO = "spot mode", "futures mode", "multi-currency margin", "portfolio margin"
@@ -40,8 +41,6 @@ MAX_NOTIONAL_GAP = 1.1
 MAX_MAINTENANCE_GAP = 1.5
 ROUNDING = 1e-6
 NOTIONALS = {"SWAP": "notionalUsdForSwap", "FUTURES": "notionalUsdForFutures"}
-
-Rates = Mapping[str, float]
 
 
 class Leg(NamedTuple):
@@ -61,7 +60,7 @@ def parse(balance: Row, listed: Sequence[Row], instruments: Instruments, setting
     mode = settings.mode.partition(",")[0]
     held = [row for row in listed if (optional_number(row, "pos") or 0.0) != 0]
     coins = _coins(balance)
-    rates = dollar_rates(coins)
+    rates = dollar_rates(coins, value="eqUsd", equity="eq")
     legs = [_leg(row, instruments, mode, rates) for row in held if is_of_contract(row)]
     others = [row for row in held if not is_of_contract(row)]
     _check_held_once(legs)
@@ -155,7 +154,7 @@ def _leg(row: Row, instruments: Instruments, mode: str, rates: Rates) -> Leg:
         maintenance_margin=maintenance,
         unrealized_pnl=number(row, "upl"),
         adl_rank=_adl_rank(row),
-        pool_rate=1.0 if isolated or mode == FUTURES else _rate_of(currency, instrument, mark_price, rates),
+        pool_rate=1.0 if isolated or mode == FUTURES else rate_of(currency, instrument, mark_price, rates),
     )
     return Leg(position, row, currency)
 
@@ -227,21 +226,6 @@ def _adl_rank(row: Row) -> int | None:
 # --- pools ---
 
 
-def dollar_rates(coins: Mapping[str, Row]) -> Rates:
-    """What a unit of each currency is worth in US dollars, by the venue's own value of the equity in it."""
-    worth = {name: (optional_number(coin, "eqUsd"), number(coin, "eq")) for name, coin in coins.items()}
-    return {
-        name: value / equity
-        for name, (value, equity) in worth.items()
-        if value is not None and abs(equity) >= SMALLEST and value / equity >= SMALLEST
-    }
-
-
-def _rate_of(currency: str, instrument: Instrument, mark_price: float, rates: Rates) -> float:
-    """Of a currency the account has none of the mark of an inverse contract is the price; others are worth a dollar."""
-    return rates.get(currency, mark_price if instrument.inverse else 1.0)
-
-
 def _pool(name: str, currency: str, equity: float, row: Row) -> MarginBalance:
     """`mgnRatio` is empty where nothing is owed; it is no ratio where the equity is gone, and `mmr` stands alone."""
     ratio, told = optional_positive(row, "mgnRatio"), optional_number(row, "mmr") or 0.0
@@ -269,7 +253,7 @@ def _futures_pools(coins: Mapping[str, Row], legs: Sequence[Leg], others: Sequen
     Raises ReadError: implausible where more maintenance is owed in one than its positions listed owe.
     """
     cross = [leg for leg in legs if not leg.is_isolated]
-    unread = {text(row, "ccy") for row in others}
+    unread = {row.get("ccy") for row in others}
     if missing := {leg.currency for leg in cross} - coins.keys():
         raise malformed(f"the account does not list {', '.join(sorted(missing)):.40}, in which a position is margined")
     pools = []
@@ -309,5 +293,5 @@ def _check_isolated(balance: Row, coins: Mapping[str, Row], listed: Sequence[Row
     short."""
     told = [optional_number(coin, "isoEq") or 0.0 for coin in coins.values()] if mode == FUTURES else []
     bound = max([*told, optional_number(balance, "isoEq") or 0.0])
-    if bound > ROUNDING and not any(_is_isolated(row) for row in listed):
+    if bound > ROUNDING and not any(row.get("mgnMode") == "isolated" for row in listed):
         raise ReadError(FailureKind.IMPLAUSIBLE, "isolated margin is bound, yet no isolated position is listed")

@@ -1,0 +1,23 @@
+"""What the coins of a unified account count in its pool, which is in US dollars."""
+
+from collections.abc import Mapping
+
+from monitor.domain.account import Instrument
+from monitor.exchange.values import SMALLEST, Row, number, optional_number
+
+Rates = Mapping[str, float]
+
+
+def dollar_rates(coins: Mapping[str, Row], *, value: str, equity: str) -> Rates:
+    """What a unit of each coin is worth in US dollars, by the venue's own value of the equity in it."""
+    worth = {name: (optional_number(coin, value), number(coin, equity)) for name, coin in coins.items()}
+    return {
+        name: dollars / held
+        for name, (dollars, held) in worth.items()
+        if dollars is not None and abs(held) >= SMALLEST and dollars / held >= SMALLEST
+    }
+
+
+def rate_of(coin: str, instrument: Instrument, mark_price: float, rates: Rates) -> float:
+    """Of a coin the account has none of: an inverse contract's mark is its price, a stablecoin counts as a dollar."""
+    return rates.get(coin, mark_price if instrument.inverse else 1.0)
