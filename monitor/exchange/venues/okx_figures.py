@@ -18,12 +18,12 @@ COVERAGE = (
 FIGURES: Figures = {
     Figure.EQUITY: exact(
         "balance adjEq; futures mode: cashBal + upl - isoUpl of the currency; isolated: margin + upl",
-        VerifiedBy.RECORDED,
+        VerifiedBy.DOCUMENTS,
     ),
-    Figure.POOL_MAINTENANCE: exact("equity / mgnRatio: mmr and the fee of liquidation", VerifiedBy.RECORDED),
+    Figure.POOL_MAINTENANCE: exact("equity / mgnRatio: mmr and the fee of liquidation", VerifiedBy.DOCUMENTS),
     Figure.POOL_INITIAL: exact("balance imr; futures mode: of the currency; isolated: none", VerifiedBy.DOCUMENTS),
     Figure.AVAILABLE: exact("balance availEq; futures mode: of the currency; isolated: none", VerifiedBy.DOCUMENTS),
-    Figure.VENUE_RATIO: exact("mgnRatio, turned: 1 liquidates", VerifiedBy.RECORDED),
+    Figure.VENUE_RATIO: exact("mgnRatio, turned: 1 liquidates", VerifiedBy.DOCUMENTS),
     Figure.MARK_PRICE: exact("positions markPx", VerifiedBy.RECORDED),
     Figure.NOTIONAL: exact("positions pos x ctVal x mark; notionalUsd is in dollars", VerifiedBy.RECORDED),
     Figure.ENTRY_PRICE: exact("positions avgPx", VerifiedBy.RECORDED),
