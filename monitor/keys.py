@@ -14,7 +14,7 @@ from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Un
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import get_logger
-from monitor.pipeline import KEY_PERMISSIONS, AccountPlan, Draft
+from monitor.pipeline import KEY_PERMISSIONS, AccountPlan, Draft, is_quiet
 from monitor.store.records import Changes
 from monitor.store.store import Store
 
@@ -47,10 +47,10 @@ def judge_key(
     plan: AccountPlan, facts: KeyFacts, steps: str, *, allow_withdraw: bool, store: Store, now: datetime
 ) -> Changes:
     """The account's alert about its key, moved on by what the venue says of it now."""
-    alert = store.alert(AlertKey(KEY_PERMISSIONS, plan.name, Scope.ACCOUNT, plan.name))
     reading = key_reading(plan.name, facts, steps, allow_withdraw=allow_withdraw, now=now)
     draft = Draft(store, now)
-    if alert.is_active or alert.just_resolved or reading.verdict is not Verdict.CLEAR:
+    if not is_quiet(store.alerts.get(reading.key), reading):
+        alert = store.alert(reading.key)
         draft.move(plan, alert, advance(alert, reading, plan.policies[KEY_PERMISSIONS], now))
     return draft.changes()
 

@@ -163,7 +163,7 @@ def decide(
     by_key = {reading.key: reading for reading in readings}
     known = [key for key in store.keys_of(plan.name) if key.rule not in NOT_BY_READS and key not in by_key]
     for key in (*by_key, *known):
-        if not _is_quiet(store.alerts.get(key), by_key.get(key)):
+        if not is_quiet(store.alerts.get(key), by_key.get(key)):
             alert = store.alert(key)
             draft.move(plan, alert, _next(plan, alert, by_key, observation, now))
     if isinstance(observation, AccountSnapshot):
@@ -232,7 +232,7 @@ def _next(
     return advance_absent(alert, now)
 
 
-def _is_quiet(alert: Alert | None, reading: Reading | None) -> bool:
+def is_quiet(alert: Alert | None, reading: Reading | None) -> bool:
     """Nothing was the case and nothing is: nearly all alerts at nearly all times, so it must cost nothing."""
     return (alert is None or _is_idle(alert)) and (reading is None or reading.verdict is Verdict.CLEAR)
 

@@ -79,7 +79,9 @@ def _print_matrix() -> None:
     table = Table(header[0], *header[1:], box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*row)
-    console = Console(width=max(Console().width, 60 + 12 * len(header)) if not Console().is_terminal else None)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 60 + 12 * len(header))  # into a pipe, whole
     console.print(table)
     for line in LEGEND:
         typer.echo(line)

@@ -5,7 +5,7 @@ public data fails no account's read: the figures stay, with the time they were r
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -53,9 +53,11 @@ class MarketData:
             self._composed_of, self._composed = known, self._compose()
         return self._composed
 
-    def hold(self, account: str, instruments: Iterable[Instrument]) -> None:
-        """What that account was last seen to hold."""
+    def hold(self, account: str, instruments: Iterable[Instrument]) -> Set[str]:
+        """Note what that account was last seen to hold; the symbols that it did not hold before."""
+        before = self._held.get(account, {})
         self._held[account] = {instrument.symbol: instrument for instrument in instruments}
+        return self._held[account].keys() - before.keys()
 
     def lacks(self, symbols: Iterable[str]) -> bool:
         """Whether mark, funding or brackets of one of these are not known."""

@@ -62,7 +62,6 @@ class AccountSource:
         self._settings = AccountSettings()
         self._settings_at: datetime | None = None
         self._failures_in_a_row = 0
-        self._held: set[str] = set()
         self._failure: PollFailure | None = None
 
     @property
@@ -106,8 +105,7 @@ class AccountSource:
 
     async def _ask_about_new(self, snapshot: AccountSnapshot) -> None:
         """Some venues tell marks and terms one by one: of what is newly held they are asked at once."""
-        held = {position.instrument.symbol for position in snapshot.positions}
-        new, self._held = held - self._held, held
+        new = self._market.hold(self.name, (position.instrument for position in snapshot.positions))
         if new and self._market.lacks(new):
             refreshing = asyncio.create_task(self._market.refresh(self._client, 0.0))
             try:
@@ -152,7 +150,6 @@ class AccountSource:
             if failed.kind in MAY_BE_ANOTHER_MODE:
                 self._settings_at = None
             raise
-        self._market.hold(self.name, (position.instrument for position in reading.positions))
         return AccountSnapshot(
             account=self.name,
             venue=self._venue.id,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from monitor.domain.account import AccountSnapshot, Estimate, MarginBalance, Position, PriceOrigin
 from monitor.domain.market import Markets
-from monitor.risk.liquidation import liquidation_prices
+from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.risk.margin import maintenance
 from monitor.risk.reprice import tiers_of
 
@@ -21,7 +21,7 @@ BY_SOLVE = Estimate("liquidation_price", "the mark at which the pool's equity me
 def completed(snapshot: AccountSnapshot, markets: Markets) -> AccountSnapshot:
     """The snapshot with our own estimates in place of what is unknown, as far as they can be made."""
     positions = tuple(_with_maintenance(position, markets) for position in snapshot.positions)
-    margins = tuple(_balance(balance, [p for p in positions if p.pool == balance.pool]) for balance in snapshot.margins)
+    margins = tuple(_with_sum(balance, positions) for balance in snapshot.margins)
     if positions == snapshot.positions and margins == snapshot.margins and not _lacks_a_price(positions):
         return snapshot
     known = replace(snapshot, positions=positions, margins=margins)
@@ -40,14 +40,14 @@ def _with_maintenance(position: Position, markets: Markets) -> Position:
     return replace(position, maintenance_margin=owed, estimates=(*position.estimates, BY_BRACKETS))
 
 
-def _balance(balance: MarginBalance, positions: Sequence[Position]) -> MarginBalance:
+def _with_sum(balance: MarginBalance, positions: Sequence[Position]) -> MarginBalance:
     if balance.maintenance_margin is not None:
         return balance
-    owed = [position.maintenance_margin for position in positions]
-    known = [margin * p.pool_rate for margin, p in zip(owed, positions, strict=True) if margin is not None]
-    if len(known) < len(owed):
+    own = [position for position in positions if position.pool == balance.pool]
+    known = [p.maintenance_margin * p.pool_rate for p in own if p.maintenance_margin is not None]
+    if len(known) < len(own):
         return balance
-    by_brackets = any(BY_BRACKETS in position.estimates for position in positions)
+    by_brackets = any(BY_BRACKETS in position.estimates for position in own)
     basis = BY_POSITIONS_ESTIMATED if by_brackets else BY_POSITIONS
     return replace(balance, maintenance_margin=sum(known), estimates=(*balance.estimates, basis))
 
@@ -55,13 +55,8 @@ def _balance(balance: MarginBalance, positions: Sequence[Position]) -> MarginBal
 def _with_price(snapshot: AccountSnapshot, position: Position, markets: Markets) -> Position:
     if position.liquidation_price_origin is not PriceOrigin.UNKNOWN:
         return position
-    prices = liquidation_prices(snapshot, position, markets)
-    if prices is None:
+    price, origin = solved_price(liquidation_prices(snapshot, position, markets), position.mark_price)
+    if origin is PriceOrigin.UNKNOWN:
         return position
-    price = position.mark_price if prices.already else prices.nearest(position.mark_price)
-    return replace(
-        position,
-        liquidation_price=price,
-        liquidation_price_origin=PriceOrigin.NONE if price is None else PriceOrigin.OWN_ESTIMATE,
-        estimates=(*position.estimates, BY_SOLVE),
-    )
+    estimates = (*position.estimates, BY_SOLVE)
+    return replace(position, liquidation_price=price, liquidation_price_origin=origin, estimates=estimates)

@@ -12,7 +12,7 @@ brackets and inverse contracts come with it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monitor.domain.account import AccountSnapshot, MarginBalance, Position
+from monitor.domain.account import AccountSnapshot, MarginBalance, Position, PriceOrigin
 from monitor.domain.market import Markets
 from monitor.risk.reprice import surplus, tiers_of
 
@@ -40,6 +40,14 @@ class LiquidationPrices:
         return min(roots, key=lambda root: abs(root - mark), default=None)
 
 
+def solved_price(prices: LiquidationPrices | None, mark: float) -> tuple[float | None, PriceOrigin]:
+    """What our solve says of a position at that mark, and how far it is known."""
+    if prices is None:
+        return None, PriceOrigin.UNKNOWN
+    price = mark if prices.already else prices.nearest(mark)
+    return price, PriceOrigin.NONE if price is None else PriceOrigin.OWN_ESTIMATE
+
+
 def liquidation_prices(snapshot: AccountSnapshot, position: Position, markets: Markets) -> LiquidationPrices | None:
     """Our own solve for the pool of `position` along its instrument; None where equity or maintenance is unknown."""
     balance = snapshot.margin(position.pool)
@@ -59,20 +67,25 @@ def liquidation_prices(snapshot: AccountSnapshot, position: Position, markets: M
 def _root(balance: MarginBalance, legs: list[Position], markets: Markets, *, upwards: bool) -> float | None:
     """The mark at the first sign change of the surplus, going up or down in x from today's mark."""
     instrument, mark = legs[0].instrument, legs[0].mark_price
-    x = 1 / mark if instrument.inverse else mark
+
+    def turned(value: float) -> float:
+        """A mark as x, and x as a mark."""
+        return 1 / value if instrument.inverse else value
 
     def surplus_at(at: float) -> float:
-        there = surplus(balance, legs, {instrument.symbol: 1 / at if instrument.inverse else at}, markets)
+        there = surplus(balance, legs, {instrument.symbol: turned(at)}, markets)
         assert there is not None, "it was known at today's mark"
         return there
 
-    hair = HAIR if upwards else -HAIR
+    hair, x = HAIR if upwards else -HAIR, turned(mark)
     here = surplus_at(x)
     for edge in _edges(legs, markets, x, upwards=upwards):
-        there, beyond = surplus_at(edge * (1 - hair)), surplus_at(edge * (1 + hair))
-        if there <= 0 or beyond <= 0:
-            root = x + (edge - x) * here / (here - there) if there <= 0 else edge
-            return 1 / root if instrument.inverse else root
+        there = surplus_at(edge * (1 - hair))
+        if there <= 0:
+            return turned(x + (edge - x) * here / (here - there))
+        beyond = surplus_at(edge * (1 + hair))
+        if beyond <= 0:
+            return turned(edge)
         x, here = edge, beyond
     return None
 

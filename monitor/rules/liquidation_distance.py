@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from monitor.domain.account import MarginMode, Position, PriceOrigin
 from monitor.domain.reading import Reading, Scope, Unit
-from monitor.risk.liquidation import LiquidationPrices, liquidation_prices
+from monitor.risk.liquidation import LiquidationPrices, liquidation_prices, solved_price
 from monitor.risk.remedy import remedy_for_distance, with_collateral, with_cut
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -33,7 +33,7 @@ class LiquidationDistance(ThresholdRule):
         value = _distance(position, price, context)
         if price is None:
             own = liquidation_prices(context.snapshot, position, context.markets)
-            own_price, own_origin = _own_price(own, position)
+            own_price, own_origin = solved_price(own, position.mark_price)
             own_value = 0.0 if own is not None and own.already else _distance(position, own_price, context)
             # A venue that says there is none is believed, unless our own solve finds one near.
             if origin is PriceOrigin.UNKNOWN or (own_value is not None and not self.is_clear(own_value)):
@@ -70,7 +70,7 @@ class LiquidationDistance(ThresholdRule):
     def _remedy_inputs(self, position: Position, price: float | None, context: Context) -> dict[str, Any]:
         """Only what clears the rule on the repriced account is offered, and our own price beside the venue's."""
         snapshot, markets = context.snapshot, context.markets
-        own, _ = _own_price(liquidation_prices(snapshot, position, markets), position)
+        own, _ = solved_price(liquidation_prices(snapshot, position, markets), position.mark_price)
         found: dict[str, Any] = {"own_liquidation_price": own}
         if price is None or own is None:
             return found
@@ -95,15 +95,6 @@ class LiquidationDistance(ThresholdRule):
             return False
         nearest = prices.nearest(position.mark_price)
         return nearest is None or self.is_clear(abs(nearest + shift - position.mark_price) / position.mark_price)
-
-
-def _own_price(prices: LiquidationPrices | None, position: Position) -> tuple[float | None, PriceOrigin]:
-    if prices is None:
-        return None, PriceOrigin.UNKNOWN
-    if prices.already:
-        return position.mark_price, PriceOrigin.OWN_ESTIMATE
-    nearest = prices.nearest(position.mark_price)
-    return nearest, PriceOrigin.NONE if nearest is None else PriceOrigin.OWN_ESTIMATE
 
 
 def _distance(position: Position, price: float | None, context: Context) -> float | None:

@@ -99,14 +99,12 @@ class PaperMarket:
     def markets(self) -> dict[str, MarketState]:
         return self._received
 
-    def hold(self, _account: str, _instruments: object) -> None:
+    def hold(self, _account: str, _instruments: object) -> frozenset[str]:
         """All instruments are told at once."""
+        return frozenset()
 
     def forget(self, _account: str) -> None:
         """All instruments are told at once."""
-
-    def lacks(self, _symbols: object) -> bool:
-        return False
 
     async def instruments(self) -> Instruments:
         return self._world.instruments
