@@ -45,6 +45,11 @@ class Instrument:
     contract_size: float
     inverse: bool
 
+    def size(self, contracts: float, mark_price: float) -> float:
+        """That many contracts in base units."""
+        units = abs(contracts) * self.contract_size
+        return units / mark_price if self.inverse else units
+
     def notional(self, contracts: float, mark_price: float) -> float:
         """Worth in settle units of that many contracts at that mark."""
         units = abs(contracts) * self.contract_size

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -73,6 +73,12 @@ class Rules:
     options: Mapping[str, Any] = field(default_factory=dict)
     used_weight: Callable[[Mapping[str, str], str], int | None] = nothing_told
     said: Callable[[Mapping[str, Any]], tuple[object, object]] = what_it_said
+
+    @classmethod
+    def of_reads(cls, reads: Mapping[str, str], **others: Any) -> Self:
+        """Of a venue all whose reads are GETs: the URL path by ccxt's name of the call. `others` are further fields."""
+        paths = frozenset(reads.values())
+        return cls(calls=frozenset(reads), permits=lambda method, path: method == "GET" and path in paths, **others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

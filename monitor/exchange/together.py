@@ -1,7 +1,7 @@
 """Waiting for several reads at once, many waiting for one, and parsing no more of a reply than somebody asks for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +25,14 @@ async def together(*reads: Coroutine[Any, Any, Any]) -> list[Any]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def in_slices(found: Iterable[T], length: int = 25) -> AsyncIterator[T]:
+    """All of them, with a turn for others behind each slice: 600 rows parsed at once would hold the loop for 90 ms."""
+    for count, one in enumerate(found, start=1):
+        yield one
+        if count % length == 0:
+            await asyncio.sleep(0)
 
 
 class SharedRead(Generic[T]):

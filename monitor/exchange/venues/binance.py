@@ -14,12 +14,21 @@ from monitor.domain.market import Tiers
 from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import together
 from monitor.exchange.values import boolean, mapping, number, text
 from monitor.exchange.venues.binance_market import Family, call, mark
 from monitor.exchange.venues.binance_orders import ends, stop_orders
 from monitor.exchange.venues.figures import Figures
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    clock_ahead_s,
+    marks_of,
+)
 
 T = TypeVar("T")
 
@@ -100,11 +109,9 @@ class BinanceVenue:
 
     def __post_init__(self) -> None:
         reads = {**self.reads, **SAPI_READS}
-        weights = dict(reads.values())
-        rules = Rules(
-            calls=frozenset(reads),
-            permits=lambda method, path: method == "GET" and path in weights,
-            weights=weights,
+        rules = Rules.of_reads(
+            {name: path for name, (path, _) in reads.items()},
+            weights=dict(reads.values()),
             kinds_by_code=KINDS_BY_CODE,
             used_weight=self._used_weight,
         )
@@ -150,7 +157,7 @@ class BinanceVenue:
             self.own.mark_rows(client, instruments),
             *(_or_else({}, client, family.mark_rows(client, instruments)) for family in asked),
         )
-        return Lazy({symbol: row for told in (*others, own) for symbol, row in told.items()}, mark)
+        return marks_of({symbol: row for told in (*others, own) for symbol, row in told.items()}, mark)
 
     async def read_funding_intervals(self, client: Any, instruments: Instruments) -> Mapping[str, timedelta]:
         own, *others = await together(
@@ -203,8 +210,7 @@ class BinanceVenue:
 
 
 def _ahead_s(client: Any, server: Any) -> float:
-    ours_ms = client.shared.clock.now().timestamp() * 1000
-    return float((ours_ms - number(mapping(server, "time"), "serverTime")) / 1000)
+    return clock_ahead_s(client, number(mapping(server, "time"), "serverTime"))
 
 
 def _has_sapi(client: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
     is_absurd,
@@ -21,7 +21,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.venue import Instruments
+from monitor.exchange.venues.contracts import check_notional, isolated_name
 
 # Two calls sent together tell the same position's profit; further apart than this share of its notional, one is stale.
 MAX_PROFIT_GAP = 0.02
@@ -32,14 +32,6 @@ ROUNDING = 1e-7
 
 # A position with its row of the account reply, which tells the margins it binds.
 Leg = tuple[Position, Row]
-
-
-def instrument_of(row: Row, instruments: Instruments) -> Instrument:
-    raw = text(row, "symbol")
-    instrument = instruments.get(raw)
-    if instrument is None:
-        raise UnknownSymbolError(raw)
-    return instrument
 
 
 def side_of(row: Row) -> Side:
@@ -89,17 +81,6 @@ def liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceO
     return price, PriceOrigin.VENUE
 
 
-def check_notional(instrument: Instrument, contracts: float, mark_price: float, notional: float) -> float:
-    """The venue's own notional; it must be what contract size and mark make of the contracts, within a hundredth."""
-    ours = instrument.notional(contracts, mark_price)
-    if abs(notional - ours) > 0.01 * ours + 1e-6:
-        raise ReadError(
-            FailureKind.IMPLAUSIBLE,
-            f"{instrument.symbol}: {contracts:g} contracts at {mark_price:g} are {ours:g}, the venue says {notional:g}",
-        )
-    return notional
-
-
 def check_same_moment(legs: Sequence[Leg]) -> None:
     """Raises ReadError (implausible) where one of the two replies is older than the other by a move of the mark."""
     for position, row in legs:
@@ -116,13 +97,12 @@ def bare_position(side: Side, row: Row, instrument: Instrument, notional_key: st
     """What every positionRisk tells alike; the pool, and what stands elsewhere in each mode, is its caller's."""
     mark_price, contracts = positive(row, "markPrice"), abs(number(row, "positionAmt"))
     price, origin = liquidation_price(row, mark_price)
-    units = contracts * instrument.contract_size
     return Position(
         instrument=instrument,
         side=side,
         pool=f"cross:{instrument.settle}",
         contracts=contracts,
-        size=units / mark_price if instrument.inverse else units,
+        size=instrument.size(contracts, mark_price),
         notional=check_notional(instrument, contracts, mark_price, abs(number(row, notional_key))),
         mark_price=mark_price,
         entry_price=optional_positive(row, "entryPrice"),
@@ -135,7 +115,7 @@ def bare_position(side: Side, row: Row, instrument: Instrument, notional_key: st
 
 def isolated(position: Position) -> Position:
     """The same in a pool of its own."""
-    pool = f"isolated:{position.instrument.symbol}:{position.side}"
+    pool = isolated_name(position.instrument, position.side)
     return replace(position, pool=pool, margin_mode=MarginMode.ISOLATED)
 
 

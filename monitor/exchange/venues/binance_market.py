@@ -3,7 +3,6 @@
 Weights as Binance's documentation gives them: exchangeInfo 1, premiumIndex 10, leverageBracket 1, fundingInfo none.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +13,7 @@ import ccxt.async_support as ccxt
 from monitor.domain.account import FailureKind, Instrument
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.failures import BROKEN_PARSING, ReadError
+from monitor.exchange.together import in_slices
 from monitor.exchange.values import (
     Row,
     interval_of,
@@ -34,7 +34,6 @@ from monitor.exchange.venues.venue import Instruments, Mark
 DEFAULT_FUNDING_INTERVAL = timedelta(hours=8)
 # A mark older than this is a feed that stands still. Binance publishes marks every second or three.
 MAX_MARK_AGE_MS = 60_000
-ROWS_PER_SLICE = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +50,13 @@ class Family:
         return instrument.inverse is self.inverse
 
     async def instruments(self, client: Any, venue_id: str) -> Instruments:
-        """By ccxt's own parser, in slices: all 600 rows at once would hold the event loop for 90 ms."""
+        """By ccxt's own parser."""
         info = mapping(await call(client, f"{self.api}PublicGetExchangeInfo"), "exchangeInfo")
         listed: dict[str, Instrument] = {}
-        for count, row in enumerate(rows(info.get("symbols"), "exchangeInfo.symbols")):
+        async for row in in_slices(rows(info.get("symbols"), "exchangeInfo.symbols")):
             instrument = _instrument(client, venue_id, row)
             if instrument is not None:
                 listed[text(row, "symbol")] = instrument
-            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
-                await asyncio.sleep(0)
         if not listed:
             raise malformed("exchangeInfo lists no contract")
         return listed
@@ -90,12 +87,10 @@ class Family:
     async def tiers(self, client: Any, instruments: Instruments) -> Mapping[str, Tiers]:
         reply = rows(await self._brackets(client), "leverageBracket")
         tiers: dict[str, Tiers] = {}
-        for count, row in enumerate(reply):
+        async for row in in_slices(reply):
             instrument = instruments.get(text(row, "symbol"))
             if instrument is not None:
                 tiers[instrument.symbol] = self._tiers(rows(row.get("brackets"), "brackets"))
-            if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
-                await asyncio.sleep(0)
         return tiers
 
     async def _brackets(self, client: Any) -> Any:
@@ -138,21 +133,14 @@ COINM = Family(
 )
 
 
-def mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other.
-
-    A dated contract pays no funding: Binance leaves its rate empty and its next payment 0.
-    """
-    try:
-        next_ms = optional_positive(row, "nextFundingTime")
-        is_dated = row.get("lastFundingRate") == "" and row.get("nextFundingTime") in (0, "0")
-        return Mark(
-            price=positive(row, "markPrice"),
-            funding_rate=0.0 if is_dated else optional_number(row, "lastFundingRate"),
-            next_funding_at=time_of(next_ms) if next_ms else None,
-        )
-    except ReadError:
-        return None
+def mark(row: Row) -> Mark:
+    """A dated contract pays no funding: Binance leaves its rate empty and its next payment 0."""
+    is_dated = row.get("lastFundingRate") == "" and row.get("nextFundingTime") in (0, "0")
+    return Mark.told(
+        price=positive(row, "markPrice"),
+        rate=0.0 if is_dated else optional_number(row, "lastFundingRate"),
+        next_ms=optional_positive(row, "nextFundingTime"),
+    )
 
 
 async def call(client: Any, method: str) -> Any:

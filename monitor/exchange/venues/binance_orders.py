@@ -21,7 +21,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.binance_account import instrument_of
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments
 
 KINDS: Mapping[object, OrderKind] = {

@@ -25,11 +25,11 @@ from monitor.exchange.venues.binance_account import (
     check_same_moment,
     dollars_a_unit,
     held,
-    instrument_of,
     margin_in_use,
     matched,
     rank_in,
 )
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 READS = {

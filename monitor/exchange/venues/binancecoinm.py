@@ -17,7 +17,6 @@ from monitor.exchange.venues.binance_account import (
     bare_position,
     check_same_moment,
     held,
-    instrument_of,
     isolated,
     margin_in_use,
     matched,
@@ -26,6 +25,7 @@ from monitor.exchange.venues.binance_account import (
 )
 from monitor.exchange.venues.binance_figures import COINM_COVERAGE, COINM_FIGURES
 from monitor.exchange.venues.binance_market import COINM
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 CLASSIC = "classic"

@@ -29,7 +29,6 @@ from monitor.exchange.venues.binance_account import (
     check_same_moment,
     dollars_a_unit,
     held,
-    instrument_of,
     isolated,
     margin_in_use,
     matched,
@@ -37,6 +36,7 @@ from monitor.exchange.venues.binance_account import (
 )
 from monitor.exchange.venues.binance_figures import USDM_COVERAGE, USDM_FIGURES
 from monitor.exchange.venues.binance_market import COINM, USDM
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 SINGLE, MULTI = "single-asset mode", "multi-assets mode"

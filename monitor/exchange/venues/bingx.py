@@ -18,10 +18,9 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import together
 from monitor.exchange.values import (
     Row,
-    interval_of,
     malformed,
     mapping,
     not_negative,
@@ -29,12 +28,12 @@ from monitor.exchange.values import (
     optional_positive,
     positive,
     text,
-    time_of,
 )
 from monitor.exchange.venues.bingx_account import COVERAGE, FIGURES, MAX_TIERS, parse
 from monitor.exchange.venues.bingx_orders import data_of, ends, key_facts, listed, stops
+from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark, marks_of
 
 CALLS_PER_MINUTE = 1000
 CALLS_PER_SECOND = 20
@@ -56,7 +55,6 @@ READS: Mapping[str, str] = {
     "swapV2PrivateGetTradeForceOrders": f"{_SWAP}/v2/trade/forceOrders",
     "accountV1PrivateGetAccountApiPermissions": "/openApi/v1/account/apiPermissions",
 }
-_PATHS = frozenset(READS.values())
 
 # BingX's common error codes. 100421 is the clock by its documents, and a symbol by ccxt's table.
 KINDS_BY_CODE: Mapping[str, FailureKind] = {
@@ -66,12 +64,7 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
     "100410": FailureKind.RATE_LIMIT,
     "100421": FailureKind.CLOCK,
 }
-RULES = Rules(
-    calls=frozenset(READS),
-    permits=lambda method, path: method == "GET" and path in _PATHS,
-    kinds_by_code=KINDS_BY_CODE,
-    options={"defaultType": "swap"},
-)
+RULES = Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, options={"defaultType": "swap"})
 KEY_STEPS = (
     "API Management > Create API; leave only 'Read' on, and under 'IP whitelist' name this machine's address. A key "
     "that can only read is not told the account's mode, its stop orders and its liquidations"
@@ -110,15 +103,7 @@ class BingxVenue:
         if not base or not quote or settle != quote:
             return None
         # Positions are counted in base units, whatever `size` says: that is the smallest order.
-        return Instrument(
-            venue=self.id,
-            symbol=f"{base}/{quote}:{settle}",
-            base=base,
-            quote=quote,
-            settle=settle,
-            contract_size=1.0,
-            inverse=False,
-        )
+        return a_contract(self.id, (base, quote, settle), 1.0, inverse=False)
 
     async def read_settings(self, client: Any, /) -> AccountSettings:
         """Both position modes are read alike; multi-assets mode raises ReadError (unsupported)."""
@@ -146,7 +131,7 @@ class BingxVenue:
         found = {it.symbol: row for row in reply if (it := instruments.get(text(row, "symbol"))) is not None}
         if not found:
             raise malformed("premiumIndex lists no contract")
-        return Lazy(found, _mark)
+        return marks_of(found, _mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -193,18 +178,13 @@ async def _where_allowed(call: Any, where: str, name: str) -> str | None:
         raise
 
 
-def _mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other."""
-    try:
-        hours, next_ms = optional_positive(row, "fundingIntervalHours"), optional_positive(row, "nextFundingTime")
-        return Mark(
-            price=positive(row, "markPrice"),
-            funding_rate=optional_number(row, "lastFundingRate"),
-            next_funding_at=time_of(next_ms) if next_ms else None,
-            funding_interval=interval_of(hours) if hours else None,
-        )
-    except ReadError:
-        return None
+def _mark(row: Row) -> Mark:
+    return Mark.told(
+        price=positive(row, "markPrice"),
+        rate=optional_number(row, "lastFundingRate"),
+        next_ms=optional_positive(row, "nextFundingTime"),
+        hours=optional_positive(row, "fundingIntervalHours"),
+    )
 
 
 def _tiers(reply: Sequence[Row], fee: float) -> Tiers:

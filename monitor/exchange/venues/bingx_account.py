@@ -10,12 +10,11 @@ positions one by one. `riskRate` is that as a ratio, 1.0 liquidates: a cross poo
 
 from collections.abc import Mapping, Sequence
 
-from monitor.domain.account import FailureKind, MarginBalance, MarginMode, Position, PriceOrigin, Side
+from monitor.domain.account import FailureKind, MarginBalance, MarginMode, Position, Side
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
     boolean,
-    is_absurd,
     malformed,
     not_negative,
     number,
@@ -24,8 +23,8 @@ from monitor.exchange.values import (
     positive,
     text,
 )
-from monitor.exchange.venues.binance_account import check_notional, instrument_of
 from monitor.exchange.venues.completeness import check_complete
+from monitor.exchange.venues.contracts import check_notional, instrument_of, isolated_name, known_price
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -76,13 +75,13 @@ def _leg(row: Row, instruments: Instruments) -> Leg:
         abs(number(row, "positionAmt")),
         boolean(row, "isolated"),
     )
-    price, origin = _liquidation_price(row, mark_price)
+    price, origin = known_price(row, "liquidationPrice", mark_price)
     position = Position(
         instrument=instrument,
         side=side,
-        pool=f"isolated:{instrument.symbol}:{side}" if isolated else f"cross:{asset}",
+        pool=isolated_name(instrument, side) if isolated else f"cross:{asset}",
         contracts=contracts,
-        size=contracts * instrument.contract_size,
+        size=instrument.size(contracts, mark_price),
         notional=check_notional(instrument, contracts, mark_price, abs(number(row, "positionValue"))),
         mark_price=mark_price,
         entry_price=optional_positive(row, "avgPrice"),
@@ -94,14 +93,6 @@ def _leg(row: Row, instruments: Instruments) -> Leg:
         unrealized_pnl=number(row, "unrealizedProfit"),
     )
     return position, row, asset
-
-
-def _liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
-    """0 and absurd ones are unknown: that they mean "none" is nowhere documented."""
-    price = optional_positive(row, "liquidationPrice")
-    if price is None or is_absurd(price, mark_price):
-        return None, PriceOrigin.UNKNOWN
-    return price, PriceOrigin.VENUE
 
 
 def _cross_pools(money: Mapping[str, Row], legs: Sequence[Leg]) -> list[MarginBalance]:

@@ -20,7 +20,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.binance_account import instrument_of
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 
 KINDS: Mapping[str, OrderKind] = {

@@ -22,10 +22,9 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import in_slices, together
 from monitor.exchange.values import (
     Row,
-    interval_of,
     malformed,
     mapping,
     not_negative,
@@ -41,8 +40,18 @@ from monitor.exchange.venues import bybit_account as account
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
 from monitor.exchange.venues.coins import dollar_rates
+from monitor.exchange.venues.contracts import a_contract, instrument_of
 from monitor.exchange.venues.figures import Figures
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    clock_ahead_s,
+    marks_of,
+)
 
 # 600 requests in 5 s, whatever they are.
 WEIGHT_PER_MINUTE = 7200
@@ -78,7 +87,6 @@ MAX_PAGES = 20
 RECORDS_KEPT = timedelta(days=7) - timedelta(minutes=1)
 # Marks older than this are a feed that stands still.
 MAX_MARK_AGE_MS = 60_000
-ROWS_PER_SLICE = 50
 BRACKETS_AT_ONCE = 5
 
 ISOLATED, PORTFOLIO = "isolated margin", "portfolio margin"
@@ -120,16 +128,7 @@ class BybitVenue:
         "API > Create New Key > System-generated; choose 'Read-Only' and tick the reads of Contract, USDC Contract and "
         "Unified Trading; under 'Only IPs with permissions granted' name this machine's address"
     )
-    rules: Rules = field(init=False)
-
-    def __post_init__(self) -> None:
-        paths = frozenset(READS.values())
-        rules = Rules(
-            calls=frozenset(READS),
-            permits=lambda method, path: method == "GET" and path in paths,
-            kinds_by_code=KINDS_BY_CODE,
-        )
-        object.__setattr__(self, "rules", rules)
+    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE), repr=False)
 
     async def read_instruments(self, client: Any) -> Instruments:
         found = await together(
@@ -137,12 +136,10 @@ class BybitVenue:
         )
         listed: dict[str, Instrument] = {}
         for query, contracts in zip(LISTED, found, strict=True):
-            for count, row in enumerate(contracts):
+            async for row in in_slices(contracts):
                 instrument = self._instrument(client, row, inverse=query["category"] == "inverse")
                 if instrument is not None:
                     listed[text(row, "symbol")] = instrument
-                if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
-                    await asyncio.sleep(0)
         if not listed:
             raise malformed("instruments-info lists no contract")
         return listed
@@ -157,15 +154,13 @@ class BybitVenue:
         if not isinstance(kind, str) or not all(isinstance(coin, str) and coin for coin in coins):
             return None
         base, quote, settle = (client.safe_currency_code(coin) for coin in coins)
-        symbol = f"{base}/{quote}:{settle}"
+        dated = ""
         if not kind.endswith("Perpetual"):
             delivery_ms = _delivery_ms(row)
             if delivery_ms is None:
                 return None
-            symbol += f"-{time_of(delivery_ms):%y%m%d}"
-        return Instrument(
-            venue=self.id, symbol=symbol, base=base, quote=quote, settle=settle, contract_size=1.0, inverse=inverse
-        )
+            dated = f"-{time_of(delivery_ms):%y%m%d}"
+        return a_contract(self.id, (base, quote, settle), 1.0, inverse=inverse, dated=dated)
 
     async def read_settings(self, client: Any, /) -> AccountSettings:
         info, options = await together(_result(client.privateGetV5AccountInfo), _options_held(client))
@@ -221,7 +216,7 @@ class BybitVenue:
                     listed[instrument.symbol] = row
         if not listed:
             raise malformed("tickers list no contract")
-        return Lazy(listed, _mark)
+        return marks_of(listed, _mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -246,7 +241,7 @@ class BybitVenue:
     ) -> Sequence[StopOrder]:
         queries = [{**query, "orderFilter": "StopOrder"} for query in SCOPES]
         listed = await together(*(pages(client.privateGetV5OrderRealtime, query, ORDERS_PAGE) for query in queries))
-        return [stop_order(row, account.instrument_of(row, instruments)) for found in listed for row in found]
+        return [stop_order(row, instrument_of(row, instruments)) for found in listed for row in found]
 
     async def read_ends(
         self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
@@ -260,12 +255,12 @@ class BybitVenue:
             for kind in ("BustTrade", "AdlTrade")
         ]
         listed = await together(*(pages(client.privateGetV5ExecutionList, query, EXECUTIONS_PAGE) for query in queries))
-        return [end(row, account.instrument_of(row, instruments)) for found in listed for row in found]
+        return [end(row, instrument_of(row, instruments)) for found in listed for row in found]
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply = await _call(client.privateGetV5UserQueryApi, {})
-        ours_ms = client.shared.clock.now().timestamp() * 1000
-        return key_facts(mapping(reply.get("result"), "query-api"), ahead_s=(ours_ms - number(reply, "time")) / 1000)
+        ahead_s = clock_ahead_s(client, number(reply, "time"))
+        return key_facts(mapping(reply.get("result"), "query-api"), ahead_s=ahead_s)
 
 
 async def _call(method: Any, query: Query) -> Row:
@@ -306,20 +301,16 @@ async def _options_held(client: Any) -> bool:
     return any(not_negative(row, "size") > 0 for row in rows(result.get("list"), "options"))
 
 
-def _mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other. A dated contract pays no funding."""
-    try:
-        next_ms, rate = optional_positive(row, "nextFundingTime"), optional_number(row, "fundingRate")
-        hours = optional_positive(row, "fundingIntervalHour")
-        is_dated = rate is None and optional_positive(row, "deliveryTime") is not None
-        return Mark(
-            price=positive(row, "markPrice"),
-            funding_rate=0.0 if is_dated else rate,
-            next_funding_at=time_of(next_ms) if next_ms else None,
-            funding_interval=interval_of(hours) if hours else None,
-        )
-    except ReadError:
-        return None
+def _mark(row: Row) -> Mark:
+    """A dated contract pays no funding."""
+    rate = optional_number(row, "fundingRate")
+    is_dated = rate is None and optional_positive(row, "deliveryTime") is not None
+    return Mark.told(
+        price=positive(row, "markPrice"),
+        rate=0.0 if is_dated else rate,
+        next_ms=optional_positive(row, "nextFundingTime"),
+        hours=optional_positive(row, "fundingIntervalHour"),
+    )
 
 
 def _delivery_ms(row: Row) -> float | None:

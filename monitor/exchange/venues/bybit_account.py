@@ -18,7 +18,7 @@ from monitor.domain.account import (
     PriceOrigin,
     Side,
 )
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
     is_absurd,
@@ -32,6 +32,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.coins import Rates, rate_of
+from monitor.exchange.venues.contracts import instrument_of, isolated_name
 from monitor.exchange.venues.venue import Instruments
 
 UNIFIED_POOL = "cross:USD"
@@ -85,15 +86,14 @@ def side_of(row: Row) -> Side:
 def position(row: Row, instruments: Instruments, *, isolated: bool, portfolio: bool, rates: Rates) -> Position:
     instrument = instrument_of(row, instruments)
     side, contracts, mark_price = side_of(row), positive(row, "size"), positive(row, "markPrice")
-    units = contracts * instrument.contract_size
     price, origin = _liquidation_price(row, mark_price, portfolio=portfolio)
     _check_value(row, instrument, contracts)
     return Position(
         instrument=instrument,
         side=side,
-        pool=f"isolated:{instrument.symbol}:{side}" if isolated else UNIFIED_POOL,
+        pool=isolated_name(instrument, side) if isolated else UNIFIED_POOL,
         contracts=contracts,
-        size=units / mark_price if instrument.inverse else units,
+        size=instrument.size(contracts, mark_price),
         notional=instrument.notional(contracts, mark_price),
         mark_price=mark_price,
         entry_price=optional_positive(row, "avgPrice"),
@@ -107,14 +107,6 @@ def position(row: Row, instruments: Instruments, *, isolated: bool, portfolio: b
         adl_rank=_adl_rank(row),
         pool_rate=1.0 if isolated else rate_of(instrument.settle, instrument, mark_price, rates),
     )
-
-
-def instrument_of(row: Row, instruments: Instruments) -> Instrument:
-    raw = text(row, "symbol")
-    instrument = instruments.get(raw)
-    if instrument is None:
-        raise UnknownSymbolError(raw)
-    return instrument
 
 
 def _liquidation_price(row: Row, mark_price: float, *, portfolio: bool) -> tuple[float | None, PriceOrigin]:

@@ -11,7 +11,6 @@ Pages: limit and offset, 100 rows; a page that is not full is the last.
 The venue's ratio is margin balance / maintenance margin, and is told of unified accounts: turned over here.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,10 +23,9 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import BROKEN_PARSING, ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import in_slices, together
 from monitor.exchange.values import (
     Row,
-    interval_of,
     malformed,
     mapping,
     not_negative,
@@ -37,13 +35,21 @@ from monitor.exchange.values import (
     positive,
     rows,
     text,
-    time_of,
 )
 from monitor.exchange.venues import gate_orders as orders
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.gate_account import CLASSIC, Raw, mode_of, modes_of, parse
 from monitor.exchange.venues.gate_figures import COVERAGE, FIGURES
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    clock_ahead_s,
+    marks_of,
+)
 
 SETTLES = ("usdt", "btc")
 # Five endpoints side by side, 200 calls in ten seconds each.
@@ -51,7 +57,6 @@ CALLS_PER_SECOND = 100
 WEIGHT_PER_MINUTE = 6000
 PAGE = 100
 MAX_PAGES = 50
-ROWS_PER_SLICE = 25
 # How the account of a settle currency answers that nothing was ever transferred to it.
 NOT_OPEN = "USER_NOT_FOUND"
 
@@ -126,11 +131,9 @@ class GateVenue:
         """By ccxt's own parser, in slices: all rows at once would hold the event loop."""
         listed: dict[str, Instrument] = {}
         for settle, contracts in zip(_settles(client), await _contracts(client), strict=True):
-            for count, row in enumerate(contracts):
+            async for row in in_slices(contracts):
                 if (instrument := self._instrument(client, row, settle)) is not None:
                     listed[text(row, "name")] = instrument
-                if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
-                    await asyncio.sleep(0)
         if not listed:
             raise malformed("contracts lists no contract")
         return listed
@@ -179,7 +182,7 @@ class GateVenue:
         listed = {instruments[raw].symbol: row for raw, row in told.items() if raw in instruments}
         if not listed:
             raise malformed("contracts lists no contract")
-        return Lazy(listed, _mark)
+        return marks_of(listed, _mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -232,12 +235,11 @@ class GateVenue:
         own = orders.key_of(keys, client.apiKey) if keys is not None else None
         writes = orders.may_write(own) if own is not None else None
         addresses = mapping(detail, "account.detail").get("ip_whitelist")
-        ours_ms = client.shared.clock.now().timestamp() * 1000
         return KeyFacts(
             may_trade=None if writes is None else bool(writes - orders.MOVES_MONEY),
             may_withdraw=None if writes is None else bool(writes & orders.MOVES_MONEY),
             ip_restricted=bool(addresses) if isinstance(addresses, list) else None,
-            clock_ahead_s=(ours_ms - number(mapping(server, "time"), "server_time")) / 1000,
+            clock_ahead_s=clock_ahead_s(client, number(mapping(server, "time"), "server_time")),
             notes=() if own is not None else ("Gate tells what a key may do to keys of the main account alone",),
         )
 
@@ -349,18 +351,14 @@ def _tiers(brackets: Sequence[Row]) -> Tiers:
     return tuple(tiers)
 
 
-def _mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other. Its times are in seconds."""
-    try:
-        next_s, interval_s = optional_positive(row, "funding_next_apply"), optional_positive(row, "funding_interval")
-        return Mark(
-            price=positive(row, "mark_price"),
-            funding_rate=optional_number(row, "funding_rate"),
-            next_funding_at=time_of(next_s * 1000) if next_s else None,
-            funding_interval=interval_of(interval_s / 3600) if interval_s else None,
-        )
-    except ReadError:
-        return None
+def _mark(row: Row) -> Mark:
+    """Its times are in seconds."""
+    return Mark.told(
+        price=positive(row, "mark_price"),
+        rate=optional_number(row, "funding_rate"),
+        next_ms=(optional_positive(row, "funding_next_apply") or 0.0) * 1000,
+        hours=(optional_positive(row, "funding_interval") or 0.0) / 3600,
+    )
 
 
 VENUE = GateVenue()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
     is_absurd,
@@ -22,7 +22,9 @@ from monitor.exchange.values import (
     positive,
     text,
 )
-from monitor.exchange.venues.binance_account import ROUNDING, check_notional
+from monitor.exchange.venues.binance_account import ROUNDING
+from monitor.exchange.venues.contracts import check_notional, isolated_name
+from monitor.exchange.venues.contracts import instrument_of as listed_instrument
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 CLASSIC, SINGLE = "classic", "single_currency"
@@ -124,12 +126,9 @@ def _position_mode(account: Row) -> str:
 
 
 def instrument_of(row: Row, settle: str, instruments: Instruments) -> Instrument:
-    raw = text(row, "contract")
-    instrument = instruments.get(raw)
-    if instrument is None:
-        raise UnknownSymbolError(raw)
+    instrument = listed_instrument(row, instruments, "contract")
     if instrument.settle.lower() != settle:
-        raise malformed(f"{raw} is listed under {settle}")
+        raise malformed(f"{row['contract']} is listed under {settle}")
     return instrument
 
 
@@ -143,9 +142,9 @@ def _position(row: Row, settle: str, mode: str, instruments: Instruments) -> Pos
     return Position(
         instrument=instrument,
         side=side,
-        pool=f"isolated:{instrument.symbol}:{side}" if isolated else cross,
+        pool=isolated_name(instrument, side) if isolated else cross,
         contracts=contracts,
-        size=contracts * instrument.contract_size / (mark_price if instrument.inverse else 1.0),
+        size=instrument.size(contracts, mark_price),
         notional=check_notional(instrument, contracts, mark_price, abs(number(row, "value"))),
         mark_price=mark_price,
         entry_price=optional_positive(row, "entry_price"),

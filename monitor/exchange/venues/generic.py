@@ -29,11 +29,10 @@ from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules, recorded_replies
 from monitor.exchange.failures import BROKEN_PARSING, ReadError, failed_request
 from monitor.exchange.guard import looks_like_a_read
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import together
 from monitor.exchange.values import (
     SMALLEST,
     Row,
-    interval_of,
     is_absurd,
     malformed,
     mapping,
@@ -45,11 +44,19 @@ from monitor.exchange.values import (
     rows,
     scalars,
     text,
-    time_of,
 )
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.generic_tables import ENVELOPES, FIGURES, SCOPES, UNVOUCHED
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    clock_ahead_s,
+    marks_of,
+)
 
 # Plain calls a minute where we know no venue's weights; every request counts as one.
 CALLS_PER_MINUTE = 300
@@ -172,7 +179,7 @@ class GenericVenue:
     async def read_marks(self, client: Any, instruments: Instruments, _held: Held, /) -> Mapping[str, Mark | None]:
         """Empty where the venue does not tell mark prices for all contracts at once."""
         rates = await self._rates(client)
-        return Lazy({symbol: row for symbol, row in rates.items() if symbol in instruments}, _mark)
+        return marks_of({symbol: row for symbol, row in rates.items() if symbol in instruments}, _mark)
 
     async def _rates(self, client: Any) -> Row:
         if client.has.get("fetchFundingRates") is not True:
@@ -195,12 +202,11 @@ class GenericVenue:
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         server_ms = await _unified(client.fetch_time()) if client.has.get("fetchTime") is True else None
-        ours_ms = client.shared.clock.now().timestamp() * 1000
         return KeyFacts(
             may_trade=None,
             may_withdraw=None,
             ip_restricted=None,
-            clock_ahead_s=(ours_ms - server_ms) / 1000 if isinstance(server_ms, int) else None,
+            clock_ahead_s=clock_ahead_s(client, server_ms) if isinstance(server_ms, int) else None,
             notes=(f"what a key of {self.id} may do is not read",),
         )
 
@@ -258,7 +264,7 @@ def _position(row: Row, instruments: Instruments, rates: Row) -> Position | None
         side=_side(row),
         pool=f"account:{instrument.settle}",
         contracts=contracts,
-        size=units / mark_price if instrument.inverse else units,
+        size=instrument.size(contracts, mark_price),
         notional=instrument.notional(contracts, mark_price),
         mark_price=mark_price,
         entry_price=optional_positive(row, "entryPrice"),
@@ -355,17 +361,12 @@ def _used(balance: Row) -> float | None:
     return sum(known) if known else None
 
 
-def _mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other."""
-    # The time of the next payment: some venues fill the one field, some the other.
-    try:
-        next_ms = optional_positive(row, "fundingTimestamp") or optional_positive(row, "nextFundingTimestamp")
-        hours = _HOURS.fullmatch(str(row.get("interval")))
-        return Mark(
-            price=positive(row, "markPrice"),
-            funding_rate=optional_number(row, "fundingRate"),
-            next_funding_at=time_of(next_ms) if next_ms else None,
-            funding_interval=interval_of(int(hours[1])) if hours and int(hours[1]) > 0 else None,
-        )
-    except ReadError:
-        return None
+def _mark(row: Row) -> Mark:
+    hours = _HOURS.fullmatch(str(row.get("interval")))
+    return Mark.told(
+        price=positive(row, "markPrice"),
+        rate=optional_number(row, "fundingRate"),
+        # Some venues fill the one field, some the other.
+        next_ms=optional_positive(row, "fundingTimestamp") or optional_positive(row, "nextFundingTimestamp"),
+        hours=int(hours[1]) if hours else None,
+    )

@@ -24,10 +24,9 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import BROKEN_PARSING, ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import together
 from monitor.exchange.values import (
     Row,
-    interval_of,
     malformed,
     mapping,
     number,
@@ -38,10 +37,20 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
+from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
 from monitor.exchange.venues.kucoinfutures_account import data_of, parse_classic, parse_unified, settle_coins
 from monitor.exchange.venues.kucoinfutures_orders import classic_end, classic_stop, unified_stop
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    clock_ahead_s,
+    marks_of,
+)
 
 READS: Mapping[str, str] = {
     "futuresPublicGetTimestamp": "/api/v1/timestamp",
@@ -57,7 +66,6 @@ READS: Mapping[str, str] = {
     "utaPrivateGetAccountModeAccountOverview": "/api/ua/v1/unified/account/overview",
     "utaPrivateGetAccountModeOrderOpenList": "/api/ua/v1/unified/order/open-list",
 }
-PATHS = frozenset(READS.values())
 CALLS_PER_MINUTE = 3000
 CALLS_PER_SECOND = 40
 # Coins that are always asked for: what is there is known before anything is held, and tells a lost position.
@@ -133,13 +141,7 @@ class KucoinFuturesVenue:
         "in unified accounts a stablecoin is repriced as a dollar and a coin without the venue's haircut",
         "liquidations of unified accounts cannot be told from closes: the venue's records do not say",
     )
-    rules: Rules = field(
-        default=Rules(
-            calls=frozenset(READS),
-            permits=lambda method, path: method == "GET" and path in PATHS,
-            kinds_by_code=KINDS_BY_CODE,
-        )
-    )
+    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE))
 
     # --- public ---
 
@@ -160,15 +162,8 @@ class KucoinFuturesVenue:
                 client.safe_currency_code(text(row, f"{name}Currency")) for name in ("base", "quote", "settle")
             )
             dated = "" if row.get("nextFundingRateTime") is not None else f"-{client.yymmdd(row['expireDate'], '')}"
-            return Instrument(
-                venue=self.id,
-                symbol=f"{base}/{quote}:{settle}{dated}",
-                base=base,
-                quote=quote,
-                settle=settle,
-                contract_size=_contract_size(row),
-                inverse=row.get("isInverse") is True,
-            )
+            size, is_inverse = _contract_size(row), row.get("isInverse") is True
+            return a_contract(self.id, (base, quote, settle), size, inverse=is_inverse, dated=dated)
         except (ReadError, *BROKEN_PARSING):
             return None
 
@@ -178,7 +173,7 @@ class KucoinFuturesVenue:
             for row in await _contracts(client)
             if (instrument := instruments.get(text(row, "symbol"))) is not None
         }
-        return Lazy(listed, _mark)
+        return marks_of(listed, _mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -258,7 +253,7 @@ class KucoinFuturesVenue:
             may_trade=bool(allowed & MAY_TRADE),
             may_withdraw=bool(allowed & MAY_WITHDRAW),
             ip_restricted=bool(told.get("ipWhitelist")),
-            clock_ahead_s=(client.shared.clock.now().timestamp() * 1000 - server_ms) / 1000,
+            clock_ahead_s=clock_ahead_s(client, server_ms),
             expires_at=time_of(expires_ms) if expires_ms else None,
             notes=(f"what {', '.join(strange):.100} allows is not known",) if strange else (),
         )
@@ -274,21 +269,15 @@ async def _contracts(client: Any) -> list[Row]:
     return rows(data_of(await client.futuresPublicGetContractsActive(), "contracts/active"), "contracts/active")
 
 
-def _mark(row: Row) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other. A dated contract pays no funding."""
-    try:
-        next_ms, interval_ms = (
-            optional_positive(row, name) for name in ("nextFundingRateDateTime", "fundingRateGranularity")
-        )
-        is_dated = row.get("nextFundingRateTime") is None
-        return Mark(
-            price=positive(row, "markPrice"),
-            funding_rate=0.0 if is_dated else optional_number(row, "fundingFeeRate"),
-            next_funding_at=time_of(next_ms) if next_ms else None,
-            funding_interval=interval_of(interval_ms / MILLISECONDS_AN_HOUR) if interval_ms else None,
-        )
-    except ReadError:
-        return None
+def _mark(row: Row) -> Mark:
+    """A dated contract pays no funding."""
+    is_dated = row.get("nextFundingRateTime") is None
+    return Mark.told(
+        price=positive(row, "markPrice"),
+        rate=0.0 if is_dated else optional_number(row, "fundingFeeRate"),
+        next_ms=optional_positive(row, "nextFundingRateDateTime"),
+        hours=(optional_positive(row, "fundingRateGranularity") or 0.0) / MILLISECONDS_AN_HOUR,
+    )
 
 
 async def _position_mode(client: Any) -> str:

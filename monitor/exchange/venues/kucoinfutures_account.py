@@ -19,13 +19,11 @@ from monitor.domain.account import (
     MarginBalance,
     MarginMode,
     Position,
-    PriceOrigin,
     Side,
 )
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
-    is_absurd,
     malformed,
     mapping,
     not_negative,
@@ -36,7 +34,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.binance_account import check_notional, instrument_of
+from monitor.exchange.venues.contracts import check_notional, instrument_of, isolated_name, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 # Replies sent together tell the same profit; further apart than this share of notional, one is stale or short.
@@ -114,14 +112,14 @@ def _classic(row: Row, instruments: Instruments) -> Leg | None:
     mode = _classic_mode(row)
     side = _classic_side(row, quantity)
     mark_price, contracts = positive(row, "markPrice"), abs(quantity)
-    price, origin = _liquidation_price(row, mark_price)
+    price, origin = known_price(row, "liquidationPrice", mark_price)
     isolated = mode is MarginMode.ISOLATED
     position = Position(
         instrument=instrument,
         side=side,
         pool=_pool_of(instrument, side, mode, instrument.settle),
         contracts=contracts,
-        size=_size(instrument, contracts, mark_price),
+        size=instrument.size(contracts, mark_price),
         notional=check_notional(instrument, contracts, mark_price, abs(number(row, "markValue"))),
         mark_price=mark_price,
         entry_price=optional_positive(row, "avgEntryPrice"),
@@ -282,14 +280,14 @@ def _unified(row: Row, instruments: Instruments) -> Leg | None:
     instrument = instrument_of(row, instruments)
     mode, side = _margin_mode(row.get("marginMode")), Side.LONG if quantity > 0 else Side.SHORT
     mark_price, contracts = positive(row, "markPrice"), abs(quantity)
-    price, origin = _liquidation_price(row, mark_price)
+    price, origin = known_price(row, "liquidationPrice", mark_price)
     rate, basis = _pool_rate(instrument, mark_price)
     position = Position(
         instrument=instrument,
         side=side,
         pool=_pool_of(instrument, side, mode, "USD"),
         contracts=contracts,
-        size=_size(instrument, contracts, mark_price),
+        size=instrument.size(contracts, mark_price),
         notional=check_notional(instrument, contracts, mark_price, abs(number(row, "positionValue"))),
         mark_price=mark_price,
         entry_price=optional_positive(row, "entryPrice"),
@@ -334,20 +332,7 @@ def _margin_mode(told: Any) -> MarginMode:
 
 
 def _pool_of(instrument: Instrument, side: Side, mode: MarginMode, currency: str) -> str:
-    return f"isolated:{instrument.symbol}:{side}" if mode is MarginMode.ISOLATED else f"cross:{currency}"
-
-
-def _size(instrument: Instrument, contracts: float, mark_price: float) -> float:
-    units = contracts * instrument.contract_size
-    return units / mark_price if instrument.inverse else units
-
-
-def _liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
-    """KuCoin's documents do not say that 0 means none, so that it is unknown."""
-    price = optional_number(row, "liquidationPrice")
-    if price is None or is_absurd(price, mark_price):
-        return None, PriceOrigin.UNKNOWN
-    return price, PriceOrigin.VENUE
+    return isolated_name(instrument, side) if mode is MarginMode.ISOLATED else f"cross:{currency}"
 
 
 def _adl_rank(row: Row, key: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, StopOrder
 from monitor.exchange.values import Row, malformed, optional_positive, positive, text, time_of
-from monitor.exchange.venues.binance_account import instrument_of
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments
 
 # What an order reduces by its own side.

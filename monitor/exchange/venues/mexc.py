@@ -18,11 +18,10 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import together
 from monitor.exchange.values import (
     SMALLEST,
     Row,
-    interval_of,
     malformed,
     mapping,
     not_negative,
@@ -34,10 +33,11 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
+from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.mexc_account import COVERAGE, FIGURES, held_symbols, parse
 from monitor.exchange.venues.mexc_orders import ends, key_facts, listed, stops, told
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark, marks_of
 
 # MEXC counts each endpoint by itself; a cycle spreads its calls over three of them.
 CALLS_PER_MINUTE = 1200
@@ -132,16 +132,7 @@ class MexcVenue:
             return None
         if settle not in (base, quote) or row.get("futureType", 1) != 1:
             return None
-        symbol = f"{base}/{quote}:{settle}"
-        return Instrument(
-            venue=self.id,
-            symbol=symbol,
-            base=base,
-            quote=quote,
-            settle=settle,
-            contract_size=size,
-            inverse=settle == base,
-        )
+        return a_contract(self.id, (base, quote, settle), size, inverse=settle == base)
 
     async def read_settings(self, client: Any, /) -> AccountSettings:
         """Both position modes are read alike. Multi-asset margin, which no call tells, is refused by what it owes."""
@@ -178,7 +169,7 @@ class MexcVenue:
         }
         if not found:
             raise malformed("contract/ticker lists no contract")
-        return Lazy(found, _mark)
+        return marks_of(found, _mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -246,20 +237,15 @@ async def _funding_terms(client: Any, raw: str) -> Row | None:
         return None
 
 
-def _mark(row_and_terms: tuple[Row, Row | None]) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other."""
+def _mark(row_and_terms: tuple[Row, Row | None]) -> Mark:
     row, terms = row_and_terms
-    try:
-        told_terms = terms or {}
-        hours, next_ms = optional_positive(told_terms, "collectCycle"), optional_positive(told_terms, "nextSettleTime")
-        return Mark(
-            price=positive(row, "fairPrice"),
-            funding_rate=optional_number(row if terms is None else terms, "fundingRate"),
-            next_funding_at=time_of(next_ms) if next_ms else None,
-            funding_interval=interval_of(hours) if hours else None,
-        )
-    except ReadError:
-        return None
+    told_terms = terms or {}
+    return Mark.told(
+        price=positive(row, "fairPrice"),
+        rate=optional_number(row if terms is None else terms, "fundingRate"),
+        next_ms=optional_positive(told_terms, "nextSettleTime"),
+        hours=optional_positive(told_terms, "collectCycle"),
+    )
 
 
 def _tiers(row: Row, instrument: Instrument, mark: float | None) -> Tiers | None:

@@ -22,7 +22,6 @@ from monitor.domain.account import (
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
-    is_absurd,
     malformed,
     not_negative,
     number,
@@ -31,8 +30,8 @@ from monitor.exchange.values import (
     positive,
     text,
 )
-from monitor.exchange.venues.binance_account import instrument_of
 from monitor.exchange.venues.completeness import check_complete
+from monitor.exchange.venues.contracts import instrument_of, isolated_name, known_price
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -105,14 +104,13 @@ def _position(row: Row, marks: Mapping[str, float], instruments: Instruments) ->
     contracts = positive(row, "holdVol")
     entry_price = optional_positive(row, "holdAvgPriceFullyScale") or positive(row, "holdAvgPrice")
     isolated = mode is MarginMode.ISOLATED
-    price, origin = _liquidation_price(row, mark_price) if isolated else (None, PriceOrigin.UNKNOWN)
-    units = contracts * instrument.contract_size
+    price, origin = known_price(row, "liquidatePrice", mark_price) if isolated else (None, PriceOrigin.UNKNOWN)
     return Position(
         instrument=instrument,
         side=side,
-        pool=f"isolated:{instrument.symbol}:{side}" if isolated else f"cross:{instrument.settle}",
+        pool=isolated_name(instrument, side) if isolated else f"cross:{instrument.settle}",
         contracts=contracts,
-        size=units / mark_price if instrument.inverse else units,
+        size=instrument.size(contracts, mark_price),
         notional=instrument.notional(contracts, mark_price),
         mark_price=mark_price,
         entry_price=entry_price,
@@ -124,14 +122,6 @@ def _position(row: Row, marks: Mapping[str, float], instruments: Instruments) ->
         unrealized_pnl=instrument.pnl(side, contracts, entry_price, mark_price),
         adl_rank=_adl_rank(row),
     )
-
-
-def _liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
-    """0 and absurd ones are unknown: that they mean "none" is nowhere documented."""
-    price = optional_positive(row, "liquidatePrice")
-    if price is None or is_absurd(price, mark_price):
-        return None, PriceOrigin.UNKNOWN
-    return price, PriceOrigin.VENUE
 
 
 def _adl_rank(row: Row) -> int | None:

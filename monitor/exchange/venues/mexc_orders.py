@@ -18,7 +18,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.binance_account import instrument_of
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.mexc_account import SIDES
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 

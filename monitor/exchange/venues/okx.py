@@ -11,7 +11,6 @@ holds a fee, which `mmr` does not, two recorded replies show to the last digit (
 documents call it adjEq / mmr. So a pool's maintenance is equity / mgnRatio.
 """
 
-import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import in_slices, together
 from monitor.exchange.values import (
     Row,
     interval_of,
@@ -37,10 +36,20 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import okx_account as account
+from monitor.exchange.venues.contracts import a_contract, instrument_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.okx_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.okx_records import FORCED_TYPES, ends_of, key_facts, stop_orders
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    clock_ahead_s,
+    marks_of,
+)
 
 # OKX limits each call by itself, most by user, and no address as a whole: these are ours.
 WEIGHT_PER_MINUTE = 3000
@@ -65,7 +74,6 @@ RECORDS_KEPT = timedelta(days=7) - timedelta(minutes=1)
 # Marks of which none is younger than this are a feed that stands still.
 MAX_MARK_AGE_MS = 60_000
 MS_PER_HOUR = 3_600_000
-ROWS_PER_SLICE = 50
 # Brackets are told of so many contract families in a call, and 10 calls in 2 s are allowed an address.
 FAMILIES_PER_CALL, TIER_CALLS, TIER_PAUSE_S = 5, 40, 0.2
 # Owed beside the maintenance margin; the rate of the recorded replies, that of users without a discount.
@@ -105,26 +113,15 @@ class OkxVenue:
         "Profile > API > Create API key > API trading; tick 'Read' alone, under 'IP addresses' name this machine's "
         "address, and give the passphrase you choose there as the account's password"
     )
-    rules: Rules = field(init=False)
-
-    def __post_init__(self) -> None:
-        paths = frozenset(READS.values())
-        rules = Rules(
-            calls=frozenset(READS),
-            permits=lambda method, path: method == "GET" and path in paths,
-            kinds_by_code=KINDS_BY_CODE,
-        )
-        object.__setattr__(self, "rules", rules)
+    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE), repr=False)
 
     async def read_instruments(self, client: Any) -> Instruments:
         listed: dict[str, Instrument] = {}
         for found in await together(*_of_each_kind(client.publicGetPublicInstruments)):
-            for count, row in enumerate(found):
+            async for row in in_slices(found):
                 instrument = self._instrument(client, row)
                 if instrument is not None:
                     listed[text(row, "instId")] = instrument
-                if count % ROWS_PER_SLICE == ROWS_PER_SLICE - 1:
-                    await asyncio.sleep(0)
         if not listed:
             raise malformed("instruments lists no contract")
         return listed
@@ -142,15 +139,7 @@ class OkxVenue:
         kind = row.get("ctType")
         if kind not in ("linear", "inverse"):
             return None
-        return Instrument(
-            venue=self.id,
-            symbol=f"{base}/{quote}:{settle}{dated}",
-            base=base,
-            quote=quote,
-            settle=settle,
-            contract_size=size,
-            inverse=kind == "inverse",
-        )
+        return a_contract(self.id, (base, quote, settle), size, inverse=kind == "inverse", dated=dated)
 
     async def read_settings(self, client: Any, /) -> AccountSettings:
         config = await _only_row(client.privateGetAccountConfig)
@@ -178,7 +167,7 @@ class OkxVenue:
         }  # fmt: skip
         if not listed:
             raise malformed("mark-price lists no contract")
-        return Lazy(listed, _mark)
+        return marks_of(listed, _mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -215,7 +204,7 @@ class OkxVenue:
             for listed in found
             for row in listed
             if account.is_of_contract(row)
-            for order in stop_orders(row, account.instrument_of(row, instruments))
+            for order in stop_orders(row, instrument_of(row, instruments, "instId"))
         ]
 
     async def read_ends(
@@ -230,15 +219,14 @@ class OkxVenue:
             for listed in found
             for row in listed
             if account.is_of_contract(row)
-            for end in ends_of(row, account.instrument_of(row, instruments))
+            for end in ends_of(row, instrument_of(row, instruments, "instId"))
         ]
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         config, time = await together(
             _only_row(client.privateGetAccountConfig), _only_row(client.publicGetPublicTime)
         )  # fmt: skip
-        ours_ms = client.shared.clock.now().timestamp() * 1000
-        return key_facts(config, ahead_s=(ours_ms - number(time, "ts")) / 1000)
+        return key_facts(config, ahead_s=clock_ahead_s(client, number(time, "ts")))
 
 
 # --- asking ---
@@ -302,24 +290,21 @@ async def _marks(client: Any) -> Mapping[str, Row]:
     return marks
 
 
-def _mark(mark_and_terms: tuple[Row, Row | None]) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other. A dated contract pays no funding."""
+def _mark(mark_and_terms: tuple[Row, Row | None]) -> Mark:
+    """A dated contract pays no funding."""
     row, terms = mark_and_terms
-    try:
-        price = positive(row, "markPx")
-        if terms is None:
-            pays_none = row.get("instType") == "FUTURES" and XPERP not in text(row, "instId")
-            return Mark(price=price, funding_rate=0.0 if pays_none else None)
-        due_ms, following_ms = optional_positive(terms, "fundingTime"), optional_positive(terms, "nextFundingTime")
-        known = due_ms is not None and following_ms is not None
-        return Mark(
-            price=price,
-            funding_rate=optional_number(terms, "fundingRate"),
-            next_funding_at=time_of(due_ms) if due_ms else None,
-            funding_interval=interval_of(((following_ms or 0) - (due_ms or 0)) / MS_PER_HOUR) if known else None,
-        )
-    except ReadError:
-        return None
+    price = positive(row, "markPx")
+    if terms is None:
+        pays_none = row.get("instType") == "FUTURES" and XPERP not in text(row, "instId")
+        return Mark(price=price, funding_rate=0.0 if pays_none else None)
+    due_ms, following_ms = optional_positive(terms, "fundingTime"), optional_positive(terms, "nextFundingTime")
+    known = due_ms is not None and following_ms is not None
+    return Mark(
+        price=price,
+        funding_rate=optional_number(terms, "fundingRate"),
+        next_funding_at=time_of(due_ms) if due_ms else None,
+        funding_interval=interval_of(((following_ms or 0) - (due_ms or 0)) / MS_PER_HOUR) if known else None,
+    )
 
 
 def _kind_of(raw: str) -> str:

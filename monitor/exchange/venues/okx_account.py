@@ -10,12 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, Side
+from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     SMALLEST,
     Row,
-    is_absurd,
     malformed,
     not_negative,
     number,
@@ -26,6 +25,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
+from monitor.exchange.venues.contracts import instrument_of, isolated_name, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 SPOT, FUTURES, MULTI, PORTFOLIO = "spot mode", "futures mode", "multi-currency margin", "portfolio margin"
@@ -116,16 +116,8 @@ def is_of_contract(row: Row) -> bool:
     return text(row, "instType") in CONTRACTS
 
 
-def instrument_of(row: Row, instruments: Instruments) -> Instrument:
-    raw = text(row, "instId")
-    instrument = instruments.get(raw)
-    if instrument is None:
-        raise UnknownSymbolError(raw)
-    return instrument
-
-
 def _leg(row: Row, instruments: Instruments, mode: str, rates: Rates) -> Leg:
-    instrument, side, currency = instrument_of(row, instruments), _side(row), text(row, "ccy")
+    instrument, side, currency = instrument_of(row, instruments, "instId"), _side(row), text(row, "ccy")
     contracts, mark_price = abs(number(row, "pos")), positive(row, "markPx")
     notional = instrument.notional(contracts, mark_price)
     isolated = _is_isolated(row)
@@ -136,13 +128,13 @@ def _leg(row: Row, instruments: Instruments, mode: str, rates: Rates) -> Leg:
     _check_value(row, instrument, notional, mark_price)
     cross = f"cross:{currency}" if mode == FUTURES else UNIFIED_POOL
     initial, maintenance = _margins(row, instrument, notional, mark_price, mode)
-    price, origin = _liquidation_price(row, mark_price)
+    price, origin = known_price(row, "liqPx", mark_price)
     position = Position(
         instrument=instrument,
         side=side,
-        pool=f"isolated:{instrument.symbol}:{side}" if isolated else cross,
+        pool=isolated_name(instrument, side) if isolated else cross,
         contracts=contracts,
-        size=contracts * instrument.contract_size / (mark_price if instrument.inverse else 1.0),
+        size=instrument.size(contracts, mark_price),
         notional=notional,
         mark_price=mark_price,
         entry_price=optional_positive(row, "avgPx"),
@@ -207,14 +199,6 @@ def _margins(
         if abs(math.log(initial / due)) > abs(math.log(initial / (due * mark_price))):
             return initial / mark_price, maintenance / mark_price
     return initial, maintenance
-
-
-def _liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
-    """That it is empty means no more than that OKX tells none."""
-    price = optional_number(row, "liqPx")
-    if price is None or is_absurd(price, mark_price):
-        return None, PriceOrigin.UNKNOWN
-    return price, PriceOrigin.VENUE
 
 
 def _adl_rank(row: Row) -> int | None:

@@ -1,14 +1,19 @@
 """The shape every venue module has: what the rest of exchange/ asks of it, and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from monitor.domain.account import End, Instrument, MarginBalance, Position, StopOrder
 from monitor.domain.market import Tiers
 from monitor.exchange.client import Rules
+from monitor.exchange.failures import ReadError
+from monitor.exchange.together import Lazy
+from monitor.exchange.values import interval_of, time_of
 from monitor.exchange.venues.figures import Figures
+
+Raw = TypeVar("Raw")
 
 # Raw symbol -> instrument.
 Instruments = Mapping[str, Instrument]
@@ -24,6 +29,28 @@ class Mark:
     funding_rate: float | None = None
     next_funding_at: datetime | None = None
     funding_interval: timedelta | None = None
+
+    @classmethod
+    def told(cls, *, price: float, rate: float | None, next_ms: float | None, hours: float | None = None) -> Self:
+        """Of figures as venues write them; raises ReadError for a time or an interval that is none."""
+        return cls(
+            price=price,
+            funding_rate=rate,
+            next_funding_at=time_of(next_ms) if next_ms else None,
+            funding_interval=interval_of(hours) if hours else None,
+        )
+
+
+def marks_of(raw: Mapping[str, Raw], read: Callable[[Raw], Mark]) -> Mapping[str, Mark | None]:
+    """Marks by symbol, each read when asked for; a row that is not sound makes its own unknown, and no other."""
+
+    def sound(row: Raw) -> Mark | None:
+        try:
+            return read(row)
+        except ReadError:
+            return None
+
+    return Lazy(raw, sound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +91,11 @@ class KeyFacts:
     clock_ahead_s: float | None
     expires_at: datetime | None = None
     notes: tuple[str, ...] = ()
+
+
+def clock_ahead_s(client: Any, server_ms: float) -> float:
+    """How far our clock is ahead of the venue's time, for KeyFacts."""
+    return float((client.shared.clock.now().timestamp() * 1000 - server_ms) / 1000)
 
 
 class Venue(Protocol):
