@@ -12,7 +12,7 @@ from typing import Any
 from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.engine import Engine
-from monitor.paper.faults import Fault, Reply, page_of
+from monitor.paper.faults import Fault, FaultKind, Reply, page_of
 
 Json = dict[str, Any]
 
@@ -82,6 +82,16 @@ def _no_headers(_path: str, _used: int) -> Mapping[str, str]:
 
 def _all_one(_path: str) -> str:
     return ""
+
+
+def header(name: str) -> Callable[[Asked], str]:
+    """What stands in that header (small letters); empty text where it was not sent."""
+    return lambda asked: asked.headers.get(name, "")
+
+
+def in_words(refusals: Mapping[FaultKind, ApiError]) -> Callable[[Fault, int], ApiError | None]:
+    """The `refuse` of a venue whose words are the same at every time."""
+    return lambda fault, _now_ms: refusals.get(fault.kind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from monitor.paper import dapi, fapi, papi
 from monitor.paper.binance import INVALID_KEY, Profile
 from monitor.paper.book import Account
-from monitor.paper.dialect import ApiError, Asked, Dialect
+from monitor.paper.dialect import ApiError, Asked, Dialect, header
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply
 
@@ -21,8 +21,7 @@ OVERLOADED = (
 RESTRICTED = "Service unavailable from a restricted location according to 'b. Eligibility' in the terms of use."
 
 
-def _key_of(asked: Asked) -> str:
-    return asked.headers.get("x-mbx-apikey", "")
+_key_of = header("x-mbx-apikey")
 
 
 def authorise(engine: Engine, asked: Asked, now_ms: int) -> Account:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from monitor.domain.account import MarginMode, Side
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
-from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
+from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply, page
 from monitor.paper.formats import amount, milliseconds, quantity
@@ -221,8 +221,7 @@ def _permissions(call: Call) -> Json:
     return {"apiKey": call.owner.api_key, "permissions": [2], "ipAddresses": ["192.0.2.1"], "note": "watch"}
 
 
-def _key_of(asked: Asked) -> str:
-    return asked.headers.get("x-bx-apikey", "")
+_key_of = header("x-bx-apikey")
 
 
 def _authorise(engine: Engine, asked: Asked, now_ms: int) -> Account:

@@ -8,10 +8,10 @@ from typing import Any
 
 from monitor.paper.book import Account
 from monitor.paper.contract import Contract
-from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
+from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.dialects.bybit_account import PAGE_LIMITS, Profile, account_row, position_rows, profile_of
 from monitor.paper.engine import Engine
-from monitor.paper.faults import Fault, FaultKind, Reply
+from monitor.paper.faults import FaultKind, Reply
 from monitor.paper.formats import amount, milliseconds, quantity
 
 AHEAD_MS, WINDOW_MS = 1000, 5000
@@ -20,8 +20,7 @@ POSITIONS = "/v5/position/list"
 SCOPE = "Missing some parameters that must be filled in, symbol or settleCoin or baseCoin"
 
 
-def _key_of(asked: Asked) -> str:
-    return asked.headers.get("x-bapi-api-key", "")
+_key_of = header("x-bapi-api-key")
 
 
 def _name_of(asked: Asked) -> str:
@@ -58,21 +57,14 @@ def error(refusal: ApiError) -> Reply:
     return Reply(refusal.status, json.dumps(told))
 
 
-def refuse(fault: Fault, _now_ms: int) -> ApiError | None:
-    """All but the region in a reply of HTTP 200."""
-    match fault.kind:
-        case FaultKind.RATE_LIMITED:
-            return ApiError(200, 10006, "Too many visits. Exceeded the API Rate Limit.")
-        case FaultKind.BANNED:
-            return ApiError(200, 10009, "IP has been banned.")
-        case FaultKind.OVERLOADED:
-            return ApiError(200, 10016, "Server error.")
-        case FaultKind.REGION:
-            return ApiError(403, 10024, "Compliance rules triggered")
-        case FaultKind.BAD_KEY:
-            return ApiError(200, 10003, "API key is invalid.")
-        case _:
-            return None
+# All but the region in a reply of HTTP 200.
+REFUSALS: Mapping[FaultKind, ApiError] = {
+    FaultKind.RATE_LIMITED: ApiError(200, 10006, "Too many visits. Exceeded the API Rate Limit."),
+    FaultKind.BANNED: ApiError(200, 10009, "IP has been banned."),
+    FaultKind.OVERLOADED: ApiError(200, 10016, "Server error."),
+    FaultKind.REGION: ApiError(403, 10024, "Compliance rules triggered"),
+    FaultKind.BAD_KEY: ApiError(200, 10003, "API key is invalid."),
+}
 
 
 def without_positions(name: str, payload: Any) -> Any:
@@ -269,7 +261,7 @@ BYBIT = Dialect(
     key_of=_key_of,
     authorise=authorise,
     error=error,
-    refuse=refuse,
+    refuse=in_words(REFUSALS),
     without_positions=without_positions,
     profile=Profile(),
     name_of=_name_of,

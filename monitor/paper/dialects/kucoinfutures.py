@@ -15,9 +15,9 @@ from typing import Any
 from monitor.domain.account import MarginMode
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
-from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
+from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.engine import Engine
-from monitor.paper.faults import Fault, FaultKind, Reply
+from monitor.paper.faults import FaultKind, Reply
 from monitor.paper.formats import milliseconds
 
 PASSPHRASE = "paper-passphrase"  # noqa: S105 - of accounts that do not exist
@@ -325,8 +325,7 @@ def _text(value: float) -> str:
     return f"{value:.10f}"
 
 
-def _key_of(asked: Asked) -> str:
-    return asked.headers.get("kc-api-key", "")
+_key_of = header("kc-api-key")
 
 
 def authorise(engine: Engine, asked: Asked, now_ms: int) -> Account:
@@ -357,18 +356,12 @@ def error(refusal: ApiError) -> Reply:
     return Reply(refusal.status, json.dumps({"code": str(refusal.code), "msg": refusal.message}))
 
 
-def refuse(fault: Fault, _now_ms: int) -> ApiError | None:
-    match fault.kind:
-        case FaultKind.RATE_LIMITED:
-            return ApiError(429, "429000", "Too many requests in a short period of time, please retry later")
-        case FaultKind.OVERLOADED:
-            return ApiError(500, "500000", "Internal Server Error")
-        case FaultKind.REGION:
-            return ApiError(403, "400301", "Operation restricted due to local laws, regulations, or policies")
-        case FaultKind.BAD_KEY:
-            return ApiError(401, "400003", "KC-API-KEY not exists")
-        case _:
-            return None
+REFUSALS: Mapping[FaultKind, ApiError] = {
+    FaultKind.RATE_LIMITED: ApiError(429, "429000", "Too many requests in a short period of time, please retry later"),
+    FaultKind.OVERLOADED: ApiError(500, "500000", "Internal Server Error"),
+    FaultKind.REGION: ApiError(403, "400301", "Operation restricted due to local laws, regulations, or policies"),
+    FaultKind.BAD_KEY: ApiError(401, "400003", "KC-API-KEY not exists"),
+}
 
 
 def without_positions(name: str, payload: Any) -> Any:
@@ -393,7 +386,7 @@ KUCOINFUTURES = Dialect(
     key_of=_key_of,
     authorise=authorise,
     error=error,
-    refuse=refuse,
+    refuse=in_words(REFUSALS),
     without_positions=without_positions,
     profile=Profile(),
 )

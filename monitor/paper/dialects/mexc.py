@@ -4,15 +4,16 @@ import hashlib
 import hmac
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from monitor.domain.account import MarginMode, Side
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
-from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
+from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, in_words
 from monitor.paper.engine import Engine
-from monitor.paper.faults import Fault, FaultKind, Reply, page
+from monitor.paper.faults import FaultKind, Reply, page
 from monitor.paper.formats import milliseconds
 
 WINDOW_MS = 10_000
@@ -322,18 +323,13 @@ def _error(refusal: ApiError) -> Reply:
     return Reply(refusal.status, json.dumps(told))
 
 
-def _refuse(fault: Fault, _now_ms: int) -> ApiError | None:
-    match fault.kind:
-        case FaultKind.RATE_LIMITED:
-            return ApiError(200, 510, "Requests are too frequent, please try again later")
-        case FaultKind.OVERLOADED:
-            return ApiError(200, 501, "System busy, try again later")
-        case FaultKind.REGION | FaultKind.BANNED:
-            return ApiError(FORBIDDEN, FORBIDDEN, "Access Denied")
-        case FaultKind.BAD_KEY:
-            return DENIED
-        case _:
-            return None
+REFUSALS: Mapping[FaultKind, ApiError] = {
+    FaultKind.RATE_LIMITED: ApiError(200, 510, "Requests are too frequent, please try again later"),
+    FaultKind.OVERLOADED: ApiError(200, 501, "System busy, try again later"),
+    FaultKind.REGION: ApiError(FORBIDDEN, FORBIDDEN, "Access Denied"),
+    FaultKind.BANNED: ApiError(FORBIDDEN, FORBIDDEN, "Access Denied"),
+    FaultKind.BAD_KEY: DENIED,
+}
 
 
 def _without_positions(name: str, payload: Any) -> Any:
@@ -363,7 +359,7 @@ MEXC = Dialect(
     key_of=_key_of,
     authorise=_authorise,
     error=_error,
-    refuse=_refuse,
+    refuse=in_words(REFUSALS),
     without_positions=_without_positions,
     profile=Profile(),
     name_of=_name_of,

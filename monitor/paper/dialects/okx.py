@@ -10,7 +10,7 @@ from typing import Any
 
 from monitor.paper.book import Account
 from monitor.paper.contract import Bracket, Contract
-from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
+from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.dialects.okx_account import (
     LIQUIDATION_FEE,
     Profile,
@@ -21,7 +21,7 @@ from monitor.paper.dialects.okx_account import (
     profile_of,
 )
 from monitor.paper.engine import Engine
-from monitor.paper.faults import Fault, FaultKind, Reply
+from monitor.paper.faults import FaultKind, Reply
 from monitor.paper.formats import milliseconds
 
 API = "/api/v5"
@@ -59,8 +59,7 @@ def is_demo(account: Account) -> bool:
     return account.name.startswith("demo")
 
 
-def _key_of(asked: Asked) -> str:
-    return asked.headers.get("ok-access-key", "")
+_key_of = header("ok-access-key")
 
 
 def authorise(engine: Engine, asked: Asked, now_ms: int) -> Account:
@@ -90,18 +89,12 @@ def error(refusal: ApiError) -> Reply:
     return Reply(refusal.status, json.dumps({"msg": refusal.message, "code": str(refusal.code)}))
 
 
-def refuse(fault: Fault, _now_ms: int) -> ApiError | None:
-    match fault.kind:
-        case FaultKind.RATE_LIMITED:
-            return ApiError(429, 50011, "Too Many Requests")
-        case FaultKind.OVERLOADED:
-            return ApiError(500, 50026, "System error. Try again later")
-        case FaultKind.REGION:
-            return ApiError(200, 50121, "You can't access our services through the IP address")
-        case FaultKind.BAD_KEY:
-            return ApiError(401, 50111, "Invalid OK-ACCESS-KEY")
-        case _:
-            return None
+REFUSALS: Mapping[FaultKind, ApiError] = {
+    FaultKind.RATE_LIMITED: ApiError(429, 50011, "Too Many Requests"),
+    FaultKind.OVERLOADED: ApiError(500, 50026, "System error. Try again later"),
+    FaultKind.REGION: ApiError(200, 50121, "You can't access our services through the IP address"),
+    FaultKind.BAD_KEY: ApiError(401, 50111, "Invalid OK-ACCESS-KEY"),
+}
 
 
 def without_positions(name: str, payload: Any) -> Any:
@@ -290,7 +283,7 @@ OKX = Dialect(
     key_of=_key_of,
     authorise=authorise,
     error=error,
-    refuse=refuse,
+    refuse=in_words(REFUSALS),
     without_positions=without_positions,
     profile=Profile(),
 )
