@@ -1,0 +1,277 @@
+"""What of a Bitget account is no position: its resting stops, its liquidations and auto-deleveragings, its key."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.domain.account import End, EndKind, FailureKind, Instrument, OrderKind, Side, StopOrder
+from monitor.exchange.failures import ReadError
+from monitor.exchange.together import together
+from monitor.exchange.values import (
+    Row,
+    malformed,
+    mapping,
+    number,
+    optional_positive,
+    positive,
+    rows,
+    text,
+    time_of,
+)
+from monitor.exchange.venues.binance_account import instrument_of
+from monitor.exchange.venues.bitget_rows import data_of, side_of
+from monitor.exchange.venues.venue import Instruments, KeyFacts
+
+PAGE = 100
+MAX_PAGES = 50
+# Records are kept so long, and asked for at most so many days at once: of fills, of orders.
+KEPT = timedelta(days=90)
+FILLS_WINDOW, ORDERS_WINDOW = timedelta(days=7), timedelta(days=30)
+TRIGGER, TRAILING = "normal_plan", "track_plan"
+PLANS = (TRIGGER, "profit_loss", TRAILING)
+KINDS = {
+    "profit_plan": OrderKind.TAKE_PROFIT,
+    "pos_profit": OrderKind.TAKE_PROFIT,
+    "loss_plan": OrderKind.STOP,
+    "pos_loss": OrderKind.STOP,
+    "moving_plan": OrderKind.TRAILING,
+    TRAILING: OrderKind.TRAILING,
+}
+# What an order reduces by its own side.
+REDUCES = {"buy": Side.SHORT, "sell": Side.LONG}
+# How a fill begins that the venue made: a position liquidated whole, in part, or set against its opposite before.
+ENDS_BY_TRADE = {
+    "burst_": EndKind.LIQUIDATED,
+    "reduce_": EndKind.LIQUIDATED,
+    "offset_": EndKind.LIQUIDATED,
+    "dte_sys_adl_": EndKind.DELEVERAGED,
+}
+LIQUIDATES = frozenset({"liquidation", "reduce", "offset"})
+# Words of keys. Of classic accounts: what may write ends in w.
+MOVES_MONEY = frozenset({"wwow", "wtow", "withdraw", "transfer"})
+TRADES = frozenset({"trade", "p2p"})
+READS = frozenset({"readonly", "read"})
+READ_ONLY, READ_AND_WRITE = "read-only", "read-and-write"
+
+Marks = Mapping[str, float]
+
+
+# --- stops ---
+
+
+async def classic_stops(client: Any, instruments: Instruments, products: Sequence[str]) -> Sequence[StopOrder]:
+    call = client.privateMixGetV2MixOrderOrdersPlanPending
+    told = await together(
+        *(
+            _pages(call, {"productType": product, "planType": plan}, "entrustedList", "endId", "idLessThan")
+            for product in products
+            for plan in PLANS
+        ),
+    )
+    listed = [row for found in told for row in found]
+    marks = await _marks(client, products) if any(row.get("planType") == TRIGGER for row in listed) else {}
+    stops = [_classic_stop(row, instruments, marks) for row in listed]
+    return [stop for stop in stops if stop is not None]
+
+
+async def unified_stops(client: Any, instruments: Instruments, products: Sequence[str]) -> Sequence[StopOrder]:
+    """Coin-settled contracts have none."""
+    call = client.privateUtaGetV3TradeUnfilledStrategyOrders
+    told = await together(
+        *(call({"category": product, "type": kind}) for product in products for kind in ("tpsl", "trigger"))
+    )
+    listed = [row for reply in told for row in _list_or_none(data_of(reply, "unfilled-strategy-orders"))]
+    marks = await _marks(client, products) if any(optional_positive(row, "triggerPrice") for row in listed) else {}
+    return [stop for row in listed for stop in _unified_stops(row, instruments, marks)]
+
+
+async def _marks(client: Any, products: Sequence[str]) -> Marks:
+    """Whether a trigger is a stop or a take-profit is told by the side of the mark on which it lies."""
+    replies = await together(*(client.publicUtaGetV3MarketTickers({"category": product}) for product in products))
+    listed = [row for reply in replies for row in rows(data_of(reply, "tickers"), "tickers")]
+    return {text(row, "symbol"): mark for row in listed if (mark := optional_positive(row, "markPrice"))}
+
+
+def _classic_stop(row: Row, instruments: Instruments, marks: Marks) -> StopOrder | None:
+    """None for a trigger that opens a side of hedge mode, and so reduces nothing.
+
+    In hedge mode `side` is that of the position; `posSide` is "net" in one-way mode.
+    """
+    plan, instrument = text(row, "planType"), instrument_of(row, instruments)
+    if plan in (TRIGGER, TRAILING) and row.get("tradeSide") == "open":
+        return None
+    hedged = row.get("posSide") in ("long", "short")
+    side = side_of(row, "posSide") if hedged else _reduces(row)
+    price = optional_positive(row, "triggerPrice")
+    rate = optional_positive(row, "callbackRatio")
+    return StopOrder(
+        instrument=instrument,
+        side=side,
+        kind=KINDS[plan] if plan in KINDS else _kind(plan, side, price, marks.get(text(row, "symbol"))),
+        trigger_price=price,
+        callback_rate=rate / 100 if rate is not None else None,
+        size=optional_positive(row, "size"),
+        reduce_only=hedged or plan not in (TRIGGER, TRAILING),
+    )
+
+
+def _kind(plan: str, side: Side, price: float | None, mark: float | None) -> OrderKind:
+    if plan != TRIGGER or price is None or mark is None:
+        raise malformed(f"planType {plan!r:.40}: what kind of order it is cannot be told")
+    return OrderKind.STOP if (price < mark) is (side is Side.LONG) else OrderKind.TAKE_PROFIT
+
+
+def _unified_stops(row: Row, instruments: Instruments, marks: Marks) -> Iterable[StopOrder]:
+    """One row may hold both prices. A trigger tells nothing of what it reduces but by its side."""
+    instrument, size = instrument_of(row, instruments), optional_positive(row, "qty")
+    for kind, key in ((OrderKind.STOP, "stopLoss"), (OrderKind.TAKE_PROFIT, "takeProfit")):
+        if (price := optional_positive(row, key)) is not None:
+            yield _stop(instrument, side_of(row, "posSide"), kind, price, size)
+    trigger = optional_positive(row, "triggerPrice")
+    if trigger is not None and row.get("side") in REDUCES:
+        side = _reduces(row)
+        if row.get("posSide") in (None, "", side):
+            yield _stop(instrument, side, _kind(TRIGGER, side, trigger, marks.get(text(row, "symbol"))), trigger, size)
+
+
+def _stop(instrument: Instrument, side: Side, kind: OrderKind, price: float, size: float | None) -> StopOrder:
+    return StopOrder(
+        instrument=instrument,
+        side=side,
+        kind=kind,
+        trigger_price=price,
+        callback_rate=None,
+        size=size,
+        reduce_only=True,
+    )
+
+
+def _reduces(row: Row) -> Side:
+    side = REDUCES.get(str(row.get("side")))
+    if side is None:
+        raise malformed(f"side: {row.get('side')!r:.40} is not a side")
+    return side
+
+
+# --- ends ---
+
+
+async def classic_ends(
+    client: Any, instruments: Instruments, products: Sequence[str], since: datetime
+) -> Sequence[End]:
+    asked = [
+        {"productType": product, **window}
+        for window in _windows(client, since, FILLS_WINDOW)
+        for product in products
+    ]  # fmt: skip
+    call, found = client.privateMixGetV2MixOrderFillHistory, list[End]()
+    for params in asked:
+        listed = await _pages(call, params, "fillList", "endId", "idLessThan")
+        found += [end for row in listed if (end := _classic_end(row, instruments)) is not None]
+    return [end for end in found if end.at >= since]
+
+
+async def unified_ends(
+    client: Any, instruments: Instruments, products: Sequence[str], since: datetime
+) -> Sequence[End]:
+    call, found = client.privateUtaGetV3TradeHistoryOrders, list[End]()
+    for window in _windows(client, since, ORDERS_WINDOW):
+        for product in products:
+            listed = await _pages(call, {"category": product, **window}, "list", "cursor", "cursor")
+            found += [_unified_end(row, instruments) for row in listed if row.get("execType") in LIQUIDATES]
+    return [end for end in found if end.at >= since]
+
+
+def _windows(client: Any, since: datetime, length: timedelta) -> Iterable[Mapping[str, str]]:
+    now = time_of(client.milliseconds())
+    start = max(since, now - KEPT)
+    while start <= now:
+        end = min(start + length, now)
+        yield {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
+        start = end + timedelta(milliseconds=1)
+
+
+def _milliseconds(time: datetime) -> str:
+    return str(round(time.timestamp() * 1000))
+
+
+def _classic_end(row: Row, instruments: Instruments) -> End | None:
+    """None for a trade of the owner's. The words name the side, or in one-way mode whether it was bought or sold."""
+    words = text(row, "tradeSide")
+    kind = next((kind for begin, kind in ENDS_BY_TRADE.items() if words.startswith(begin)), None)
+    if kind is None:
+        return None
+    side = next((side for side in Side if words.endswith(side)), None) or _reduces(row)
+    return End(
+        instrument=instrument_of(row, instruments),
+        side=side,
+        kind=kind,
+        at=time_of(positive(row, "cTime")),
+        contracts=optional_positive(row, "baseVolume"),
+        price=optional_positive(row, "price"),
+    )
+
+
+def _unified_end(row: Row, instruments: Instruments) -> End:
+    return End(
+        instrument=instrument_of(row, instruments),
+        side=side_of(row, "posSide") if row.get("posSide") in ("long", "short") else _reduces(row),
+        kind=EndKind.LIQUIDATED,
+        at=time_of(number(row, "updatedTime")),
+        contracts=optional_positive(row, "cumExecQty"),
+        price=optional_positive(row, "avgPrice"),
+    )
+
+
+# --- pages ---
+
+
+async def _pages(call: Any, params: Mapping[str, str], key: str, told: str, asked: str) -> list[Row]:
+    """All rows under `key`; a page's `told` is asked for as `asked` with the next. Bounded: raises ReadError."""
+    found: list[Row] = []
+    cursor: object = None
+    for _ in range(MAX_PAGES):
+        more = {} if cursor is None else {asked: str(cursor)}
+        data = mapping(data_of(await call({**params, "limit": str(PAGE), **more}), key), key)
+        if key not in data:
+            raise malformed(f"{key}: the reply holds no such list")
+        here = _list_or_none(data[key])
+        found += here
+        if len(here) < PAGE:
+            return found
+        if data.get(told) in (None, "", cursor):
+            raise malformed(f"{key}: a full page tells no way to the next")
+        cursor = data[told]
+    raise ReadError(FailureKind.IMPLAUSIBLE, f"{key}: more than {MAX_PAGES * PAGE} rows are listed")
+
+
+def _list_or_none(told: object) -> list[Row]:
+    """Where there is nothing to list, some of the venue's replies hold null."""
+    return rows(told if told is not None else [], "orders")
+
+
+# --- the key ---
+
+
+def key_facts(info: Row, clock_ahead_s: float) -> KeyFacts:
+    """Of either API's reply; the unified one tells `permissions`, and whether they are to read alone."""
+    words = info.get("permissions", info.get("authorities"))
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise malformed("account/info does not tell what the key may do")
+    addresses = info.get("ips")
+    kind = info.get("permType")
+    if "permissions" in info and kind not in (READ_ONLY, READ_AND_WRITE):
+        raise malformed(f"permType: {kind!r:.40} is not known")
+    writes = set(words) if "permissions" in info else {word for word in words if _writes(word)}
+    trades = writes - MOVES_MONEY if kind != READ_ONLY else set()
+    return KeyFacts(
+        may_trade=bool(trades),
+        may_withdraw=bool(writes & MOVES_MONEY),
+        ip_restricted=bool(addresses) if addresses is None or isinstance(addresses, str) else None,
+        clock_ahead_s=clock_ahead_s,
+    )
+
+
+def _writes(word: str) -> bool:
+    """What is not known to read is taken to write."""
+    return word not in READS and not (word.endswith("r") and word not in TRADES)
