@@ -33,7 +33,10 @@ ESTIMATE_ERROR = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class PoolTruth:
-    """What the venue holds true of one pool; None where this venue has no such figure at all."""
+    """What the venue holds true of one pool; None where this venue has no such figure at all.
+
+    `estimated` are the figures that the venue tells of other pools, and of this one not.
+    """
 
     pool: str
     currency: str
@@ -42,6 +45,7 @@ class PoolTruth:
     initial_margin: float | None = None
     available: float | None = None
     venue_margin_ratio: float | None = None
+    estimated: frozenset[Figure] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +242,7 @@ def _compare_pool(figures: Figures, margin: MarginBalance, truth: PoolTruth) -> 
     for figure, name in OF_POOL.items():
         marked = any(e.figure == name for e in margin.estimates)
         due = getattr(truth, name)
-        how = figures[figure].exactness
+        how = Exactness.ESTIMATED if figure in truth.estimated else figures[figure].exactness
         count += _compare(how, figure, getattr(margin, name), due, is_marked=marked, about=margin.pool)
     return count
 
@@ -269,9 +273,11 @@ def raw_symbol(engine: Engine, position: Position) -> str:
     )
 
 
-def compared_market(case: VenueCase, engine: Engine, position: Position, state: MarketState) -> int:
+def compared_market(
+    case: VenueCase, account: AccountCase, engine: Engine, position: Position, state: MarketState
+) -> int:
     """Funding terms and brackets of one instrument beside the engine's; the number of figures compared."""
-    figures = venue_of(case.venue).figures
+    figures = {**venue_of(case.venue).figures, **account.figures}
     market = engine.market(raw_symbol(engine, position))
     funding = state.funding.value if state.funding else None
     brackets = [(b.floor, b.rate, b.amount) for b in market.contract.brackets]

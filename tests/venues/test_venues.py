@@ -50,7 +50,7 @@ async def test_every_figure_is_what_the_venue_holds_true_or_marked_or_unknown(
         compared(case, account, engine, snapshot)
         markets = source.markets()
         for position in snapshot.positions:
-            compared_market(case, engine, position, markets[position.instrument.symbol])
+            compared_market(case, account, engine, position, markets[position.instrument.symbol])
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.crowd], ids=str)
