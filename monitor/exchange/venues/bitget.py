@@ -105,8 +105,8 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
 }
 KEY_STEPS = (
     "API Management > Create API key > System-generated; permission 'Read-only' with 'Futures orders' and 'Futures "
-    "holdings' (classic account) or 'UTA management' and 'UTA trading' (unified account), nothing else; bind it to this "
-    "machine's address, and keep the passphrase"
+    "holdings' (classic account) or 'UTA management' and 'UTA trading' (unified account), nothing else; bind it to "
+    "this machine's address, and keep the passphrase"
 )
 
 
@@ -237,7 +237,8 @@ class BitgetVenue:
 
     def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading:
         parse = parse_unified if is_unified(settings) else parse_classic
-        return parse(*raw, instruments)
+        positions, account, ranks = raw
+        return parse(positions, account, ranks, instruments)
 
     async def read_orders(
         self, client: Any, instruments: Instruments, settings: AccountSettings, /

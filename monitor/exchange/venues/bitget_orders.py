@@ -47,9 +47,8 @@ ENDS_BY_TRADE = {
     "dte_sys_adl_": EndKind.DELEVERAGED,
 }
 LIQUIDATES = frozenset({"liquidation", "reduce", "offset"})
-# Words of keys. Of classic accounts: what may write ends in w.
+# Words of keys. Of classic accounts: what reads ends in r.
 MOVES_MONEY = frozenset({"wwow", "wtow", "withdraw", "transfer"})
-TRADES = frozenset({"trade", "p2p"})
 READS = frozenset({"readonly", "read"})
 READ_ONLY, READ_AND_WRITE = "read-only", "read-and-write"
 
@@ -274,4 +273,4 @@ def key_facts(info: Row, clock_ahead_s: float) -> KeyFacts:
 
 def _writes(word: str) -> bool:
     """What is not known to read is taken to write."""
-    return word not in READS and not (word.endswith("r") and word not in TRADES)
+    return word not in READS and not word.endswith("r")
