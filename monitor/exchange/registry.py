@@ -12,7 +12,7 @@ from monitor.exchange.client import ClockOffset, Shared, is_venue, new_session, 
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.modes import Mode, mode_error
 from monitor.exchange.source import AccountSource
-from monitor.exchange.venues import binancecoinm, binanceusdm, bingx, bybit, gate, kucoinfutures, mexc, okx
+from monitor.exchange.venues import binancecoinm, binanceusdm, bingx, bitget, bybit, gate, kucoinfutures, mexc, okx
 from monitor.exchange.venues.generic import GenericVenue
 from monitor.exchange.venues.venue import Venue
 
@@ -24,11 +24,12 @@ _EXACT: Mapping[str, Venue] = {
         binanceusdm.VENUE,
         binancecoinm.VENUE,
         bybit.VENUE,
+        okx.VENUE,
+        bitget.VENUE,
         gate.VENUE,
         kucoinfutures.VENUE,
         mexc.VENUE,
         bingx.VENUE,
-        okx.VENUE,
     )
 }
 # Shared marks are read anew when older than this share of the asking account's poll interval.

@@ -1,0 +1,120 @@
+"""Bitget: classic and unified accounts, each also with what is settled in another coin first."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from monitor.exchange.venues.figures import Figure, unknown
+from monitor.paper.book import Account, PositionTruth
+from monitor.paper.contract import Contract
+from monitor.paper.dialects.bitget import BITGET, PASSPHRASE
+from monitor.paper.dialects.bitget_account import worth
+from monitor.paper.engine import Engine
+from tests.venues.books import Sizes
+from tests.venues.kit import AccountCase, PoolTruth, VenueCase, all_together, isolated_alone, per_currency
+
+SIZES: Sizes = {("*", "BTC"): 1.0, ("*", "ETH"): 1.0}
+TAKER_FEE = 0.0006
+STABLE = ("USDT", "USDC")
+CLASSIC_POSITIONS, UNIFIED_POSITIONS = "/api/v2/mix/position/all-position", "/api/v3/position/current-position"
+CLASSIC_ACCOUNTS = "/api/v2/mix/account/accounts"
+
+
+def _credentials(account: Account) -> Mapping[str, str]:
+    return {"apiKey": account.api_key, "secret": account.secret, "password": PASSPHRASE}
+
+
+def _terms(contract: Contract) -> Contract:
+    """Maintenance holds the fee of closing, but where contracts are settled in coin: it is not known of those."""
+    return replace(contract, fee_rate=0.0 if contract.inverse else TAKER_FEE)
+
+
+def _with_all_it_binds(engine: Engine, owner: Account, pools: tuple[PoolTruth, ...]) -> tuple[PoolTruth, ...]:
+    """The initial margin of an isolated position is told as all its margin."""
+    wallets = iter([p.wallet for p in engine.pools(owner.name) if p.pool.startswith("isolated:")])
+    return tuple(replace(p, initial_margin=next(wallets)) if p.pool.startswith("isolated:") else p for p in pools)
+
+
+def _classic_pools(engine: Engine, owner: Account) -> tuple[PoolTruth, ...]:
+    pools = _with_all_it_binds(engine, owner, per_currency(engine, owner, STABLE))
+    return tuple(replace(p, venue_margin_ratio=p.maintenance_margin / p.equity) for p in pools)
+
+
+def _unified_pools(engine: Engine, owner: Account) -> tuple[PoolTruth, ...]:
+    whole = all_together(engine, owner, {asset: worth(engine, asset) for asset in owner.wallets})
+    isolated = _with_all_it_binds(engine, owner, isolated_alone(engine, owner))
+    return (
+        replace(whole, venue_margin_ratio=whole.maintenance_margin / whole.equity, available=None),
+        *(replace(p, estimated=frozenset({Figure.POOL_MAINTENANCE})) for p in isolated),
+    )
+
+
+def _classic_told(truth: PositionTruth) -> Mapping[Figure, Any]:
+    return {} if truth.isolated_wallet is None else {Figure.INITIAL: truth.isolated_wallet}
+
+
+def _unified_told(truth: PositionTruth) -> Mapping[Figure, Any]:
+    """Across, what it binds holds the fee of closing; contracts settled in coin have no rank."""
+    if truth.symbol.endswith("_PERP"):
+        return {Figure.ADL_RANK: None}
+    across = truth.initial_margin + TAKER_FEE * truth.notional
+    return {Figure.INITIAL: across if truth.isolated_wallet is None else truth.isolated_wallet}
+
+
+def _maintenance_where_isolated(truth: PositionTruth) -> frozenset[Figure]:
+    return frozenset() if truth.isolated_wallet is None else frozenset({Figure.MAINTENANCE})
+
+
+def _is_linear(symbol: str) -> bool:
+    return not symbol.endswith("_PERP")
+
+
+def _classic(account: str) -> AccountCase:
+    return AccountCase(
+        account=account,
+        name=account,
+        pools=_classic_pools,
+        shows=_is_linear,
+        expected=_classic_told,
+        exact=_maintenance_where_isolated,
+    )
+
+
+def _unified(account: str, *untold: Figure) -> AccountCase:
+    return AccountCase(
+        account=account,
+        name=f"unified-{account}",
+        pools=_unified_pools,
+        profile={"unified": True},
+        expected=_unified_told,
+        figures={figure: unknown("not told") for figure in (Figure.AVAILABLE, *untold)},
+    )
+
+
+def _case(*accounts: AccountCase, reads: tuple[str, ...]) -> VenueCase:
+    return VenueCase(
+        venue="bitget",
+        dialect=BITGET,
+        accounts=accounts,
+        reads=reads,
+        sizes=SIZES,
+        credentials=_credentials,
+        terms=_terms,
+    )
+
+
+CLASSIC = _case(
+    _classic("mixed"),
+    _classic("hedged"),
+    reads=(f"{CLASSIC_POSITIONS} USDT-FUTURES", f"{CLASSIC_ACCOUNTS} USDT-FUTURES"),
+)
+# A list is spoilt where the account has something in it.
+CLASSIC_USDC = _case(_classic("two"), reads=(f"{CLASSIC_POSITIONS} USDC-FUTURES", f"{CLASSIC_ACCOUNTS} USDC-FUTURES"))
+UNIFIED = _case(
+    _unified("mixed"),
+    _unified("hedged"),
+    _unified("two"),
+    reads=(f"{UNIFIED_POSITIONS} USDT-FUTURES", "/api/v3/account/assets"),
+)
+UNIFIED_COIN = _case(_unified("coin", Figure.BRACKETS), reads=(f"{UNIFIED_POSITIONS} COIN-FUTURES",))
+CASES = (CLASSIC, CLASSIC_USDC, UNIFIED, UNIFIED_COIN)
