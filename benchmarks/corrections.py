@@ -38,6 +38,7 @@ CLOSE = 1e-4
 # The markets of contracts alone: the paper exchange lists no others.
 MARKETS: Mapping[str, Any] = {
     "bybit": {"types": ["linear", "inverse"]},
+    "bitget": {"types": ["swap"]},
     "gate": {"types": ["swap"]},
     "kucoinfutures": {"types": ["swap"], "fetchTickersFees": False},
     "okx": {"types": ["swap"]},

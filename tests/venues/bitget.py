@@ -1,17 +1,30 @@
 """Bitget: classic and unified accounts, each also with what is settled in another coin first."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.figures import Figure, unknown
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialects.bitget import BITGET, PASSPHRASE
 from monitor.paper.dialects.bitget_account import worth
 from monitor.paper.engine import Engine
+from tests.reading import ShiftedClock
 from tests.venues.books import Sizes
-from tests.venues.kit import AccountCase, PoolTruth, VenueCase, all_together, isolated_alone, per_currency
+from tests.venues.kit import (
+    AccountCase,
+    House,
+    PoolTruth,
+    VenueCase,
+    a_house,
+    all_together,
+    book_of,
+    isolated_alone,
+    per_currency,
+)
 
 SIZES: Sizes = {("*", "BTC"): 1.0, ("*", "ETH"): 1.0}
 TAKER_FEE = 0.0006
@@ -118,3 +131,13 @@ UNIFIED = _case(
 )
 UNIFIED_COIN = _case(_unified("coin", Figure.BRACKETS), reads=(f"{UNIFIED_POSITIONS} COIN-FUTURES",))
 CASES = (CLASSIC, CLASSIC_USDC, UNIFIED, UNIFIED_COIN)
+
+
+@asynccontextmanager
+async def reading(account: AccountCase, **profile: Any) -> AsyncIterator[tuple[House, AccountSource, ShiftedClock]]:
+    clock = ShiftedClock()
+    async with a_house(CLASSIC, clock, book_of(CLASSIC, clock.now())) as house:
+        source = house.open(account)
+        if profile:
+            house.server.set_profile(account.account, **{**account.profile, **profile})
+        yield house, source, clock

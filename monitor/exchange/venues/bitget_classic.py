@@ -28,6 +28,7 @@ from monitor.exchange.venues.bitget_rows import (
     check_margin_coin,
     check_owed,
     check_unit,
+    check_worth,
     data_of,
     liquidation_price,
     mode_of,
@@ -121,6 +122,8 @@ def _leg(row: Row, instruments: Instruments, ranks: Ranks) -> Leg | None:
         unrealized_pnl=number(row, "unrealizedPL"),
         adl_rank=ranks.get((text(row, "symbol"), side)),
     )
+    if mode is MarginMode.CROSS:
+        check_worth(position)
     return check_unit(position), row
 
 

@@ -1,6 +1,7 @@
 """What positions and pools of Bitget's classic and unified accounts have in common. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from monitor.domain.account import FailureKind, Instrument, MarginMode, Position, PriceOrigin, Side
 from monitor.exchange.failures import ReadError
@@ -10,6 +11,8 @@ SUCCESS = "00000"
 MODES = {"crossed": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
 # A profit told that is further from that of so many contracts, as a share of their worth, is one of another unit.
 MAX_PROFIT_GAP = 0.5
+# What a position across binds x its leverage may differ from its worth by this factor: another unit differs by more.
+MAX_WORTH_FACTOR = 10.0
 # The maintenance an account owes may exceed that of the positions listed by this factor: the fee of closing, and
 # brackets that are told roughly.
 MAX_MAINTENANCE_GAP = 1.5
@@ -80,6 +83,17 @@ def check_unit(position: Position) -> Position:
     return position
 
 
+def check_worth(position: Position) -> None:
+    """Raises ReadError (implausible) where a position across binds what so many contracts never would."""
+    bound = (position.initial_margin or 0.0) * (position.leverage or 0.0)
+    if not position.notional / MAX_WORTH_FACTOR <= bound <= position.notional * MAX_WORTH_FACTOR:
+        raise ReadError(
+            FailureKind.IMPLAUSIBLE,
+            f"{position.subject}: {position.contracts:g} contracts are worth {position.notional:g}, yet bind "
+            f"{position.initial_margin:g} at a leverage of {position.leverage or 0:g}",
+        )
+
+
 def once(positions: Sequence[Position]) -> None:
     names = [position.subject for position in positions]
     twins = sorted({name for name in names if names.count(name) > 1})
@@ -98,13 +112,18 @@ def check_owed(owed: float, listed: Iterable[float], where: str) -> None:
 
 
 def ranks_of(replies: Iterable[object], key: str) -> Ranks:
-    """(raw symbol, side) -> rank; nothing of a reply that is none, or tells no rank."""
+    """(raw symbol, side) -> rank; nothing of a reply that is none, or not sound: a rank is worth no read."""
     found: dict[tuple[str, str], int] = {}
     for reply in replies:
-        if reply is None:
-            continue
-        for row in rows(data_of(reply, "adlRank"), "adlRank"):
-            share = optional_number(row, key)
-            if share is not None and 0 <= share <= 1:
-                found[text(row, "symbol"), str(row.get("holdSide"))] = min(int(share * ADL_RANKS) + 1, ADL_RANKS)
+        with suppress(ReadError):
+            found |= _ranks(rows(data_of(reply, "adlRank"), "adlRank"), key)
     return found
+
+
+def _ranks(listed: Iterable[Row], key: str) -> Ranks:
+    shares = {(text(row, "symbol"), str(row.get("holdSide"))): optional_number(row, key) for row in listed}
+    return {
+        name: min(int(share * ADL_RANKS) + 1, ADL_RANKS)
+        for name, share in shares.items()
+        if share is not None and 0 <= share <= 1
+    }

@@ -30,6 +30,7 @@ from monitor.exchange.venues.bitget_rows import (
     check_margin_coin,
     check_owed,
     check_unit,
+    check_worth,
     data_of,
     liquidation_price,
     mode_of,
@@ -47,8 +48,6 @@ MOVING = frozenset({"upgrading", "switching"})
 # Delta-neutral accounts have rules of their own, and are refused.
 LEVELS = frozenset({"basic", "advanced", "isolated"})
 HOLD_MODES = {"one_way_mode": "one-way", "hedge_mode": "hedge"}
-# What a position across binds x its leverage may differ from its worth by this factor: another unit differs by more.
-MAX_WORTH_FACTOR = 10.0
 DOLLARS = ("USDT", "USDC", "USD")
 A_DOLLAR = Estimate("pool_rate", "a stablecoin counts as a dollar")
 AT_THE_MARK = Estimate("pool_rate", "a coin counts at its mark, without the venue's haircut")
@@ -130,19 +129,9 @@ def _leg(row: Row, instruments: Instruments, ranks: Ranks) -> Leg | None:
         owed = not_negative(row, "mmr") * position.notional
         position = replace(position, maintenance_margin=owed, estimates=(BY_ITS_RATE,))
     if mode is MarginMode.CROSS:
-        _check_worth(position)
+        check_worth(position)
         position = _in_dollars(position)
     return check_unit(position), row
-
-
-def _check_worth(position: Position) -> None:
-    bound = (position.initial_margin or 0.0) * (position.leverage or 0.0)
-    if not position.notional / MAX_WORTH_FACTOR <= bound <= position.notional * MAX_WORTH_FACTOR:
-        raise ReadError(
-            FailureKind.IMPLAUSIBLE,
-            f"{position.subject}: {position.contracts:g} contracts are worth {position.notional:g}, yet bind "
-            f"{position.initial_margin:g} at a leverage of {position.leverage or 0:g}",
-        )
 
 
 def _in_dollars(position: Position) -> Position:

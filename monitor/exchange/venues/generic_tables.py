@@ -8,7 +8,6 @@ from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, 
 ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "aster": ("",),
     "backpack": ("",),
-    "bitget": ("data", "data.list"),
     "bybitid": ("result.list",),
     "deribit": ("result",),
     "dydx": ("positions",),
@@ -23,7 +22,6 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
 }
 # Positions that the unified call leaves out.
 SCOPES: Mapping[str, str] = {
-    "bitget": "only one product type of three is read",
     "bybitid": "only linear contracts settled in USDT are read, at most 200 positions",
     "dydx": "only subaccount 0 is read",
     "htx": "only linear contracts are read",

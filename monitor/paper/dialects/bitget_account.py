@@ -79,7 +79,8 @@ def _held(call: Call, product: str | None = None) -> list[tuple[Contract, Positi
 
 
 def _rate(contract: Contract, p: PositionTruth) -> float:
-    return p.maintenance_margin / p.notional - contract.fee_rate
+    """Of the bracket that the whole of it falls in."""
+    return contract.bracket(p.notional).rate - contract.fee_rate
 
 
 def _share(p: PositionTruth) -> str:
