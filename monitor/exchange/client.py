@@ -5,6 +5,7 @@ Clients of one venue share session, TLS context, market list, request budget and
 """
 
 import logging
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ KEEPALIVE_S = 75.0
 CONNECTIONS = 200
 # The longest replies, lists of all contracts, have a few millions.
 MAX_REPLY_BYTES = 32_000_000
+_WORD = re.compile(r'"\w{1,40}"', re.ASCII)
 PUBLIC_CREDENTIALS = frozenset({"walletAddress", "uid", "accountId"})
 
 
@@ -62,8 +64,9 @@ class Rules:
     """What a client must know of its venue: what may be called and sent, what it weighs, what error codes mean.
 
     `calls` are names of ccxt's methods, unified or implicit; `permits` is asked with HTTP method and path.
-    `used_weight` finds in a reply's headers (small letters) what the venue counts for this minute, by the path that was
-    asked for, `said` the code and message of a refusal.
+    `weights` are by path, or by path and the `type` asked for where one path answers several questions. `used_weight`
+    finds in a reply's headers (small letters) what the venue counts for this minute, by the path that was asked for,
+    `said` the code and message of a refusal. `bare_words`: some replies are a single word in quotes.
     """
 
     calls: frozenset[str]
@@ -73,6 +76,7 @@ class Rules:
     options: Mapping[str, Any] = field(default_factory=dict)
     used_weight: Callable[[Mapping[str, str], str], int | None] = nothing_told
     said: Callable[[Mapping[str, Any]], tuple[object, object]] = what_it_said
+    bare_words: bool = False
 
     @classmethod
     def of_reads(cls, reads: Mapping[str, str], **others: Any) -> Self:
@@ -268,21 +272,24 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
             raise ReadError(FailureKind.MALFORMED, "the venue does not tell its time")
         self.shared.offset.milliseconds += self.milliseconds() - server_ms
 
-    async def request(self, path: Any, api: Any = "public", method: Any = "GET", *args: Any, **kwargs: Any) -> Any:
+    async def request(
+        self, path: Any, api: Any = "public", method: Any = "GET", params: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         # Before signing: a request that waited for its turn must not carry an old timestamp.
-        await self.shared.budget.spend(self._weight(path, api), self.shared.patience_s)
+        await self.shared.budget.spend(self._weight(path, api, params or {}), self.shared.patience_s)
         try:
-            return await super().request(path, api, method, *args, **kwargs)
+            return await super().request(path, api, method, params or {}, *args, **kwargs)
         except ccxt.BaseError as error:
             raise failed_request(error) from None
         except ValueError:
             raise ReadError(FailureKind.AUTH, "a request cannot be signed with these credentials") from None
 
-    def _weight(self, path: Any, api: Any) -> int:
+    def _weight(self, path: Any, api: Any, params: Mapping[str, Any]) -> int:
         url = self.urls["api"].get(api if isinstance(api, str) else api[0])
         if not isinstance(url, str):
             return 1
-        return self.rules.weights.get(urlsplit(url).path.removeprefix(self.base_path) + f"/{path}", 1)
+        weights, name = self.rules.weights, urlsplit(url).path.removeprefix(self.base_path) + f"/{path}"
+        return weights.get(f"{name} {params.get('type')}", weights.get(name, 1))
 
     async def fetch(self, url: Any, method: Any = "GET", headers: Any = None, body: Any = None) -> Any:
         path = urlsplit(url).path.removeprefix(self.base_path)
@@ -295,6 +302,8 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         except (ccxt.BaseError, aiohttp.ClientError, OSError, ValueError) as error:
             # Without the cause: its text, and with it every traceback, would carry the signed URL.
             raise failed_request(error) from None
+        if self.rules.bare_words and isinstance(reply, str) and _WORD.fullmatch(reply):
+            return reply[1:-1]
         if not isinstance(reply, dict | list):
             raise ReadError(FailureKind.MALFORMED, f"{path}: the reply is not JSON")
         refuse_endless_numbers(reply, path)

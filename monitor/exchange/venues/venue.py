@@ -58,10 +58,12 @@ class AccountSettings:
     """How the account is set up at the venue; changes rarely. `leverages` by raw symbol.
 
     `mode` says in the venue's own words what it is ("unified, portfolio margin, hedge mode"): it is told to the owner,
-    and told again when it changes. A venue's reader decides by it what to call and how to read it.
+    and told again when it changes. A venue's reader decides by it what to call and how to read it. `parts` are named
+    parts of the venue that are asked for one by one.
     """
 
     mode: str = ""
+    parts: tuple[str, ...] = ()
     leverages: Mapping[str, float] = field(default_factory=dict)
     caveats: tuple[str, ...] = ()
 
