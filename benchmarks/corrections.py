@@ -40,6 +40,7 @@ MARKETS: Mapping[str, Any] = {
     "bybit": {"types": ["linear", "inverse"]},
     "bitget": {"types": ["swap"]},
     "gate": {"types": ["swap"]},
+    "hyperliquid": {"types": ["swap"]},
     "kucoinfutures": {"types": ["swap"], "fetchTickersFees": False},
     "okx": {"types": ["swap"]},
 }

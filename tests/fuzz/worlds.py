@@ -93,15 +93,18 @@ def _hyperliquid(description: str) -> dict[str, Any]:
     """The recorded account beside the least that a market list may be."""
     account = _recorded("hyperliquid", description)
     held = [entry["position"] for entry in account["assetPositions"]]
-    universe = [{"name": p["coin"], "szDecimals": 2, "maxLeverage": int(p["maxLeverage"])} for p in held]
+    universe = [{"name": p["coin"], "szDecimals": 2, "marginTableId": int(p["maxLeverage"])} for p in held]
     marks = [str(float(p["positionValue"]) / abs(float(p["szi"]))) for p in held]
     contexts = [{"markPx": mark, "midPx": mark, "funding": "0.0000125", "openInterest": "1.0"} for mark in marks]
     return {
-        "/info clearinghouseState": account,
+        "/info clearinghouseState": {**account, "time": NOW_MS},
+        "/info spotClearinghouseState": {"balances": []},
         "/info metaAndAssetCtxs": [{"universe": universe}, contexts],
-        "/info spotMetaAndAssetCtxs": [{"tokens": [], "universe": []}, []],
+        "/info allPerpMetas": [{"universe": universe, "marginTables": [], "collateralToken": 0}],
+        "/info spotMeta": {"tokens": [{"name": "USDC", "index": 0}], "universe": []},
         "/info perpDexs": [None],
         "/info userAbstraction": "default",
+        "/info userRole": {"role": "user"},
     }
 
 
@@ -169,7 +172,7 @@ class _Answer:
     said: str
     status: int
     reason: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
     content: bytes = b""
 
     async def __aenter__(self) -> "_Answer":

@@ -89,9 +89,18 @@ def test_a_mark_that_positions_lack_is_taken_from_the_funding_rates() -> None:
     rates = {"BTC/USDT:USDT": {"markPrice": 110.0, "info": {"markPx": "110"}}}
     assert only(parsed(a_row(markPrice=None), rates=rates)).mark_price == 110
     assert only(parsed(a_row({"mark": "", "notional": "270"}, markPrice=90.0), rates=rates)).mark_price == 110
+    # ccxt worked it out, and another member of the row holds the same number by chance.
+    assert only(parsed(a_row({"mark": "", "lever": "90"}, markPrice=90.0), rates=rates)).mark_price == 110
     with pytest.raises(ReadError) as failure:
         parsed(a_row(markPrice=None))
     assert failure.value.kind is FailureKind.UNSUPPORTED
+
+
+def test_a_mark_of_another_contract_is_seen_by_what_the_venue_says_the_position_is_worth() -> None:
+    rates = {"BTC/USDT:USDT": {"markPrice": 4000.0, "info": {"markPx": "4000"}}}
+    with pytest.raises(ReadError) as failure:
+        parsed(a_row({"worth": "300"}, markPrice=None, notional=300.0), rates=rates)
+    assert failure.value.kind is FailureKind.IMPLAUSIBLE
 
 
 @pytest.mark.parametrize(

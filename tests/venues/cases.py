@@ -1,6 +1,6 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, bingx, bitget, bybit, gate, kucoinfutures, mexc, okx
+from tests.venues import binance, bingx, bitget, bybit, gate, hyperliquid, kucoinfutures, mexc, okx
 from tests.venues.kit import VenueCase
 
 CASES: tuple[VenueCase, ...] = (
@@ -11,6 +11,7 @@ CASES: tuple[VenueCase, ...] = (
     gate.GATE_CASE,
     kucoinfutures.CLASSIC,
     kucoinfutures.UNIFIED,
+    hyperliquid.HYPERLIQUID_CASE,
     mexc.MEXC_CASE,
     bingx.BINGX_CASE,
 )

@@ -222,7 +222,7 @@ async def _unified(call: Any) -> Any:
 
 
 def _share_markets(client: Any) -> None:
-    """Of what Hyperliquid's class shares beside its markets, a part is set by fetchCurrencies alone, which is off."""
+    """Of what some classes share beside their markets, a part is set by fetchCurrencies alone, which is off."""
     for name in client.public.options.get("marketHelperProps", ()):
         client.public.options.setdefault(name, None)
     client.set_markets_from_exchange(client.public)

@@ -12,7 +12,6 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "deribit": ("result",),
     "dydx": ("positions",),
     "htx": ("data",),
-    "hyperliquid": ("assetPositions",),
     "krakenfutures": ("openPositions",),
     "kucoin": ("data",),
     "kucoinfutures": ("data",),
@@ -25,7 +24,6 @@ SCOPES: Mapping[str, str] = {
     "bybitid": "only linear contracts settled in USDT are read, at most 200 positions",
     "dydx": "only subaccount 0 is read",
     "htx": "only linear contracts are read",
-    "hyperliquid": "only the main dex is read",
     "phemex": "only contracts settled in USDT are read",
 }
 UNVOUCHED = (
