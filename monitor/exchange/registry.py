@@ -12,7 +12,18 @@ from monitor.exchange.client import ClockOffset, Shared, is_venue, new_session, 
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.modes import Mode, mode_error
 from monitor.exchange.source import AccountSource
-from monitor.exchange.venues import binancecoinm, binanceusdm, bingx, bitget, bybit, gate, hyperliquid, kucoinfutures, mexc, okx
+from monitor.exchange.venues import (
+    binancecoinm,
+    binanceusdm,
+    bingx,
+    bitget,
+    bybit,
+    gate,
+    hyperliquid,
+    kucoinfutures,
+    mexc,
+    okx,
+)
 from monitor.exchange.venues.generic import GenericVenue
 from monitor.exchange.venues.venue import Venue
 

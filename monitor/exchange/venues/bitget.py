@@ -28,10 +28,9 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import together
 from monitor.exchange.values import (
     Row,
-    interval_of,
     malformed,
     mapping,
     not_negative,
@@ -41,7 +40,6 @@ from monitor.exchange.values import (
     positive,
     rows,
     text,
-    time_of,
 )
 from monitor.exchange.venues import bitget_orders as orders
 from monitor.exchange.venues.bitget_classic import mode_words as classic_mode
@@ -51,7 +49,16 @@ from monitor.exchange.venues.bitget_rows import data_of
 from monitor.exchange.venues.bitget_unified import is_unified, parse_unified
 from monitor.exchange.venues.bitget_unified import mode_words as unified_mode
 from monitor.exchange.venues.figures import Figures
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    clock_ahead_s,
+    marks_of,
+)
 
 USDT, USDC, COIN = PRODUCTS = ("USDT-FUTURES", "USDC-FUTURES", "COIN-FUTURES")
 # Those in which a classic account still has perpetuals.
@@ -174,7 +181,7 @@ class BitgetVenue:
         }
         if not listed:
             raise malformed("tickers lists no contract")
-        return Lazy(listed, _mark)
+        return marks_of(listed, _mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -256,8 +263,7 @@ class BitgetVenue:
     async def read_key_facts(self, client: Any) -> KeyFacts:
         info, server = await together(_key_info(client), client.publicCommonGetV2PublicTime())
         clock = mapping(data_of(server, "public/time"), "public/time")
-        ours_ms = client.shared.clock.now().timestamp() * 1000
-        return orders.key_facts(info, (ours_ms - number(clock, "serverTime")) / 1000)
+        return orders.key_facts(info, clock_ahead_s(client, number(clock, "serverTime")))
 
 
 def _listed(reply: object, where: str) -> list[Row]:
@@ -273,19 +279,14 @@ def _asks_for(raw: str, instrument: Instrument) -> dict[str, str]:
     return {"category": f"{instrument.settle}-FUTURES", "symbol": raw}
 
 
-def _mark(told: tuple[Row, Row]) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other."""
+def _mark(told: tuple[Row, Row]) -> Mark:
     row, terms = told
-    try:
-        hours, next_ms = optional_positive(terms, "fundingRateInterval"), optional_positive(terms, "nextUpdate")
-        return Mark(
-            price=positive(row, "markPrice"),
-            funding_rate=optional_number(row, "fundingRate"),
-            next_funding_at=time_of(next_ms) if next_ms else None,
-            funding_interval=interval_of(hours) if hours else None,
-        )
-    except ReadError:
-        return None
+    return Mark.told(
+        price=positive(row, "markPrice"),
+        rate=optional_number(row, "fundingRate"),
+        next_ms=optional_positive(terms, "nextUpdate"),
+        hours=optional_positive(terms, "fundingRateInterval"),
+    )
 
 
 def _tiers(listed: Sequence[Row], fee: float) -> Tiers:

@@ -21,7 +21,6 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.binance_account import instrument_of
 from monitor.exchange.venues.bitget_rows import (
     ROUNDING,
     Ranks,
@@ -38,6 +37,7 @@ from monitor.exchange.venues.bitget_rows import (
     side_of,
     size_of,
 )
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, Instruments
 
 SINGLE, UNION = "single", "union"

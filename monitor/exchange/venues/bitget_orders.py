@@ -18,8 +18,8 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.binance_account import instrument_of
 from monitor.exchange.venues.bitget_rows import data_of, side_of
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 
 PAGE = 100

@@ -24,7 +24,6 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.binance_account import instrument_of
 from monitor.exchange.venues.bitget_rows import (
     Ranks,
     check_margin_coin,
@@ -40,6 +39,7 @@ from monitor.exchange.venues.bitget_rows import (
     side_of,
     size_of,
 )
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 UNIFIED = "unified account"

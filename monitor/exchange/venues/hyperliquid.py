@@ -23,7 +23,7 @@ from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
-from monitor.exchange.together import Lazy, together
+from monitor.exchange.together import together
 from monitor.exchange.values import (
     LARGEST,
     Row,
@@ -39,7 +39,7 @@ from monitor.exchange.values import (
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.hyperliquid_account import COVERAGE, FIGURES, MODES, dex_of, parse
 from monitor.exchange.venues.hyperliquid_records import ends, key_facts, stops
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark
+from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark, marks_of
 
 WEIGHT_PER_MINUTE = 1200
 CALLS_PER_SECOND = 40
@@ -140,7 +140,7 @@ class HyperliquidVenue:
             for coin, context in _contexts(reply):
                 if coin in instruments:
                     found[instruments[coin].symbol] = context
-        return Lazy(found, lambda context: _mark(context, hour + FUNDING_INTERVAL))
+        return marks_of(found, lambda context: _mark(context, hour + FUNDING_INTERVAL))
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -243,17 +243,13 @@ def _contexts(reply: Any) -> list[tuple[str, Row]]:
     return [(text(row, "name"), context) for row, context in zip(universe, contexts, strict=True)]
 
 
-def _mark(context: Row, next_at: datetime) -> Mark | None:
-    """A row that is not sound makes its own mark unknown, and no other."""
-    try:
-        return Mark(
-            price=positive(context, "markPx"),
-            funding_rate=optional_number(context, "funding"),
-            next_funding_at=next_at,
-            funding_interval=FUNDING_INTERVAL,
-        )
-    except ReadError:
-        return None
+def _mark(context: Row, next_at: datetime) -> Mark:
+    return Mark(
+        price=positive(context, "markPx"),
+        funding_rate=optional_number(context, "funding"),
+        next_funding_at=next_at,
+        funding_interval=FUNDING_INTERVAL,
+    )
 
 
 Steps = Sequence[tuple[float, float]]

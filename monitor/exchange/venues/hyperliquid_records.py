@@ -18,7 +18,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.venue import Instruments, KeyFacts
+from monitor.exchange.venues.venue import Instruments, KeyFacts, clock_ahead_s
 
 # Asks sell and close a long, bids buy and close a short.
 CLOSES = {"A": Side.LONG, "B": Side.SHORT}
@@ -118,6 +118,6 @@ async def key_facts(client: Any, address: str) -> KeyFacts:
         may_trade=bool(key),
         may_withdraw=owner == address,
         ip_restricted=None,
-        clock_ahead_s=(client.milliseconds() - number(status, "time")) / 1000,
+        clock_ahead_s=clock_ahead_s(client, number(status, "time")),
         notes=("a private key is set, which reading does not need: remove it",) if key else (NO_KEY,),
     )
