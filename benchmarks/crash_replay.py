@@ -17,6 +17,7 @@ from aiohttp import web
 from benchmarks.crash_cases import LEVELS, RULES, Case, Threshold, Truth, new_exchange, secret_of
 from benchmarks.oracle_cases import BracketsBySymbol
 from benchmarks.stepped_clock import SteppedClock
+from monitor.blindness import Sight
 from monitor.config.loader import load_text
 from monitor.config.settings import Settings
 from monitor.domain.account import PollFailure
@@ -33,7 +34,8 @@ from monitor.notify.message import Rendered
 from monitor.notify.results import SendResult
 from monitor.paper.engine import Engine
 from monitor.paper.server import PaperServer
-from monitor.pipeline import AccountPlan, Sight, Source, run_cycle
+from monitor.pipeline import Source, run_cycle
+from monitor.plan import AccountPlan
 from monitor.store.store import Store
 from monitor.watching import access_of
 

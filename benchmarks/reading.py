@@ -40,6 +40,7 @@ from benchmarks.rig import (
     verdict,
     write_config,
 )
+from monitor.blindness import Sight
 from monitor.cli.loading import load_settings
 from monitor.cli.run import run_loop
 from monitor.clock import Clock, ScaledClock, SystemClock
@@ -48,7 +49,8 @@ from monitor.domain.account import AccountSnapshot
 from monitor.exchange.registry import Exchanges
 from monitor.exchange.source import AccountSource
 from monitor.log import configure
-from monitor.pipeline import AccountPlan, Sight, run_cycle
+from monitor.pipeline import run_cycle
+from monitor.plan import AccountPlan
 from monitor.store.store import Store
 from monitor.watching import access_of
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from monitor.blindness import Sight, decide_blindness, until_blind_s
 from monitor.clock import Clock, SystemClock
 from monitor.config.problems import ConfigError
 from monitor.config.settings import Settings
@@ -24,7 +25,6 @@ from monitor.notify.channels import Channel, open_channels
 from monitor.notify.delivery import Delivery
 from monitor.notify.escalation import Audience
 from monitor.notify.text import duration
-from monitor.pipeline import Sight, decide_blindness, until_blind_s
 from monitor.state_news import StateNews
 from monitor.status import server as status
 from monitor.store.records import Changes

@@ -11,10 +11,11 @@ from monitor.clock import Clock
 from monitor.domain.account import PollFailure
 from monitor.domain.alert import advance
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.draft import Draft, is_quiet
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import get_logger
-from monitor.pipeline import KEY_PERMISSIONS, AccountPlan, Draft, is_quiet
+from monitor.plan import KEY_PERMISSIONS, AccountPlan
 from monitor.store.records import Changes
 from monitor.store.store import Store
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from monitor.blindness import Sight
 from monitor.clock import Clock
 from monitor.config.settings import AccountSettings, Settings
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
@@ -12,7 +13,8 @@ from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.keys import judge_key, watch_key
 from monitor.log import get_logger
-from monitor.pipeline import AccountPlan, Sight, decide_removals, run_cycle
+from monitor.pipeline import decide_removals, run_cycle
+from monitor.plan import AccountPlan
 from monitor.store.store import Store
 
 # However rarely accounts are read: after a start each is seen soon.

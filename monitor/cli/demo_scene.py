@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from monitor.blindness import Sight
 from monitor.cli.demo_phone import Message
 from monitor.cli.demo_stage import Stage
 from monitor.cli.demo_story import Fate
 from monitor.domain.account import AccountSnapshot, MarginBalance, Position, PriceOrigin
 from monitor.domain.reading import Reading, Severity
-from monitor.pipeline import AccountPlan, Sight
+from monitor.plan import AccountPlan
 
 BITCOIN = "BTCUSDT"
 _NOTES = {

@@ -17,7 +17,8 @@ from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, quantity
-from monitor.pipeline import AccountPlan, assess
+from monitor.pipeline import assess
+from monitor.plan import AccountPlan
 from monitor.watching import access_of
 
 INCOMPLETE_EXIT = 2

@@ -20,6 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 import monitor.daemon
 import monitor.watching
+from monitor.blindness import Sight, decide_blindness
 from monitor.clock import Clock, SystemClock
 from monitor.config.loader import load_text
 from monitor.config.settings import Settings
@@ -31,7 +32,8 @@ from monitor.domain.reading import AlertKey, Scope
 from monitor.exchange.registry import Exchanges
 from monitor.notify.message import Rendered
 from monitor.notify.results import SendResult
-from monitor.pipeline import AccountPlan, Sight, decide_blindness, decide_removals
+from monitor.pipeline import decide_removals
+from monitor.plan import AccountPlan
 from monitor.store.database import Database
 from monitor.store.records import Batch, Changes
 from monitor.store.store import Store

@@ -7,7 +7,7 @@ from typing import Any
 from monitor.domain.account import AccountSnapshot, MarginBalance, Position
 from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Scope
-from monitor.pipeline import AccountPlan
+from monitor.plan import AccountPlan
 from tests.simulation.oracle import BREACH, CLEAR, CRITICAL, HOLD, WARNING
 
 Verdicts = Mapping[int, str] | None

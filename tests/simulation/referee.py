@@ -8,12 +8,13 @@ disk; a killed process goes back to that.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from monitor.blindness import Sight
 from monitor.domain.account import AccountSnapshot, Observation
 from monitor.domain.alert import Alert, Reason, has_only_fresher_figures
 from monitor.domain.market import Markets
 from monitor.domain.notification import Notification
 from monitor.domain.reading import AlertKey, Scope
-from monitor.pipeline import AccountPlan, Sight
+from monitor.plan import AccountPlan
 from monitor.store.records import ALERT, Changes, Row
 from tests.simulation.judge import verdicts_of
 from tests.simulation.ledger import Ledger

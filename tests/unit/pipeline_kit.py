@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from monitor.blindness import Sight, decide_blindness
 from monitor.domain.account import FailureKind, Observation, PollFailure, PriceOrigin
 from monitor.domain.alert import Alert
 from monitor.domain.market import Markets
 from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import Severity
-from monitor.pipeline import AccountPlan, Sight, assess, decide, decide_blindness
+from monitor.pipeline import assess, decide
+from monitor.plan import AccountPlan
 from monitor.rules.base import Rule
 from monitor.store.records import Changes
 from monitor.store.store import Store

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from monitor.blindness import blind_after_s
 from monitor.domain.account import FailureKind, Observation, Position
 from monitor.domain.alert import AlertState, Reason, Resolution
 from monitor.domain.market import Markets
 from monitor.domain.notification import AlertFacts
 from monitor.domain.reading import AlertKey, Scope, Severity
-from monitor.pipeline import assess, blind_after_s, decide_removals, run_cycle
+from monitor.pipeline import assess, decide_removals, run_cycle
 from monitor.store.records import Changes
 from tests.builders import a_policy, a_position, a_rule, a_snapshot
 from tests.unit.pipeline_kit import DISTANCE, NEAR, RATIO, Desk, a_plan, desk

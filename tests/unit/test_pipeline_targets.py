@@ -12,7 +12,8 @@ from monitor.domain.alert import AlertState, Reason
 from monitor.domain.notification import Notification
 from monitor.domain.reading import AlertKey, Severity
 from monitor.domain.silence import Matcher, Silence
-from monitor.pipeline import AccountPlan, decide_removals
+from monitor.pipeline import decide_removals
+from monitor.plan import AccountPlan
 from monitor.store.records import Changes
 from monitor.store.store import Store
 from tests.builders import a_snapshot

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from monitor.blindness import Sight, decide_blindness
 from monitor.clock import SystemClock
 from monitor.domain.account import PriceOrigin
 from monitor.domain.alert import AlertState, Reason, Resolution, advance, notified, reason_to_notify
 from monitor.domain.reading import Severity, Verdict
-from monitor.pipeline import AccountPlan, Sight, assess, decide, decide_blindness
+from monitor.pipeline import assess, decide
+from monitor.plan import AccountPlan
 from monitor.rules.base import Rule, ThresholdRule
 from monitor.store.records import Changes
 from monitor.store.store import Store

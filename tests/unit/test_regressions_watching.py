@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import monitor.store.store
+from monitor.blindness import decide_blindness
 from monitor.clock import SystemClock
 from monitor.config.settings import Settings
 from monitor.daemon import Daemon
 from monitor.domain.account import Observation
 from monitor.domain.market import Markets
 from monitor.exchange.registry import Exchanges
-from monitor.pipeline import decide_blindness
 from monitor.store.records import Batch, Changes
 from monitor.store.store import Store
 from monitor.watching import Watching

@@ -1,0 +1,91 @@
+"""What one evaluation changes, collected so that it commits as one: alerts, their messages, what was seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from monitor.domain.account import AccountSnapshot
+from monitor.domain.alert import Alert, AlertPolicy, Reason, notified, reason_to_notify
+from monitor.domain.notification import Notification, facts_of
+from monitor.domain.reading import Reading, Severity, Verdict
+from monitor.domain.silence import muted
+from monitor.plan import UNASSESSED, AccountPlan
+from monitor.store.records import AccountRecord, Changes
+from monitor.store.store import Store
+
+# How often a good read is written down that shows nothing new: often enough not to be pruned as forgotten.
+REMEMBER_READ_EVERY = timedelta(minutes=5)
+
+
+def is_quiet(alert: Alert | None, reading: Reading | None) -> bool:
+    """Nothing was the case and nothing is: nearly all alerts at nearly all times, so it must cost nothing."""
+    return (alert is None or is_idle(alert)) and (reading is None or reading.verdict is Verdict.CLEAR)
+
+
+def is_idle(alert: Alert) -> bool:
+    return not alert.is_active and not alert.just_resolved
+
+
+@dataclass(slots=True)
+class Draft:
+    """Collects what one evaluation changes, so that it commits as one."""
+
+    store: Store
+    now: datetime
+    _alerts: list[Alert] = field(default_factory=list)
+    _messages: list[Notification] = field(default_factory=list)
+    _records: list[AccountRecord] = field(default_factory=list)
+
+    def move(self, plan: AccountPlan, before: Alert, after: Alert) -> None:
+        """Take over an alert's next state, and its message where that is news nobody has muted."""
+        policy = plan.policies.get(after.key.rule, plan.policies[UNASSESSED])
+        reason = reason_to_notify(after, policy, self.now)
+        severity = after.severity
+        if (
+            reason is not None
+            and severity is not None
+            and not muted(self.store.silences, after.key, severity, reason, self.now)
+        ):
+            self._messages.extend(self._messages_of(plan, after, severity, policy, reason))
+            after = notified(after, reason, self.now)
+        if after != before:
+            self._alerts.append(after)
+
+    def remember(self, snapshot: AccountSnapshot) -> None:
+        known = self.store.accounts.get(snapshot.account)
+        record = AccountRecord(
+            account=snapshot.account,
+            venue=snapshot.venue,
+            last_read_at=snapshot.observed_at,
+            last_flat=not snapshot.positions,
+            last_positions=len(snapshot.positions),
+        )
+        stale = (
+            known is None
+            or known.last_read_at is None
+            or snapshot.observed_at - known.last_read_at >= REMEMBER_READ_EVERY
+            or known.last_positions != record.last_positions
+        )
+        if stale:
+            self._records.append(record)
+
+    def changes(self) -> Changes:
+        return Changes(alerts=tuple(self._alerts), enqueue=tuple(self._messages), accounts=tuple(self._records))
+
+    def _messages_of(
+        self, plan: AccountPlan, alert: Alert, severity: Severity, policy: AlertPolicy, reason: Reason
+    ) -> Iterator[Notification]:
+        """One row per channel. Who hears of an episode for the first time reads FIRST; who heard of it, RESOLVED."""
+        told = self.store.announced_targets(alert.key, alert.episode)
+        for target in sorted(told & plan.channels) if reason is Reason.RESOLVED else plan.targets[severity]:
+            yield Notification(
+                key=alert.key,
+                episode=alert.episode,
+                sequence=alert.sequence,
+                reason=reason if target in told else Reason.FIRST,
+                target=target,
+                severity=severity,
+                facts=facts_of(alert, plan.rule_kind(alert.key), plan.venue),
+                created_at=self.now,
+                send_after=self.now + timedelta(seconds=policy.of(severity).group_wait_s),
+            )
