@@ -60,6 +60,10 @@ class Instrument:
         units = side.sign * abs(contracts) * self.contract_size
         return units * (1 / from_price - 1 / to_price) if self.inverse else units * (to_price - from_price)
 
+    def isolated_pool(self, side: Side) -> str:
+        """The name of an isolated position's margin pool."""
+        return f"isolated:{self.symbol}:{side}"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -171,10 +175,19 @@ class End:
     contracts: float | None = None
     price: float | None = None
 
+    @property
+    def subject(self) -> str:
+        """The position's, as alerts name it."""
+        return f"{self.instrument.symbol} {self.side}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
-    """A good read. `orders` is None where they were not read; `caveats` say what is not vouched for."""
+    """A good read. `orders` is None where they were not read; `caveats` say what is not vouched for.
+
+    `ends` are what the venue took since the read before, each told once. `mode` is how the account is set up at the
+    venue, in its words; empty where the venue knows one mode only.
+    """
 
     account: str
     venue: str
@@ -182,6 +195,8 @@ class AccountSnapshot:
     margins: tuple[MarginBalance, ...]
     positions: tuple[Position, ...]
     orders: tuple[StopOrder, ...] | None = None
+    ends: tuple[End, ...] = ()
+    mode: str = ""
     caveats: tuple[str, ...] = ()
 
     def margin(self, pool: str) -> MarginBalance | None:

@@ -131,7 +131,7 @@ class Exchanges:
 
     async def close_account(self, source: AccountSource) -> None:
         """The last account of a group takes what they shared with it."""
-        source.close()
+        await source.close()
         for key, group in list(self._groups.items()):
             if source in group.sources:
                 group.sources.remove(source)
@@ -151,7 +151,7 @@ class Exchanges:
     async def _close_group(self, group: _Group) -> None:
         await group.market.close()
         for source in group.sources:
-            source.close()
+            await source.close()
         release(group.public)
 
     def _group(self, access: AccountAccess) -> _Group:

@@ -1,14 +1,16 @@
 """One account as a source of observations: every expected failure comes back as a value, never as an exception."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.clock import Clock
-from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
+from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure, StopOrder
 from monitor.domain.market import Markets
 from monitor.exchange.client import release
+from monitor.exchange.ends import Ends
 from monitor.exchange.failures import ReadError, UnknownSymbolError, failure_from
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.plausibility import Plausibility
@@ -59,6 +61,7 @@ class AccountSource:
         self._deadline_s = deadline_s
         self._marks_max_age_s = marks_max_age_s
         self._plausibility = Plausibility()
+        self._ends = Ends(name, venue, client, clock, deadline_s=deadline_s)
         self._settings = AccountSettings()
         self._settings_at: datetime | None = None
         self._failures_in_a_row = 0
@@ -82,6 +85,10 @@ class AccountSource:
         """What is known of the venue's market now; refreshed by `observe`."""
         return self._market.markets()
 
+    def look_back(self, since: datetime) -> None:
+        """Tell with the first read what the venue did to positions since then: nobody looked meanwhile."""
+        self._ends.look_back(since)
+
     async def observe(self) -> Observation:
         """One read within the deadline. While the venue told us to wait nothing is sent, and the failure repeated."""
         now = self._clock.now()
@@ -99,7 +106,8 @@ class AccountSource:
             await self._market.settle(refreshing)
             await self._ask_about_new(snapshot)
             self._failure, self._failures_in_a_row = None, 0
-            return completed(snapshot, self._market.markets())
+            ends = await self._ends.fresh(snapshot, await self._market.instruments(), self._settings)
+            return replace(completed(snapshot, self._market.markets()), ends=ends)
         finally:
             refreshing.cancel()
 
@@ -121,7 +129,17 @@ class AccountSource:
         except (TimeoutError, ReadError) as failed:
             return failure_from(failed, self.name, self._venue.id, self._clock.now())
 
-    def close(self) -> None:
+    async def orders(self) -> Sequence[StopOrder] | PollFailure:
+        """The stops, take-profits and trailing stops that rest at the venue; after a good read."""
+        try:
+            async with self._clock.deadline(self._deadline_s):
+                instruments = await self._market.instruments()
+                return await self._venue.read_orders(self._client, instruments, await self._current_settings())
+        except (TimeoutError, ReadError) as failed:
+            return failure_from(failed, self.name, self._venue.id, self._clock.now())
+
+    async def close(self) -> None:
+        await self._ends.close()
         self._market.forget(self.name)
         release(self._client)
 
@@ -156,6 +174,7 @@ class AccountSource:
             observed_at=now,
             margins=reading.margins,
             positions=reading.positions,
+            mode=settings.mode,
             caveats=reading.caveats,
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.domain.account import MarginMode, Side
-from monitor.paper.book import Account, PoolTruth, PositionTruth
+from monitor.paper.book import Account, Event, EventKind, PoolTruth, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Call, Endpoint, Json
 from monitor.paper.engine import Engine
@@ -18,6 +18,7 @@ DEFAULT_LEVERAGE = 20.0
 STABLECOINS = {"USDT": 0.9998, "USDC": 0.9999}
 # What a unit of each asset in a pool counts; None in its place where every asset is a pool of its own.
 Worth = Mapping[str, float]
+FORCED = (EventKind.PARTIAL, EventKind.FULL, EventKind.ADL)
 INVALID_KEY = "Invalid API-key, IP, or permissions for action, request ip: 127.0.0.1"
 
 
@@ -185,16 +186,40 @@ def adl_rows(call: Call, contracts: tuple[Contract, ...], pooled: Worth | None =
 
 
 def listed(path: str) -> Callable[[Call], list[Json]]:
-    """What the account's profile lists there; of forced orders those since startTime, oldest first, `limit` at most."""
+    """What the account's profile lists there."""
+    return lambda call: list(profile_of(call).listed.get(path, ()))
+
+
+def forced_orders(path: str, *, inverse: bool) -> Callable[[Call], list[Json]]:
+    """What the venue closed since startTime, oldest first, `limit` at most; and what the profile lists."""
 
     def render(call: Call) -> list[Json]:
-        rows = list(profile_of(call).listed.get(path, ()))
-        if "startTime" not in call.params:
-            return rows
-        since = [row for row in rows if row["time"] >= int(call.params["startTime"])]
+        contracts = {contract.symbol for contract in call.contracts if contract.inverse is inverse}
+        forced = [
+            _forced_order(event)
+            for event in call.engine.events
+            if event.account == call.owner.name and event.kind in FORCED and event.symbol in contracts
+        ]
+        rows = [*profile_of(call).listed.get(path, ()), *forced]
+        since = [row for row in rows if row["time"] >= int(call.params.get("startTime", 0))]
         return sorted(since, key=lambda row: int(row["time"]))[: int(call.params.get("limit", 50))]
 
     return render
+
+
+def _forced_order(event: Event) -> Json:
+    number = 90_000_000_000 + event.sequence
+    return {
+        "orderId": number,
+        "symbol": event.symbol,
+        "status": "FILLED",
+        "clientOrderId": "adl_autoclose" if event.kind is EventKind.ADL else f"autoclose-{number}",
+        "avgPrice": amount(event.price or 0.0),
+        "executedQty": amount(event.contracts or 0.0),
+        "side": "SELL" if event.side is Side.LONG else "BUY",
+        "positionSide": "BOTH",
+        "time": milliseconds(event.time),
+    }
 
 
 def of_kind(endpoints: Mapping[str, Endpoint], *, portfolio: bool) -> Mapping[str, Endpoint]:

@@ -11,6 +11,7 @@ from monitor.paper.binance import (
     contract_row,
     contracts_of,
     exchange_info,
+    forced_orders,
     funding_info,
     hedge_mode,
     isolated,
@@ -189,6 +190,8 @@ def _account_info(call: Call) -> Json:
 
 
 # Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
+_forced = forced_orders("/dapi/v1/forceOrders", inverse=True)
+
 _CLASSIC = {
     "GET /dapi/v1/ping": Endpoint(nothing),
     "GET /dapi/v1/time": Endpoint(server_time),
@@ -204,7 +207,9 @@ _CLASSIC = {
     "GET /dapi/v1/adlQuantile": Endpoint(_adl_quantile, weight=5, signed=True),
     "GET /dapi/v1/openOrders": Endpoint(listed("/dapi/v1/openOrders"), weight_of_all=40, signed=True),
     "GET /dapi/v1/openAlgoOrders": Endpoint(listed("/dapi/v1/openAlgoOrders"), weight_of_all=40, signed=True),
-    "GET /dapi/v1/forceOrders": Endpoint(listed("/dapi/v1/forceOrders"), weight=20, weight_of_all=50, signed=True),
+    "GET /dapi/v1/forceOrders": Endpoint(
+        forced_orders("/dapi/v1/forceOrders", inverse=True), weight=20, weight_of_all=50, signed=True
+    ),
 }
 ENDPOINTS = of_kind(_CLASSIC, portfolio=False)
 SPOT_ENDPOINTS = {

@@ -8,6 +8,7 @@ from monitor.paper.binance import (
     contract_row,
     contracts_of,
     exchange_info,
+    forced_orders,
     funding_info,
     hedge_mode,
     held_rows,
@@ -289,6 +290,8 @@ def _asset_index(call: Call) -> list[Json]:
     ]
 
 
+_forced = forced_orders("/fapi/v1/forceOrders", inverse=False)
+
 # Weights as Binance's documentation gives them; fundingInfo has a limit of its own and costs nothing here.
 _CLASSIC = {
     "GET /fapi/v1/ping": Endpoint(nothing),
@@ -310,6 +313,8 @@ _CLASSIC = {
     "GET /fapi/v1/symbolConfig": Endpoint(_symbol_config, weight=5, signed=True),
     "GET /fapi/v1/openOrders": Endpoint(listed("/fapi/v1/openOrders"), weight_of_all=40, signed=True),
     "GET /fapi/v1/openAlgoOrders": Endpoint(listed("/fapi/v1/openAlgoOrders"), weight_of_all=40, signed=True),
-    "GET /fapi/v1/forceOrders": Endpoint(listed("/fapi/v1/forceOrders"), weight=20, weight_of_all=50, signed=True),
+    "GET /fapi/v1/forceOrders": Endpoint(
+        forced_orders("/fapi/v1/forceOrders", inverse=False), weight=20, weight_of_all=50, signed=True
+    ),
 }
 ENDPOINTS = of_kind(_CLASSIC, portfolio=False)

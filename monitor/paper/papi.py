@@ -10,6 +10,7 @@ from monitor.paper.binance import (
     asset_row,
     bracket_rows,
     contracts_of,
+    forced_orders,
     largest_allowed,
     leverage_of,
     listed,
@@ -124,12 +125,13 @@ def _endpoints(api: str, inverse: bool, risk_weight: int) -> dict[str, Endpoint]
         return [bracket_rows(contract, measure) for contract in contracts_of(call, inverse)]
 
     path = f"/papi/v1/{api}"
+    forced = forced_orders(f"{path}/forceOrders", inverse=inverse)
     return {
         f"GET {path}/account": Endpoint(account, weight=5, signed=True),
         f"GET {path}/positionRisk": Endpoint(position_risk, weight=risk_weight, signed=True),
         f"GET {path}/adlQuantile": Endpoint(adl_quantile, weight=5, signed=True),
         f"GET {path}/leverageBracket": Endpoint(leverage_bracket, signed=True),
-        f"GET {path}/forceOrders": Endpoint(listed(f"{path}/forceOrders"), weight=20, weight_of_all=50, signed=True),
+        f"GET {path}/forceOrders": Endpoint(forced, weight=20, weight_of_all=50, signed=True),
     }
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 from monitor.clock import Clock
-from monitor.domain.account import FailureKind, MarginBalance, MarginMode, Observation, Position, PriceOrigin
+from monitor.domain.account import End, FailureKind, MarginBalance, MarginMode, Observation, Position, PriceOrigin
 from monitor.domain.market import MarketState
 from monitor.exchange.failures import ReadError, failed_reply
 from monitor.exchange.failures import Reply as Refusal
@@ -61,7 +61,7 @@ class PaperExchanges:
         )
 
     async def close_account(self, source: AccountSource) -> None:
-        source.close()
+        await source.close()
 
     async def close(self) -> None:
         """Nothing is shared that would have to be closed."""
@@ -155,6 +155,9 @@ class PaperVenue:
             case FaultKind():
                 return self._spoilt(window)
         return self._book()
+
+    async def read_ends(self, *_: object) -> list[End]:
+        return []
 
     def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading:
         return raw if isinstance(raw, AccountReading) else binanceusdm.parse(raw, instruments, settings)

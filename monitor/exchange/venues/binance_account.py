@@ -21,7 +21,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.contracts import check_notional, isolated_name
+from monitor.exchange.venues.contracts import check_notional
 
 # Two calls sent together tell the same position's profit; further apart than this share of its notional, one is stale.
 MAX_PROFIT_GAP = 0.02
@@ -115,7 +115,7 @@ def bare_position(side: Side, row: Row, instrument: Instrument, notional_key: st
 
 def isolated(position: Position) -> Position:
     """The same in a pool of its own."""
-    pool = isolated_name(position.instrument, position.side)
+    pool = position.instrument.isolated_pool(position.side)
     return replace(position, pool=pool, margin_mode=MarginMode.ISOLATED)
 
 

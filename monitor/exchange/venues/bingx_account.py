@@ -24,7 +24,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.completeness import check_complete
-from monitor.exchange.venues.contracts import check_notional, instrument_of, isolated_name, known_price
+from monitor.exchange.venues.contracts import check_notional, instrument_of, known_price
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -79,7 +79,7 @@ def _leg(row: Row, instruments: Instruments) -> Leg:
     position = Position(
         instrument=instrument,
         side=side,
-        pool=isolated_name(instrument, side) if isolated else f"cross:{asset}",
+        pool=instrument.isolated_pool(side) if isolated else f"cross:{asset}",
         contracts=contracts,
         size=instrument.size(contracts, mark_price),
         notional=check_notional(instrument, contracts, mark_price, abs(number(row, "positionValue"))),

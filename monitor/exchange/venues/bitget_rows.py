@@ -44,7 +44,7 @@ def mode_of(row: Row) -> MarginMode:
 
 
 def pool_of(instrument: Instrument, side: Side, mode: MarginMode, currency: str) -> str:
-    return f"isolated:{instrument.symbol}:{side}" if mode is MarginMode.ISOLATED else f"cross:{currency}"
+    return instrument.isolated_pool(side) if mode is MarginMode.ISOLATED else f"cross:{currency}"
 
 
 def size_of(instrument: Instrument, contracts: float, mark_price: float) -> float:

@@ -32,7 +32,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.coins import Rates, rate_of
-from monitor.exchange.venues.contracts import instrument_of, isolated_name
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments
 
 UNIFIED_POOL = "cross:USD"
@@ -91,7 +91,7 @@ def position(row: Row, instruments: Instruments, *, isolated: bool, portfolio: b
     return Position(
         instrument=instrument,
         side=side,
-        pool=isolated_name(instrument, side) if isolated else UNIFIED_POOL,
+        pool=instrument.isolated_pool(side) if isolated else UNIFIED_POOL,
         contracts=contracts,
         size=instrument.size(contracts, mark_price),
         notional=instrument.notional(contracts, mark_price),

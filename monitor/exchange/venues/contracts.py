@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from monitor.domain.account import FailureKind, Instrument, PriceOrigin, Side
+from monitor.domain.account import FailureKind, Instrument, PriceOrigin
 from monitor.exchange.failures import ReadError, UnknownSymbolError
 from monitor.exchange.values import Row, is_absurd, optional_number, text
 from monitor.exchange.venues.venue import Instruments
@@ -29,11 +29,6 @@ def instrument_of(row: Row, instruments: Instruments, key: str = "symbol") -> In
     if instrument is None:
         raise UnknownSymbolError(raw)
     return instrument
-
-
-def isolated_name(instrument: Instrument, side: Side) -> str:
-    """The pool of an isolated position."""
-    return f"isolated:{instrument.symbol}:{side}"
 
 
 def check_notional(instrument: Instrument, contracts: float, mark_price: float, notional: float) -> float:

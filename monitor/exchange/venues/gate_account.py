@@ -23,7 +23,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.binance_account import ROUNDING
-from monitor.exchange.venues.contracts import check_notional, isolated_name
+from monitor.exchange.venues.contracts import check_notional
 from monitor.exchange.venues.contracts import instrument_of as listed_instrument
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -142,7 +142,7 @@ def _position(row: Row, settle: str, mode: str, instruments: Instruments) -> Pos
     return Position(
         instrument=instrument,
         side=side,
-        pool=isolated_name(instrument, side) if isolated else cross,
+        pool=instrument.isolated_pool(side) if isolated else cross,
         contracts=contracts,
         size=instrument.size(contracts, mark_price),
         notional=check_notional(instrument, contracts, mark_price, abs(number(row, "value"))),

@@ -169,7 +169,7 @@ def _leg(dex: str, entry: Row, instruments: Instruments, pool_of: PoolOf) -> Leg
     position = Position(
         instrument=instrument,
         side=side,
-        pool=f"isolated:{instrument.symbol}:{side}" if isolated else pool_of(dex, instrument.settle),
+        pool=instrument.isolated_pool(side) if isolated else pool_of(dex, instrument.settle),
         contracts=abs(size),
         size=abs(size),
         notional=notional,

@@ -34,7 +34,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.contracts import check_notional, instrument_of, isolated_name, known_price
+from monitor.exchange.venues.contracts import check_notional, instrument_of, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 # Replies sent together tell the same profit; further apart than this share of notional, one is stale or short.
@@ -332,7 +332,7 @@ def _margin_mode(told: Any) -> MarginMode:
 
 
 def _pool_of(instrument: Instrument, side: Side, mode: MarginMode, currency: str) -> str:
-    return isolated_name(instrument, side) if mode is MarginMode.ISOLATED else f"cross:{currency}"
+    return instrument.isolated_pool(side) if mode is MarginMode.ISOLATED else f"cross:{currency}"
 
 
 def _adl_rank(row: Row, key: str) -> int | None:

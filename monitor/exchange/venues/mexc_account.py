@@ -31,7 +31,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.completeness import check_complete
-from monitor.exchange.venues.contracts import instrument_of, isolated_name, known_price
+from monitor.exchange.venues.contracts import instrument_of, known_price
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -108,7 +108,7 @@ def _position(row: Row, marks: Mapping[str, float], instruments: Instruments) ->
     return Position(
         instrument=instrument,
         side=side,
-        pool=isolated_name(instrument, side) if isolated else f"cross:{instrument.settle}",
+        pool=instrument.isolated_pool(side) if isolated else f"cross:{instrument.settle}",
         contracts=contracts,
         size=instrument.size(contracts, mark_price),
         notional=instrument.notional(contracts, mark_price),

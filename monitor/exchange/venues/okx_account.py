@@ -25,7 +25,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
-from monitor.exchange.venues.contracts import instrument_of, isolated_name, known_price
+from monitor.exchange.venues.contracts import instrument_of, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 SPOT, FUTURES, MULTI, PORTFOLIO = "spot mode", "futures mode", "multi-currency margin", "portfolio margin"
@@ -132,7 +132,7 @@ def _leg(row: Row, instruments: Instruments, mode: str, rates: Rates) -> Leg:
     position = Position(
         instrument=instrument,
         side=side,
-        pool=isolated_name(instrument, side) if isolated else cross,
+        pool=instrument.isolated_pool(side) if isolated else cross,
         contracts=contracts,
         size=instrument.size(contracts, mark_price),
         notional=notional,

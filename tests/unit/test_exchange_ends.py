@@ -1,0 +1,153 @@
+"""When the venue's own records are asked what became of a position, and that each of them is handed out once."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from monitor.domain.account import AccountSnapshot, End, EndKind, FailureKind, Side
+from monitor.exchange.ends import ASK_EVERY_S, ASK_WITHIN, BEFORE, LOOK_BACK, Ends
+from monitor.exchange.failures import ReadError
+from monitor.exchange.venues.venue import AccountSettings, Venue
+from tests.builders import a_position, a_snapshot, an_instrument
+from tests.unit.store_kit import T0, ManualClock
+
+
+def an_end(at: datetime = T0, **changes: Any) -> End:
+    given: dict[str, Any] = {"instrument": an_instrument(), "side": Side.LONG, "kind": EndKind.LIQUIDATED}
+    return End(**{**given, "at": at, **changes})
+
+
+@dataclass
+class Records:
+    """A venue of which nothing is asked but its records."""
+
+    told: list[End] = field(default_factory=list)
+    failure: ReadError | None = None
+    asked: list[datetime] = field(default_factory=list)
+    hangs: bool = False
+
+    async def read_ends(
+        self, _client: object, _instruments: object, _settings: object, since: datetime
+    ) -> Sequence[End]:
+        self.asked.append(since)
+        if self.hangs:
+            await asyncio.sleep(3600)
+        if self.failure is not None:
+            raise self.failure
+        return [end for end in self.told if end.at >= since]
+
+
+@dataclass
+class Desk:
+    records: Records = field(default_factory=Records)
+    clock: ManualClock = field(default_factory=ManualClock)
+    ends: Ends = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ends = Ends("main", cast(Venue, self.records), None, self.clock, deadline_s=30.0)
+
+    async def read(self, contracts: float, after_s: float = 10.0) -> tuple[End, ...]:
+        self.clock.elapsed_s += after_s
+        positions = [a_position(contracts=contracts)] if contracts else []
+        return await self.ends.fresh(self.snapshot(*positions), {}, AccountSettings())
+
+    def snapshot(self, *positions: Any) -> AccountSnapshot:
+        return a_snapshot(*positions, observed_at=self.clock.now())
+
+    async def reads(self, contracts: float, count: int) -> list[End]:
+        return [end for _ in range(count) for end in await self.read(contracts)]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.mark.parametrize(("after", "asked"), [(2.0, 0), (3.0, 0), (1.0, 1), (0.0, 1)])
+async def test_the_records_are_asked_where_a_position_is_gone_or_smaller(desk: Desk, after: float, asked: int) -> None:
+    await desk.read(2.0)
+    await desk.read(after)
+    assert len(desk.records.asked) == asked
+
+
+async def test_an_end_is_handed_out_once_with_the_read_that_shows_it(desk: Desk) -> None:
+    await desk.read(2.0)
+    desk.records.told.append(an_end(desk.clock.now() + timedelta(seconds=5)))
+    assert [len(await desk.read(0.0)) for _ in range(60)] == [1, *[0] * 59]
+
+
+async def test_records_that_lag_are_asked_for_again_and_not_for_ever(desk: Desk) -> None:
+    await desk.read(2.0)
+    at = desk.clock.now() + timedelta(seconds=5)
+    assert await desk.reads(0.0, 10) == []
+    desk.records.told.append(an_end(at))
+    assert await desk.reads(0.0, 30) == [an_end(at)]
+    asked = len(desk.records.asked)
+    assert await desk.reads(0.0, 100) == []
+    assert len(desk.records.asked) == asked <= 6
+
+
+async def test_the_moment_before_the_last_sight_counts_since_clocks_differ(desk: Desk) -> None:
+    await desk.read(2.0)
+    seen_at = desk.clock.now()
+    await desk.read(0.0)
+    assert desk.records.asked == [seen_at - BEFORE]
+
+
+async def test_a_position_that_changes_all_the_time_is_asked_about_twice_a_minute_at_most(desk: Desk) -> None:
+    for number in range(120):
+        await desk.read(100.0 - number / 2, after_s=1.0)
+    assert len(desk.records.asked) <= 1 + 120 / ASK_EVERY_S
+
+
+async def test_two_ends_of_one_moment_are_told_side_by_side(desk: Desk) -> None:
+    await desk.read(2.0)
+    at = desk.clock.now() + timedelta(seconds=5)
+    desk.records.told += [an_end(at), an_end(at, side=Side.SHORT), an_end(at)]
+    assert set(await desk.read(0.0)) == {an_end(at), an_end(at, side=Side.SHORT)}
+
+
+async def test_a_venue_without_records_is_asked_once_a_change(desk: Desk) -> None:
+    desk.records.failure = ReadError(FailureKind.UNSUPPORTED, "not read")
+    await desk.read(2.0)
+    assert await desk.reads(0.0, 50) == []
+    assert len(desk.records.asked) == 1
+
+
+async def test_a_venue_that_does_not_answer_is_asked_until_it_does_and_not_for_ever(desk: Desk) -> None:
+    await desk.read(2.0)
+    at = desk.clock.now()
+    desk.records.failure = ReadError(FailureKind.OVERLOADED, "busy")
+    assert await desk.reads(0.0, 100) == []
+    desk.records.failure, desk.records.told = None, [an_end(at)]
+    assert await desk.reads(0.0, 10) == [an_end(at)]
+    await desk.read(2.0)
+    desk.records.failure = ReadError(FailureKind.OVERLOADED, "busy")
+    await desk.reads(0.0, round(ASK_WITHIN.total_seconds() / 10) + 100)
+    asked = len(desk.records.asked)
+    await desk.reads(0.0, 100)
+    assert len(desk.records.asked) == asked
+
+
+async def test_a_slow_answer_holds_up_no_read_and_comes_with_a_later_one(desk: Desk) -> None:
+    await desk.read(2.0)
+    desk.records.hangs = True
+    assert await desk.read(0.0) == ()
+    await desk.ends.close()
+
+
+async def test_what_happened_while_nobody_looked_is_asked_for_with_the_first_read(desk: Desk) -> None:
+    desk.ends.look_back(T0 - timedelta(hours=3))
+    desk.records.told.append(an_end(T0 - timedelta(hours=2)))
+    assert await desk.read(0.0) == (an_end(T0 - timedelta(hours=2)),)
+    assert desk.records.asked == [T0 - timedelta(hours=3) - BEFORE]
+
+
+async def test_a_long_time_down_is_looked_back_on_for_a_week(desk: Desk) -> None:
+    desk.ends.look_back(T0 - timedelta(days=60))
+    await desk.read(0.0, after_s=0.0)
+    assert desk.records.asked == [T0 - LOOK_BACK]
