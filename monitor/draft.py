@@ -1,12 +1,13 @@
 """What one evaluation changes, collected so that it commits as one: alerts, their messages, what was seen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from monitor.domain.account import AccountSnapshot
 from monitor.domain.alert import Alert, AlertPolicy, Reason, notified, reason_to_notify
-from monitor.domain.notification import Notification, facts_of
+from monitor.domain.holdings import Holdings
+from monitor.domain.notification import Notification, facts_of, is_bad_end
 from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.domain.silence import muted
 from monitor.plan import UNASSESSED, AccountPlan
@@ -51,7 +52,17 @@ class Draft:
         if after != before:
             self._alerts.append(after)
 
-    def remember(self, snapshot: AccountSnapshot) -> None:
+    def tell(self, messages: Iterable[Notification]) -> None:
+        """News that is no alert's, for whom the end of an alert does not tell it already."""
+        ended = {(row.key.subject, row.target) for row in self._messages if is_bad_end(row)}
+        self._messages.extend(
+            row
+            for row in messages
+            # An isolated pool is named after its position.
+            if ended.isdisjoint((name, row.target) for name in (row.key.subject, _isolated(row.key.subject)))
+        )
+
+    def remember(self, snapshot: AccountSnapshot, holdings: Holdings) -> None:
         known = self.store.accounts.get(snapshot.account)
         record = AccountRecord(
             account=snapshot.account,
@@ -59,12 +70,14 @@ class Draft:
             last_read_at=snapshot.observed_at,
             last_flat=not snapshot.positions,
             last_positions=len(snapshot.positions),
+            holdings=holdings,
         )
         stale = (
             known is None
             or known.last_read_at is None
             or snapshot.observed_at - known.last_read_at >= REMEMBER_READ_EVERY
             or known.last_positions != record.last_positions
+            or known.holdings != holdings
         )
         if stale:
             self._records.append(record)
@@ -77,6 +90,11 @@ class Draft:
     ) -> Iterator[Notification]:
         """One row per channel. Who hears of an episode for the first time reads FIRST; who heard of it, RESOLVED."""
         told = self.store.announced_targets(alert.key, alert.episode)
+        facts = facts_of(alert, plan.rule_kind(alert.key), plan.venue)
+        wait = timedelta(seconds=policy.of(severity).group_wait_s)
+        if reason is Reason.RESOLVED and facts.is_bad_end:
+            # The venue took the position: that is no recovery to be told at leisure.
+            severity, wait = Severity.CRITICAL, timedelta()
         for target in sorted(told & plan.channels) if reason is Reason.RESOLVED else plan.targets[severity]:
             yield Notification(
                 key=alert.key,
@@ -85,7 +103,11 @@ class Draft:
                 reason=reason if target in told else Reason.FIRST,
                 target=target,
                 severity=severity,
-                facts=facts_of(alert, plan.rule_kind(alert.key), plan.venue),
+                facts=facts,
                 created_at=self.now,
-                send_after=self.now + timedelta(seconds=policy.of(severity).group_wait_s),
+                send_after=self.now + wait,
             )
+
+
+def _isolated(subject: str) -> str:
+    return f"isolated:{subject.replace(' ', ':')}"

@@ -10,16 +10,23 @@ from typing import Protocol
 
 from monitor.blindness import Sight
 from monitor.clock import Clock
-from monitor.domain.account import AccountSnapshot, Observation, PollFailure
+from monitor.domain.account import AccountSnapshot, End, EndKind, Observation, PollFailure
 from monitor.domain.alert import Alert, Resolution, advance, advance_absent, advance_unknown, end
 from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
 from monitor.draft import Draft, is_quiet
+from monitor.log import get_logger
+from monitor.news import news_notices, taken_words
 from monitor.plan import NOT_BY_READS, UNASSESSED, AccountPlan
+from monitor.risk.holdings import holdings_after, news_of
 from monitor.rules.base import Context
 from monitor.rules.book import evaluate_rules
 from monitor.store.records import Changes
 from monitor.store.store import Store
+
+_log = get_logger(__name__)
+
+_RESOLUTIONS = {EndKind.LIQUIDATED: Resolution.LIQUIDATED, EndKind.DELEVERAGED: Resolution.AUTO_DELEVERAGED}
 
 
 class Source(Protocol):
@@ -43,7 +50,8 @@ async def run_cycle(
     observation = await source.observe()
     plan, now = plan_of(), clock.now()
     readings = assess(plan, observation, source.markets(), now)
-    changes = decide(plan, observation, readings, store, now)
+    changes = decide(plan, observation, readings, source.markets(), store, now)
+    _log_events(changes, store)
     if not changes.is_empty:
         await store.apply(changes)
     sight.see(observation, readings)
@@ -58,8 +66,22 @@ def assess(plan: AccountPlan, observation: Observation, markets: Markets, now: d
     return (*readings, _unassessed(plan, readings))
 
 
+def _log_events(changes: Changes, store: Store) -> None:
+    for record in changes.accounts:
+        known = store.accounts.get(record.account)
+        for event in news_of(known.holdings if known else None, record.holdings):
+            _log.info(
+                "event", account=record.account, what=f"{event.subject} {event.kind}", detail=event.detail or None
+            )
+
+
 def decide(
-    plan: AccountPlan, observation: Observation, readings: tuple[Reading, ...], store: Store, now: datetime
+    plan: AccountPlan,
+    observation: Observation,
+    readings: tuple[Reading, ...],
+    markets: Markets,
+    store: Store,
+    now: datetime,
 ) -> Changes:
     """Every alert of the account moved on by this read, with the messages that are due."""
     draft = Draft(store, now)
@@ -70,7 +92,11 @@ def decide(
             alert = store.alert(key)
             draft.move(plan, alert, _next(plan, alert, by_key, observation, now))
     if isinstance(observation, AccountSnapshot):
-        draft.remember(observation)
+        record = store.accounts.get(plan.name)
+        before = record.holdings if record else None
+        after = holdings_after(before, observation, markets)
+        draft.remember(observation, after)
+        draft.tell(news_notices(plan, observation, news_of(before, after), now))
     return draft.changes()
 
 
@@ -105,9 +131,23 @@ def _next(
         return advance_unknown(alert, now)
     if key in readings:
         return advance(alert, readings[key], plan.policies[key.rule], now)
+    taken = _taken(key, observation)
+    if taken:
+        told = replace(alert, inputs={**alert.inputs, "taken": taken_words(taken, now)})
+        return end(told, _RESOLUTIONS[taken[-1].kind], now)
     if _is_let_go(plan, key, readings, observation):
         return end(alert, Resolution.REMOVED, now)
     return advance_absent(alert, now)
+
+
+def _taken(key: AlertKey, snapshot: AccountSnapshot) -> tuple[End, ...]:
+    """What the venue's records say became of the position, or of the isolated pool, that is not there any more."""
+    held = {position.subject for position in snapshot.positions}
+    return tuple(
+        of
+        for of in snapshot.ends
+        if of.subject not in held and key.subject in (of.subject, of.instrument.isolated_pool(of.side))
+    )
 
 
 def _is_let_go(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey], snapshot: AccountSnapshot) -> bool:

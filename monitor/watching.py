@@ -110,6 +110,8 @@ class Watching:
         source = self._exchanges.open_account(self._accesses[name])
         record = self._store.accounts.get(name)
         self.sights[name] = Sight(since=self._clock.now(), positions=record.last_positions if record else None)
+        if record is not None and record.last_read_at is not None and record.last_positions != 0:
+            source.look_back(record.last_read_at)
         wake = asyncio.Event()
         reading = self._tasks.create_task(self._watch(name, source, wake, delay_s), name=f"account {name}")
         about_key = self._tasks.create_task(self._watch_key(name, source, delay_s), name=f"key of {name}")

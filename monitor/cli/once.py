@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -12,13 +13,17 @@ from rich.table import Table
 from monitor.cli.loading import CONFIG, ConfigPath, load_settings
 from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
-from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure, Position
+from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure, Position, StopOrder
+from monitor.domain.holdings import AccountEvent
 from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, quantity
 from monitor.pipeline import assess
 from monitor.plan import AccountPlan
+from monitor.risk.holdings import holdings_after
+from monitor.store.database import glimpse
+from monitor.store.records import AccountRecord
 from monitor.watching import access_of
 
 INCOMPLETE_EXIT = 2
@@ -30,15 +35,22 @@ _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", None: "gr
 
 @dataclass(frozen=True, slots=True)
 class Read:
+    """`orders` are None of an account that could not be read; `events` where nothing was known of it before."""
+
     observation: Observation
     readings: tuple[Reading, ...]
+    orders: Sequence[StopOrder] | PollFailure | None = None
+    events: tuple[AccountEvent, ...] | None = None
 
 
 def once(
     config: ConfigPath = CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> int:
-    """Read every account once and judge it; exits 2 where any could not be read."""
+    """Read every account once and judge it; exits 2 where any could not be read.
+
+    What happened to its positions lately is told where a monitor with the same state file runs, or ran.
+    """
     settings = load_settings(config)
     configure("warning", settings.log.format)
     reads = asyncio.run(read_all(settings, SystemClock()))
@@ -51,17 +63,29 @@ def once(
 
 async def read_all(settings: Settings, clock: Clock) -> list[Read]:
     """One read of every account, side by side."""
-    exchanges = Exchanges(clock)
+    exchanges, before = Exchanges(clock), glimpse(settings.database, clock.now()).accounts
     try:
-        return await asyncio.gather(*(_read(exchanges, settings, name, clock) for name in settings.accounts))
+        return await asyncio.gather(
+            *(_read(exchanges, settings, name, before.get(name), clock) for name in settings.accounts)
+        )
     finally:
         await exchanges.close()
 
 
-async def _read(exchanges: Exchanges, settings: Settings, name: str, clock: Clock) -> Read:
+async def _read(
+    exchanges: Exchanges, settings: Settings, name: str, before: AccountRecord | None, clock: Clock
+) -> Read:
+    """One account, after what the monitor that runs, or ran last, remembers of it."""
     source = exchanges.open_account(access_of(settings, name))
+    if before is not None and before.last_read_at is not None and before.last_positions != 0:
+        source.look_back(before.last_read_at)
     observation = await source.observe()
-    return Read(observation, assess(AccountPlan.of(settings, name), observation, source.markets(), clock.now()))
+    readings = assess(AccountPlan.of(settings, name), observation, source.markets(), clock.now())
+    if isinstance(observation, PollFailure):
+        return Read(observation, readings)
+    held = before.holdings if before is not None else None
+    after = holdings_after(held, observation, source.markets())
+    return Read(observation, readings, await source.orders(), after.events if held or after.events else None)
 
 
 def as_object(read: Read) -> dict[str, Any]:
@@ -70,12 +94,15 @@ def as_object(read: Read) -> dict[str, Any]:
     common = {"account": observation.account, "observed_at": observation.observed_at.isoformat()}
     if isinstance(observation, PollFailure):
         failure = {"kind": str(observation.kind), "detail": observation.detail}
-        return common | {"failure": failure, "margins": None, "positions": None, "readings": None}
+        unread = dict.fromkeys(("margins", "positions", "orders", "readings", "events"))
+        return common | {"failure": failure} | unread
     return common | {
         "failure": None,
         "margins": [_margin(margin) for margin in observation.margins],
         "positions": [_position(position) for position in observation.positions],
+        "orders": None if isinstance(read.orders, PollFailure) else [_order(order) for order in read.orders or ()],
         "readings": [_reading(reading) for reading in read.readings],
+        "events": None if read.events is None else [_event(event) for event in read.events],
         "caveats": list(observation.caveats),
     }
 
@@ -86,6 +113,14 @@ def _margin(margin: MarginBalance) -> dict[str, Any]:
 
 def _position(position: Position) -> dict[str, Any]:
     return asdict(position) | {"instrument": position.instrument.symbol}
+
+
+def _order(order: StopOrder) -> dict[str, Any]:
+    return asdict(order) | {"instrument": order.instrument.symbol}
+
+
+def _event(event: AccountEvent) -> dict[str, Any]:
+    return asdict(event) | {"at": event.at.isoformat()}
 
 
 def _reading(reading: Reading) -> dict[str, Any]:
@@ -109,23 +144,42 @@ def print_table(reads: list[Read]) -> None:
             console.print(f"[bold red]{observation.account}: not read[/] ({observation.kind}): ", end="")
             console.print(observation.detail, markup=False, soft_wrap=True)
         else:
-            _print_account(console, observation, read.readings)
+            _print_account(console, observation, read)
 
 
-def _print_account(console: Console, snapshot: AccountSnapshot, readings: tuple[Reading, ...]) -> None:
+def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> None:
     console.print(f"[bold]{snapshot.account}[/] on {snapshot.venue}, {snapshot.observed_at:%Y-%m-%d %H:%M:%S} UTC")
     console.print(_pool_table(snapshot))
     if snapshot.positions:
         console.print(_position_table(snapshot))
-    for reading in readings:
+    for line in _order_lines(read.orders):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for reading in read.readings:
         # Colours do not reach a pipe: how bad it is stands in words.
         verdict = str(reading.severity if reading.verdict is Verdict.BREACH else reading.verdict)
         line = f"  {verdict:<8} {reading.key.rule} of {reading.key.subject}: {_value(reading)}"
         style = "magenta" if reading.is_unknown else _COLOURS[reading.severity]
         console.print(line, style=style, markup=False, soft_wrap=True)
+    for event in read.events or ():
+        detail = f" ({event.detail})" if event.detail else ""
+        line = f"  {event.at:%Y-%m-%d %H:%M:%S} UTC  {event.subject} {event.kind}{detail}"
+        console.print(line, markup=False, soft_wrap=True)
     for caveat in snapshot.caveats:
         console.print(f"  note: {caveat}", style="dim", markup=False, soft_wrap=True)
     console.print()
+
+
+def _order_lines(orders: Sequence[StopOrder] | PollFailure | None) -> Iterator[str]:
+    if isinstance(orders, PollFailure):
+        yield f"stop orders: not read ({orders.kind}): {orders.detail}"
+        return
+    for order in orders or ():
+        base = order.instrument.base
+        at = f" at {price(order.trigger_price)}" if order.trigger_price is not None else ""
+        trail = f", trails by {percent(order.callback_rate)}" if order.callback_rate is not None else ""
+        what = "the whole position" if order.size is None else f"{amount(order.size)} {base}"
+        only = "" if order.reduce_only else ", may open a position"
+        yield f"{order.kind} of {order.instrument.symbol} {order.side}{at}: {what}{trail}{only}"
 
 
 def _pool_table(snapshot: AccountSnapshot) -> Table:

@@ -41,10 +41,15 @@ class AlertFacts:
     is_flapping: bool
     inputs: Inputs
 
+    @property
+    def is_bad_end(self) -> bool:
+        """The venue took the position."""
+        return self.resolution in (Resolution.LIQUIDATED, Resolution.AUTO_DELEVERAGED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeFacts:
-    """News of the monitor's own life: started, a bad edit, a removed channel."""
+    """News that no rule judges: of the monitor's own life (started, a bad edit), of what a venue did."""
 
     title: str
     lines: tuple[str, ...]
@@ -77,6 +82,11 @@ class Notification:
     last_error: str | None = None
 
 
+def is_bad_end(row: Notification) -> bool:
+    """The end of the episode is the worst of its news: the venue took the position."""
+    return isinstance(row.facts, AlertFacts) and row.facts.is_bad_end
+
+
 def notice_key(subject: str) -> AlertKey:
     """What a message of the monitor's own life is filed under."""
     return AlertKey("monitor", "*", Scope.PORTFOLIO, subject)
@@ -91,7 +101,7 @@ def notices(
     severity: Severity,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """A message of the monitor's own life for each target; each needs an episode of its own."""
+    """A message that belongs to no alert, for each target; each needs an episode of its own."""
     facts = NoticeFacts(title=title, lines=tuple(lines))
     return tuple(
         Notification(

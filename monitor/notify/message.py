@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from monitor.domain.alert import Reason, Resolution
-from monitor.domain.notification import AlertFacts, NoticeFacts, Notification
+from monitor.domain.notification import AlertFacts, NoticeFacts, Notification, is_bad_end
 from monitor.domain.reading import AlertKey, Severity, Unit
 from monitor.notify.phrases import Case, account_of, lasted, phrases_of, what_to_do
 from monitor.notify.text import clip, duration, foreign, moment, quantity, size
@@ -79,14 +79,6 @@ class Story:
         order = {Reason.FIRST: 0, Reason.WORSE: 0, Reason.NOTICE: 1, Reason.REPEAT: 2, Reason.RESOLVED: 3}
         severity = 1 if self.is_over else -int(row.severity)
         return severity, order[self.reason], group[0] if group else "", row.created_at.timestamp()
-
-
-def is_bad_end(row: Notification) -> bool:
-    """The venue closed the position: the end of the episode is the worst of its news."""
-    return isinstance(row.facts, AlertFacts) and row.facts.resolution in (
-        Resolution.LIQUIDATED,
-        Resolution.AUTO_DELEVERAGED,
-    )
 
 
 def stories(rows: Iterable[Notification]) -> tuple[Story, ...]:
@@ -175,6 +167,8 @@ def _headline(story: Story, now: datetime) -> str:
     if story.reason is not Reason.RESOLVED:
         word = {Reason.WORSE: "worse: ", Reason.REPEAT: "still "}.get(story.reason, "")
         return f"{word}{str(row.severity).upper()} {account}: {phrases.headline(case)}"
+    if is_bad_end(row) and (taken := case.words("taken", 160)):
+        return f"{str(row.facts.resolution).upper()} {account}: {case.subject}, {taken}"
     took, worst_value, worst = lasted(row.facts), row.facts.worst_value, None
     if worst_value is not None and row.facts.unit is Unit.SECONDS:
         took = duration(worst_value)  # how long nothing was read; the alert outlasts it
@@ -227,7 +221,8 @@ def _digest_title(told: Sequence[Story]) -> str:
         if story.reason is Reason.RESOLVED:
             word = "liquidated" if is_bad_end(story.speaker) else "resolved"
         else:
-            word = "notice" if story.reason is Reason.NOTICE else str(story.speaker.severity)
+            is_calm = story.reason is Reason.NOTICE and story.speaker.severity is not Severity.CRITICAL
+            word = "notice" if is_calm else str(story.speaker.severity)
         counts[word] = counts.get(word, 0) + 1
     order = ("liquidated", "critical", "warning", "info", "notice", "resolved")
     return ", ".join(f"{counts[word]} {_plural(word, counts[word])}" for word in order if word in counts)

@@ -9,9 +9,8 @@ from monitor.domain.alert import Resolution
 from monitor.domain.notification import AlertFacts
 from monitor.domain.reading import AlertKey, Scope, Severity
 from monitor.notify.text import amount, amount_to_do, between, duration, foreign, moment, percent, price, quantity
+from monitor.risk.holdings import disagrees
 
-# Our own liquidation price is told beside the venue's where they differ by more than this share of the distance.
-DISAGREEMENT = 0.10
 SEPARATOR = " · "
 
 
@@ -148,8 +147,7 @@ def _distance_details(case: Case) -> list[str | None]:
     )
     apart = None
     if mark is not None and liquidation is not None and own is not None and origin == " (venue)":
-        disagrees = abs(own - liquidation) > DISAGREEMENT * abs(mark - liquidation)
-        apart = f"our own estimate is {price(own)}" if disagrees else None
+        apart = f"our own estimate is {price(own)}" if disagrees(mark, liquidation, own) else None
     leverage = case.number("leverage")
     return [
         f"Distance to liquidation {quantity(case.facts.value, case.facts.unit)}{case.threshold}",

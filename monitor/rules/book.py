@@ -20,7 +20,19 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
 }
 
 # Names of the monitor's own alerts, which no rule of the YAML may take.
-RESERVED_RULE_NAMES = frozenset({"blind", "unassessed", "channel_down", "config", "key_permissions", "monitor"})
+RESERVED_RULE_NAMES = frozenset(
+    {
+        "account_mode",
+        "blind",
+        "channel_down",
+        "config",
+        "key_permissions",
+        "liquidation_price",
+        "monitor",
+        "taken",
+        "unassessed",
+    }
+)
 
 
 def evaluate_rules(rules: Mapping[str, Rule], context: Context) -> tuple[Reading, ...]:

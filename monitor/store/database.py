@@ -104,7 +104,8 @@ class Database:
         except BaseException:
             self.close()
             raise
-        loaded = self._glimpse(now)
+        assert self._path is not None, "memory can always be opened"
+        loaded = glimpse(self._path, now)
         self._expected = (loaded.last_id, loaded.last_alive_at)
         return Opened(loaded=loaded, note=note, failure=failure)
 
@@ -144,18 +145,6 @@ class Database:
             self._name = str(self._path)
         files.prepare(self._path)
         self._lock = self._lock or files.FileLock(self._path)
-
-    def _glimpse(self, now: datetime) -> Loaded:
-        """What stands in a state that cannot be opened in place; nothing where it cannot be read either."""
-        assert self._path is not None, "memory can always be opened"
-        for place in (None, files.MEMORY):
-            with suppress(OSError, DBAPIError, StoreError), files.copied(self._path, place) as copy:
-                twin = Database(copy)
-                try:
-                    return twin._connect(now)
-                finally:
-                    twin.close()
-        return Loaded()
 
     def write(self, batch: Batch) -> frozenset[int]:
         """Write all of it or nothing; returns the ids of rows whose identity already stood in the outbox."""
@@ -287,3 +276,16 @@ def _write_outbox(connection: Connection, rows: Sequence[Row]) -> frozenset[int]
         part = ids[start : start + _IDS_PER_STATEMENT]
         stored.update(connection.execute(select(outbox.c.id).where(outbox.c.id.in_(part))).scalars())
     return frozenset(ids) - stored
+
+
+def glimpse(path: Path, now: datetime) -> Loaded:
+    """What stands in a state that is not opened in place, as another monitor may hold it; nothing where it cannot be
+    read."""
+    for place in (None, files.MEMORY):
+        with suppress(OSError, DBAPIError, StoreError), files.copied(path, place) as copy:
+            twin = Database(copy)
+            try:
+                return twin._connect(now)
+            finally:
+                twin.close()
+    return Loaded()

@@ -14,7 +14,7 @@ from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import AlertKey
 from monitor.domain.silence import Silence
 from monitor.log import get_logger
-from monitor.store.records import ALERT, NOTIFICATION, SILENCE, AccountRecord, key_of
+from monitor.store.records import ALERT, NOTIFICATION, SILENCE, AccountRecord, account_of, key_of
 from monitor.store.retention import Told
 from monitor.store.schema import KEY, SCOPES, account, alert, monitor, outbox, silence
 
@@ -55,7 +55,7 @@ def load(connection: Connection) -> Loaded:
     alerts = _parsed(connection, alert, ALERT, dropped)
     undelivered = _parsed(connection, outbox, NOTIFICATION, dropped, outbox.c.state.in_(_OPEN))
     silences = _parsed(connection, silence, SILENCE, dropped)
-    accounts = [AccountRecord(**row) for row in connection.execute(select(account)).mappings()]
+    accounts = [account_of(row) for row in connection.execute(select(account)).mappings()]
     return Loaded(
         alerts={item.key: item for item in alerts},
         undelivered={item.id: item for item in undelivered if item.id is not None},

@@ -1,13 +1,14 @@
 """What goes into the store in one piece, and its rows: domain types to column values and back."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import RowMapping
 
 from monitor.domain.alert import Alert
+from monitor.domain.holdings import Holdings
 from monitor.domain.notification import Notification
 from monitor.domain.reading import AlertKey, Scope
 from monitor.domain.silence import Silence
@@ -17,6 +18,7 @@ Row = dict[str, Any]
 ALERT = TypeAdapter(Alert)
 NOTIFICATION = TypeAdapter(Notification)
 SILENCE = TypeAdapter(Silence)
+HOLDINGS = TypeAdapter(Holdings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class AccountRecord:
     last_read_at: datetime | None
     last_flat: bool | None
     last_positions: int | None
+    holdings: Holdings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,23 @@ def silence_row(silence: Silence) -> Row:
 
 
 def account_row(record: AccountRecord) -> Row:
-    return asdict(record)
+    return {
+        "account": record.account,
+        "venue": record.venue,
+        "last_read_at": record.last_read_at,
+        "last_flat": record.last_flat,
+        "last_positions": record.last_positions,
+        "holdings": None if record.holdings is None else HOLDINGS.dump_json(record.holdings).decode(),
+    }
+
+
+def account_of(row: RowMapping) -> AccountRecord:
+    """Holdings that cannot be read are unknown: they are only what the next read is compared with."""
+    try:
+        holdings = None if row["holdings"] is None else HOLDINGS.validate_json(row["holdings"])
+    except ValidationError:
+        holdings = None
+    return AccountRecord(**{**row, "holdings": holdings})
 
 
 def batch_of(changes: Changes, rows: tuple[Notification, ...], now: datetime) -> Batch:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from monitor.store import database, files, store
+from monitor.store.schema import HEAD
 from tests.daemon_kit import CALM, CRITICAL_MARK, House, a_house, health_page, until_red
 from tests.unit.store_kit import execute, overwrite_a_page, shut_by_another
 
@@ -107,7 +108,7 @@ def _read_only(house: House) -> Iterator[None]:
 def _of_a_newer_version(house: House) -> Iterator[None]:
     execute(house.database, "UPDATE alembic_version SET version_num = '9999'")
     yield
-    execute(house.database, "UPDATE alembic_version SET version_num = '0001'")
+    execute(house.database, f"UPDATE alembic_version SET version_num = '{HEAD}'")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Desk:
         observation = replace(observation, observed_at=now)
         readings = assess(self.plan, observation, markets or {}, now)
         self.sight.see(observation, readings)
-        await self.commit(decide(self.plan, observation, readings, self.store, now))
+        await self.commit(decide(self.plan, observation, readings, markets or {}, self.store, now))
 
     async def ratio(self, ratio: float | None) -> None:
         """A read in which the cross pool's margin ratio is that; None: the venue does not tell it."""

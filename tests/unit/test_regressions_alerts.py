@@ -53,7 +53,7 @@ class Page:
         held = [a_position(symbol=s, maintenance_margin=450.0) for s in symbols]
         snapshot = a_snapshot(*held, other_maintenance=900.0 - 450.0 * len(held), observed_at=self.clock.now())
         readings = assess(self.plan, snapshot, {}, self.clock.now())
-        await self.store.apply(decide(self.plan, snapshot, readings, self.store, self.clock.now()))
+        await self.store.apply(decide(self.plan, snapshot, readings, {}, self.store, self.clock.now()))
 
     @property
     def reasons(self) -> list[Reason]:
@@ -107,7 +107,7 @@ async def test_an_open_position_that_an_edit_excludes_ends_as_removed() -> None:
         rule = a_rule("liquidation_distance", where=where, warning="15%", critical="7%")
         page.plan = a_plan(rules={"liquidation_distance": rule})
         readings = assess(page.plan, snapshot, {}, clock.now())
-        await page.store.apply(decide(page.plan, snapshot, readings, page.store, clock.now()))
+        await page.store.apply(decide(page.plan, snapshot, readings, {}, page.store, clock.now()))
     (alert,) = (a for k, a in page.store.alerts.items() if k.rule == "liquidation_distance")
     assert alert.resolution is Resolution.REMOVED
     await page.store.close()

@@ -9,17 +9,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from monitor.domain.holdings import Holdings
 from monitor.domain.silence import Silence
 from monitor.store import database, files
 from monitor.store import store as store_module
 from monitor.store.errors import StoreError, StoreErrorKind
 from monitor.store.loading import Loaded
 from monitor.store.records import AccountRecord, Changes
+from monitor.store.schema import HEAD
 from monitor.store.store import REOPEN_EVERY_S, Store
 from tests.unit.store_kit import (
     KEY,
@@ -90,7 +93,7 @@ async def test_a_newer_schema_is_left_alone_and_the_monitor_goes_on_from_memory(
     await a_filled_database(path, rows=1)
     execute(path, "UPDATE alembic_version SET version_num = '9999'")
     store = await Store.open(path, ManualClock(), disk_clock)
-    assert "newer perpwatch (schema 9999, this one knows up to 0001)" in store.failing_why
+    assert f"newer perpwatch (schema 9999, this one knows up to {HEAD})" in store.failing_why
     assert is_failing(store)
     await store.apply(Changes(alerts=(firing("new"),), enqueue=(message("new"),)))
     disk_clock.elapsed_s += REOPEN_EVERY_S
@@ -333,3 +336,30 @@ async def test_a_disk_that_hangs_at_the_start_keeps_nobody_from_watching(
     assert list(store.alerts) == [key("new")]
     assert only(store).key == key("new")
     await store.close()
+
+
+async def test_a_database_of_an_older_schema_is_brought_here_with_all_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    await a_filled_database(path, rows=3)
+    execute(path, "ALTER TABLE account DROP COLUMN holdings")
+    execute(path, "UPDATE alembic_version SET version_num = '0001'")
+    store = await Store.open(path, ManualClock())
+    assert store.failing_since is None
+    assert len(store.undelivered) == 3
+    await store.close()
+    assert execute(path, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+
+
+@pytest.mark.parametrize("stored", ["{not json", '{"positions": 7}'])
+async def test_holdings_that_cannot_be_read_are_unknown_and_nothing_else_is_lost(tmp_path: Path, stored: str) -> None:
+    path = tmp_path / "a.db"
+    store = await Store.open(path, ManualClock())
+    await store.apply(Changes(accounts=(replace(A_RECORD, holdings=Holdings(mode="portfolio margin")),)))
+    await store.close()
+    again = await Store.open(path, ManualClock())
+    assert again.accounts["main"].holdings == Holdings(mode="portfolio margin")
+    await again.close()
+    execute(path, f"UPDATE account SET holdings = '{stored}'")
+    last = await Store.open(path, ManualClock())
+    assert last.accounts["main"] == A_RECORD
+    await last.close()

@@ -1,0 +1,61 @@
+"""What an account holds, as it is remembered between reads and over restarts, and what of it changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from monitor.domain.account import MarginMode, Side
+
+# So many are remembered of an account; older ones are forgotten.
+MAX_EVENTS = 20
+
+
+class EventKind(StrEnum):
+    OPENED = "opened"
+    GONE = "gone"
+    FLIPPED = "flipped"
+    GREW_PAST_BRACKET = "grew past its bracket"
+    MARGIN_MODE = "changed its margin mode"
+    ACCOUNT_MODE = "changed its mode at the venue"
+    DISPUTED = "has a disputed liquidation price"
+    LIQUIDATED = "liquidated"
+    DELEVERAGED = "auto-deleveraged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountEvent:
+    """`subject` is the position's or the account's name; `detail` is a sentence for people, empty where the kind says
+    it all."""
+
+    at: datetime
+    kind: EventKind
+    subject: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One position. `bracket` is where its maintenance bracket begins, in settle units; None where none is known.
+
+    `is_disputed`: the venue's liquidation price and ours were once far apart, and its owner was told.
+    """
+
+    symbol: str
+    side: Side
+    margin_mode: MarginMode | None
+    bracket: float | None
+    is_disputed: bool = False
+
+    @property
+    def subject(self) -> str:
+        return f"{self.symbol} {self.side}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """`events` are the latest, oldest first. `compared_at` is when liquidation prices were last held against ours."""
+
+    mode: str = ""
+    compared_at: datetime | None = None
+    positions: tuple[Holding, ...] = ()
+    events: tuple[AccountEvent, ...] = ()

@@ -1,0 +1,93 @@
+"""News of an account that no rule judges: what the venue took, a mode that changed, a liquidation price in doubt.
+
+Each is a notice of its own, told once: its episode is the moment it happened, which the outbox knows over restarts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from monitor.domain.account import AccountSnapshot, End, EndKind
+from monitor.domain.holdings import AccountEvent, EventKind
+from monitor.domain.notification import Notification, notices
+from monitor.domain.reading import AlertKey, Scope, Severity
+from monitor.notify.text import amount, moment, price
+from monitor.plan import AccountPlan
+
+TAKEN, ACCOUNT_MODE, DISPUTED = "taken", "account_mode", "liquidation_price"
+# So many orders of one read are told one by one: the venue closes a large position with many.
+MAX_TAKEN = 20
+_LOOK = {
+    EndKind.LIQUIDATED: "Do: look at this account at the venue now",
+    EndKind.DELEVERAGED: "Do: what this position hedged is open now: look at it at once",
+}
+
+
+def news_notices(
+    plan: AccountPlan, snapshot: AccountSnapshot, events: Iterable[AccountEvent], now: datetime
+) -> Iterator[Notification]:
+    """What is worth a message of this read."""
+    yield from _of_ends(plan, snapshot, now)
+    for event in events:
+        if event.kind is EventKind.ACCOUNT_MODE:
+            yield from _of_mode(plan, event, now)
+        elif event.kind is EventKind.DISPUTED:
+            yield from _of_dispute(plan, event, now)
+
+
+def _of_ends(plan: AccountPlan, snapshot: AccountSnapshot, now: datetime) -> Iterator[Notification]:
+    by_second: dict[tuple[str, EndKind, int], list[End]] = defaultdict(list)
+    for end in sorted(snapshot.ends, key=lambda end: end.at):
+        by_second[end.subject, end.kind, int(end.at.timestamp())].append(end)
+    left = {position.subject: position.contracts for position in snapshot.positions}
+    for (subject, kind, second), ends in list(by_second.items())[-MAX_TAKEN:]:
+        rest = left.get(subject)
+        lines = [
+            taken_words(ends, now),
+            f"{amount(rest)} contracts are left" if rest else "nothing is left of it",
+            _LOOK[kind],
+        ]
+        yield from notices(
+            plan.targets[Severity.CRITICAL],
+            AlertKey(TAKEN, plan.name, Scope.POSITION, subject),
+            second,
+            f"{str(kind).upper()} {plan.name}: {subject}",
+            lines,
+            Severity.CRITICAL,
+            now,
+        )
+
+
+def taken_words(ends: Sequence[End], now: datetime) -> str:
+    """`12 contracts at 101,234 by the venue's records, 21:13 UTC`; the price is the mean over the orders."""
+    sizes = [end.contracts for end in ends]
+    total = None if None in sizes else sum(size for size in sizes if size is not None)
+    worth = [(end.contracts or 0.0) * end.price for end in ends if end.price is not None]
+    mean = sum(worth) / total if total and len(worth) == len(ends) else ends[0].price
+    parts = [f"{amount(total)} contracts" if total else None, f"at {price(mean)}" if mean else None]
+    what = " ".join(part for part in parts if part)
+    return f"{what} by the venue's records, {moment(ends[-1].at, now)} UTC".lstrip()
+
+
+def _of_mode(plan: AccountPlan, event: AccountEvent, now: datetime) -> tuple[Notification, ...]:
+    return notices(
+        plan.targets[Severity.WARNING],
+        AlertKey(ACCOUNT_MODE, plan.name, Scope.ACCOUNT, plan.name),
+        int(event.at.timestamp()),
+        f"{plan.name}: its mode at {plan.venue} changed",
+        [f"now {event.detail}", "Do: check leverage, margin and liquidation prices: pools may be others now"],
+        Severity.WARNING,
+        now,
+    )
+
+
+def _of_dispute(plan: AccountPlan, event: AccountEvent, now: datetime) -> tuple[Notification, ...]:
+    return notices(
+        plan.targets[Severity.INFO],
+        AlertKey(DISPUTED, plan.name, Scope.POSITION, event.subject),
+        int(event.at.timestamp()),
+        f"{plan.name}: {event.subject} may be liquidated elsewhere than the venue says",
+        [event.detail, "perpwatch judges by the venue's price; this is told once while the position is open"],
+        Severity.INFO,
+        now,
+    )
