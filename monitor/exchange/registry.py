@@ -18,6 +18,7 @@ from monitor.exchange.venues import (
     bingx,
     bitget,
     bybit,
+    deribit,
     gate,
     hyperliquid,
     kucoinfutures,
@@ -42,6 +43,7 @@ _EXACT: Mapping[str, Venue] = {
         hyperliquid.VENUE,
         mexc.VENUE,
         bingx.VENUE,
+        deribit.VENUE,
     )
 }
 # Shared marks are read anew when older than this share of the asking account's poll interval.
