@@ -1,6 +1,6 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, bingx, bitget, bybit, gate, hyperliquid, kucoinfutures, mexc, okx
+from tests.venues import binance, bingx, bitget, bybit, deribit, gate, hyperliquid, kucoinfutures, mexc, okx
 from tests.venues.kit import VenueCase
 
 CASES: tuple[VenueCase, ...] = (
@@ -14,4 +14,5 @@ CASES: tuple[VenueCase, ...] = (
     hyperliquid.HYPERLIQUID_CASE,
     mexc.MEXC_CASE,
     bingx.BINGX_CASE,
+    deribit.DERIBIT_CASE,
 )

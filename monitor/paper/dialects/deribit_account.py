@@ -93,7 +93,8 @@ def _coins(call: Call) -> Iterator[Json]:
         deltas = _deltas(call, pool.asset)
         yield _unified(call, pools, pool.asset, deltas) if model in (CROSS_SM, CROSS_PM) else _coin(pool, model, deltas)
     # No collateral, in any account.
-    nothing = PoolTruth(call.owner.name, "cross:BNB", "BNB", 0.0, 0.0, 0.0, 0.0, 0.0)
+    figures = ("wallet", "unrealized_pnl", "equity", "initial_margin", "maintenance_margin")
+    nothing = PoolTruth(account=call.owner.name, pool="cross:BNB", asset="BNB", **dict.fromkeys(figures, 0.0))
     yield _coin(nothing, model.replace("cross", "segregated"), {})
 
 
