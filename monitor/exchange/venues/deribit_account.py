@@ -13,6 +13,7 @@ from monitor.domain.account import FailureKind, Instrument, MarginBalance, Margi
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
+    boolean,
     malformed,
     mapping,
     not_negative,
@@ -124,7 +125,7 @@ def _caveats(others: Sequence[Row]) -> tuple[str, ...]:
 
 def _leg(row: Row, instruments: Instruments, coins: Mapping[str, Row], rates: Rates) -> Leg:
     instrument, side, mark_price = instrument_of(row, instruments, "instrument_name"), _side(row), _mark(row)
-    is_isolated = row.get("isolated") is True
+    is_isolated = boolean(row, "isolated") if "isolated" in row else False
     settle = coins.get(instrument.settle)
     if settle is None:
         raise malformed(f"summaries: {instrument.settle:.20}, in which a position is margined, is not listed")
