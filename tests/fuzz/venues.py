@@ -269,10 +269,15 @@ def _check_position(position: Position, case: Case) -> None:
     worked_out = {estimate.figure for estimate in position.estimates}
     for name in (name for name in AS_TOLD if name not in worked_out):
         value = getattr(position, name)
-        close = CLOSE * abs(value or 0.0)
-        assert value is None or any(abs(abs(number) - abs(value)) <= close for number in told), (
+        # Some venues tell contracts by what they are worth: linear ones in coins, inverse ones in dollars.
+        each = position.instrument.contract_size if name == "contracts" else 1.0
+        assert value is None or any(_is_close(number, value) or _is_close(number, value * each) for number in told), (
             f"{name} {value} stands nowhere in the replies"
         )
+
+
+def _is_close(number: float, value: float) -> bool:
+    return abs(abs(number) - abs(value)) <= CLOSE * abs(value)
 
 
 def _check_margin(margin: MarginBalance) -> None:

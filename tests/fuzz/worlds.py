@@ -9,9 +9,11 @@ from typing import Any
 
 from monitor.clock import SystemClock
 from monitor.exchange.venues import binancecoinm, binanceusdm
-from monitor.paper.dialect import ApiError, Call
+from monitor.paper.dialect import ApiError, Call, Dialect
 from monitor.paper.dialects.binance import BINANCE
 from monitor.paper.dialects.bybit import BYBIT
+from monitor.paper.dialects.deribit import DERIBIT
+from monitor.paper.dialects.deribit_account import CROSS_PM
 from tests import bybit
 from tests.builders import SHARED
 from tests.fuzz.junk import places
@@ -21,7 +23,7 @@ from tests.venues.books import a_book
 NOW = datetime(2025, 10, 10, 20, 50, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
 # Parameters that make one path several questions.
-KINDS = ("category", "settleCoin", "symbol")
+KINDS = ("category", "settleCoin", "symbol", "currency")
 CREDENTIALS = {"apiKey": "key", "secret": "secret", "walletAddress": "0x" + "1" * 40}
 
 
@@ -65,8 +67,9 @@ def _bybit() -> dict[str, Any]:
 
 def _bybit_unified() -> dict[str, Any]:
     """Both sides of a contract, which no price liquidates: an empty liquidation price says so."""
-    engine = a_book(NOW, {("BTC", "BTC"): 1.0, ("ETH", "ETH"): 1.0})
-    asked = (
+    return _told(
+        BYBIT,
+        "hedged",
         "/v5/account/info",
         "/v5/account/wallet-balance accountType=UNIFIED",
         "/v5/position/list category=linear settleCoin=USDT",
@@ -79,13 +82,34 @@ def _bybit_unified() -> dict[str, Any]:
         "/v5/market/tickers category=inverse",
         "/v5/market/risk-limit category=linear symbol=BTCUSDT",
     )
+
+
+def _deribit(account: str) -> dict[str, Any]:
+    """Cross portfolio margin, of which no liquidation price is told."""
+    return _told(
+        DERIBIT,
+        account,
+        "/api/v2/private/get_account_summaries",
+        "/api/v2/private/get_positions currency=any",
+        "/api/v2/public/get_instruments kind=future",
+        *(
+            f"/api/v2/public/get_book_summary_by_currency currency={currency} kind=future"
+            for currency in ("BTC", "ETH", "USDC", "USDT")
+        ),
+        model=CROSS_PM,
+    )
+
+
+def _told(dialect: Dialect, account: str, *asked: str, **profile: Any) -> dict[str, Any]:
+    """What that venue tells of an account of the books to each question: a path, and parameters behind it."""
+    engine = a_book(NOW, {("BTC", "BTC"): 1.0, ("ETH", "ETH"): 1.0})
     replies = {}
     for question in asked:
         path, *words = question.split()
         params = dict(word.split("=") for word in words)
-        call = Call(engine, NOW_MS, params, engine.account("hedged"), BYBIT.profile)
+        call = Call(engine, NOW_MS, params, engine.account(account), replace(dialect.profile, **profile))
         kinds = [params[name] for name in KINDS if name in params]
-        replies[" ".join([path, *kinds])] = BYBIT.endpoints[f"GET {path}"].render(call)
+        replies[" ".join([path, *kinds])] = dialect.endpoints[f"GET {path}"].render(call)
     return replies
 
 
@@ -127,6 +151,8 @@ def worlds() -> tuple[World, ...]:
         World("COIN-M, recorded", "binancecoinm", {**coinm, **recorded_coin, "/dapi/v1/account": _coin_account()}),
         World("Bybit", "bybitid", _bybit()),
         World("Bybit, unified", "bybit", _bybit_unified()),
+        World("Deribit, inverse", "deribit", _deribit("coin")),
+        World("Deribit, linear", "deribit", _deribit("two")),
         World("Hyperliquid, cross", "hyperliquid", _hyperliquid("cross short, liquidationPx far away")),
         World("Hyperliquid, isolated", "hyperliquid", _hyperliquid("isolated short losing (percentage sign wrong)")),
     )
