@@ -80,7 +80,8 @@ def _time(call: Call) -> Json:
 
 
 def _instruments(call: Call) -> Json:
-    if call.params.get("kind") != "future":
+    """Of all kinds where none is asked for."""
+    if call.params.get("kind", "future") != "future":
         raise INVALID_PARAMS
     return _reply(call, [_instrument(contract) for contract in call.contracts])
 
