@@ -176,7 +176,7 @@ async def test_a_strange_contract_is_left_out_of_the_list_and_the_others_stay(st
 
 
 def a_generic_row(**changes: Any) -> dict[str, Any]:
-    """What ccxt makes of Deribit's documented reply: the size is in USD, and `contract_size` is 10."""
+    """An inverse position of so many contracts of a dollar, and its worth in the venue's own reply."""
     given = {
         "symbol": "BTC/USD:BTC",
         "side": "long",
@@ -192,33 +192,8 @@ def a_generic_row(**changes: Any) -> dict[str, Any]:
 
 def read_generic(*rows: Mapping[str, Any], contract_size: float = 1.0) -> AccountReading:
     listed = {"BTC/USD:BTC": an_instrument("BTC/USD:BTC", contract_size=contract_size)}
-    raw: Any = (list(rows), [{"result": []}], {}, {})
-    return GenericVenue(id="deribit").parse_account(raw, listed, AccountSettings())
-
-
-class Markets:
-    def __init__(self, market: Mapping[str, Any]) -> None:
-        self.has = {"fetchPositions": True}
-        self._market = market
-
-    async def load_markets(self, _reload: bool) -> Mapping[str, Any]:
-        return {self._market["symbol"]: self._market}
-
-
-async def test_sizes_that_deribit_tells_in_dollars_are_not_multiplied_by_its_contract_size() -> None:
-    market = {
-        "symbol": "BTC/USD:BTC",
-        "base": "BTC",
-        "quote": "USD",
-        "settle": "BTC",
-        "contract": True,
-        "option": False,
-        "contractSize": 10,
-        "inverse": True,
-    }
-    listed = await GenericVenue(id="deribit").read_instruments(Markets(market))
-    assert listed["BTC/USD:BTC"].contract_size == 1
-    assert read_generic(a_generic_row()).positions[0].notional == pytest.approx(0.006687487)
+    raw: Any = (list(rows), [{"data": []}], {}, {})
+    return GenericVenue(id="htx").parse_account(raw, listed, AccountSettings())
 
 
 @pytest.mark.parametrize("told", [0.006687487, -0.006687487])

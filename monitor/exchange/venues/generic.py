@@ -65,8 +65,6 @@ RELATIVE_ERROR = 1e-9
 # The methods of ccxt that are called below; no other can be.
 CALLS = frozenset({"load_markets", "fetch_positions", "fetch_balance", "fetch_funding_rates", "fetch_time"})
 
-# Their positions are counted in base or quote units, not in contracts of `contract_size`.
-SIZED_IN_UNITS = frozenset({"deribit"})
 # The venue's own notional is valued at entry, or at a mark; further than this factor from ours, size or mark are wrong.
 NOTIONAL_SLACK = 2.0
 ENTRY_ERROR = 1e-3
@@ -113,7 +111,7 @@ class GenericVenue:
                 base=text(market, "base"),
                 quote=text(market, "quote"),
                 settle=text(market, "settle"),
-                contract_size=1.0 if self.id in SIZED_IN_UNITS else positive(market, "contractSize"),
+                contract_size=positive(market, "contractSize"),
                 inverse=market["inverse"] is True,
             )
             for symbol, market in markets.items()

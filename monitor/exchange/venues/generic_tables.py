@@ -9,7 +9,6 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "aster": ("",),
     "backpack": ("",),
     "bybitid": ("result.list",),
-    "deribit": ("result",),
     "dydx": ("positions",),
     "htx": ("data",),
     "krakenfutures": ("openPositions",),
