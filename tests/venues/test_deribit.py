@@ -9,7 +9,7 @@ from monitor.domain.account import AccountSnapshot, FailureKind, Instrument, Pri
 from monitor.exchange.failures import ReadError, UnknownSymbolError
 from monitor.exchange.venues.deribit import VENUE, what_it_said
 from monitor.exchange.venues.venue import AccountReading, AccountSettings
-from monitor.paper.dialects.deribit import POSITIONS, SUMMARIES
+from monitor.paper.dialects.deribit import POSITIONS
 from monitor.paper.dialects.deribit_account import (
     CROSS_PM,
     CROSS_SM,
@@ -363,10 +363,19 @@ async def test_a_mode_changed_while_running_is_read_anew_within_the_same_read(ho
     assert {margin.pool for margin in good(await source.observe()).margins} == before
 
 
-async def test_a_wrong_secret_and_a_wrong_time_are_refused_by_the_venue(house: House) -> None:
+async def test_a_wrong_secret_is_refused_by_the_venue(house: House) -> None:
     source = house.open(an_account("two", SEGREGATED_SM), credentials={"apiKey": "two-key", "secret": "wrong"})
     assert failed(await source.observe()).kind is FailureKind.AUTH
-    house.server.misbehave(Fault(kind=FaultKind.CLOCK_SKEW, seconds=300, path=SUMMARIES))
+
+
+async def test_a_clock_that_is_off_is_set_right_though_the_refusal_tells_of_no_time(house: House) -> None:
+    house.server.misbehave(Fault(kind=FaultKind.CLOCK_SKEW, seconds=300))
+    assert len((await read(house, "two")).positions) == 3
+
+
+async def test_where_the_time_is_not_told_either_a_refused_signature_stays_what_it_is(house: House) -> None:
+    house.server.misbehave(Fault(kind=FaultKind.CLOCK_SKEW, seconds=300))
+    house.server.misbehave(Fault(kind=FaultKind.SERVER_ERROR, path="*/get_time"))
     assert failed(await house.open(an_account("two", SEGREGATED_SM)).observe()).kind is FailureKind.AUTH
 
 

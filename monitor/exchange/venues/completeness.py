@@ -1,10 +1,10 @@
-"""Whether a list of positions is whole, where a venue tells beside it how much margin they bind."""
+"""Whether a list of positions is whole, where a venue tells how much margin they bind; each once; of kinds we read."""
 
 from collections.abc import Iterable, Mapping
 
-from monitor.domain.account import FailureKind, Position
+from monitor.domain.account import FailureKind, MarginMode, Position
 from monitor.exchange.failures import ReadError
-from monitor.exchange.values import malformed
+from monitor.exchange.values import Row, malformed, text
 
 # The margin bound may exceed what the positions listed bind by this factor: that it is their sum is documented only.
 MAX_MARGIN_GAP = 1.5
@@ -28,3 +28,24 @@ def check_complete(bound: Mapping[str, float], held: Iterable[tuple[str, Positio
         raise ReadError(
             FailureKind.IMPLAUSIBLE, f"more margin is bound in {', '.join(short):.60} than the positions listed bind"
         )
+
+
+def check_held_once(positions: Iterable[Position]) -> None:
+    """Some venues let one side of a contract be held across and isolated at once, which raises ReadError (unsupported);
+    one listed twice is malformed."""
+    modes: dict[str, MarginMode | None] = {}
+    for position in positions:
+        name = position.subject
+        if name in modes:
+            if modes[name] is position.margin_mode:
+                raise malformed(f"{name} is listed twice")
+            raise ReadError(FailureKind.UNSUPPORTED, f"{name} is held across and isolated at once, which is not read")
+        modes[name] = position.margin_mode
+
+
+def caveats_of(others: Iterable[Row], key: str) -> tuple[str, ...]:
+    """Of positions that are no contracts; their kind stands under that key."""
+    kinds = ", ".join(sorted({text(row, key) for row in others}))
+    if not kinds:
+        return ()
+    return (f"positions of the kind {kinds:.60} are held and not read: their margin stands in the totals",)

@@ -68,6 +68,8 @@ ISOLATED = {"include_isolated": "true"}
 PERPETUAL = "-PERPETUAL"
 FUNDING_HOURS = 8
 PAGE, MAX_PAGES = 1000, 20
+# A refused signature that is older than this, or as much younger, may be refused for its time.
+MAX_SKEW_MS = 5_000
 # Trades are told at once for so long; older ones are asked for otherwise, and come a little late.
 RECENT_TRADES = timedelta(hours=23)
 # Summaries of which none is younger than this are a feed that stands still.
@@ -139,19 +141,19 @@ class DeribitVenue:
 
     async def read_settings(self, client: Any, /) -> AccountSettings:
         try:
-            told = await _result(client.privateGetGetAccountSummaries, ISOLATED)
+            told = await _signed(client, client.privateGetGetAccountSummaries, ISOLATED)
         except ReadError as refused:
             if refused.kind not in NOT_SHOWN:
                 raise
-            told = await _result(client.privateGetGetAccountSummaries)
+            told = await _signed(client, client.privateGetGetAccountSummaries)
         return AccountSettings(mode=account.mode_of(mapping(told, "result")))
 
     async def read_account(self, client: Any, settings: AccountSettings, /) -> tuple[Row, list[Row]]:
         """(summaries, positions)."""
         shown = _shown(settings)
         told, positions = await together(
-            _result(client.privateGetGetAccountSummaries, shown),
-            _result(client.privateGetGetPositions, {"currency": "any", **shown}),
+            _signed(client, client.privateGetGetAccountSummaries, shown),
+            _signed(client, client.privateGetGetPositions, {"currency": "any", **shown}),
         )
         return mapping(told, "result"), rows(positions, "result")
 
@@ -229,6 +231,25 @@ class DeribitVenue:
 
 async def _result(method: Any, query: Query | None = None) -> object:
     return mapping(await method(query or {}), "reply").get("result")
+
+
+async def _signed(client: Any, method: Any, query: Query | None = None) -> object:
+    """Raises ReadError (clock) where a refused signature may be our clock's fault: the refusal does not tell."""
+    try:
+        return await _result(method, query)
+    except ReadError as refused:
+        if refused.kind is FailureKind.AUTH and abs(await _ahead_ms(client)) > MAX_SKEW_MS:
+            raise ReadError(FailureKind.CLOCK, f"{refused.detail}, and our clock is off") from None
+        raise
+
+
+async def _ahead_ms(client: Any) -> float:
+    """How far our clock is ahead; 0 where Deribit does not tell its time now."""
+    try:
+        reply = mapping(await client.publicGetGetTime({}), "reply")
+        return float(client.milliseconds() - number(reply, "result"))
+    except ReadError:
+        return 0.0
 
 
 def _shown(settings: AccountSettings) -> dict[str, str]:

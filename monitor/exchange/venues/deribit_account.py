@@ -24,6 +24,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
+from monitor.exchange.venues.completeness import caveats_of, check_held_once
 from monitor.exchange.venues.contracts import instrument_of, isolated_name, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -72,7 +73,7 @@ def parse(told: Row, listed: Sequence[Row], instruments: Instruments, settings: 
     held = [row for row in listed if number(row, "size") != 0]
     others = [row for row in held if text(row, "kind") != FUTURE]
     legs = [_leg(row, instruments, coins, rates) for row in held if row["kind"] == FUTURE]
-    _check_held_once(legs)
+    check_held_once(leg.position for leg in legs)
     deltas = [_deltas(row) for row in coins.values()]
     if not others:
         _check_complete(deltas, legs)
@@ -87,7 +88,7 @@ def parse(told: Row, listed: Sequence[Row], instruments: Instruments, settings: 
         ),
         positions=tuple(leg.position for leg in legs),
         margin_in_use=None if others else in_use,
-        caveats=(*settings.caveats, *_caveats(others)),
+        caveats=(*settings.caveats, *caveats_of(others, "kind")),
     )
 
 
@@ -111,13 +112,6 @@ def _model(row: Row) -> str:
     if model not in MODELS:
         raise ReadError(FailureKind.UNSUPPORTED, f"the margin model {model:.40} is not known")
     return model
-
-
-def _caveats(others: Sequence[Row]) -> tuple[str, ...]:
-    kinds = ", ".join(sorted({text(row, "kind") for row in others}))
-    if not kinds:
-        return ()
-    return (f"positions of the kind {kinds:.60} are held and not read: their margin stands in the totals",)
 
 
 # --- positions ---
@@ -180,18 +174,6 @@ def _index_of(name: str) -> str:
     """`btc_usd` of BTC-PERPETUAL and BTC-26DEC26, `btc_usdc` of BTC_USDC-PERPETUAL."""
     pair = name.partition("-")[0].lower()
     return pair if "_" in pair else f"{pair}_usd"
-
-
-def _check_held_once(legs: Sequence[Leg]) -> None:
-    """A contract may be held across and isolated at once."""
-    seen: dict[str, MarginMode | None] = {}
-    for position in (leg.position for leg in legs):
-        name, margin_mode = position.subject, position.margin_mode
-        if seen.get(name, margin_mode) is not margin_mode:
-            raise ReadError(FailureKind.UNSUPPORTED, f"{name} is held across and isolated at once, which is not read")
-        if name in seen:
-            raise malformed(f"{name} is listed twice")
-        seen[name] = margin_mode
 
 
 # --- whole lists ---

@@ -25,6 +25,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
+from monitor.exchange.venues.completeness import caveats_of, check_held_once
 from monitor.exchange.venues.contracts import instrument_of, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -63,7 +64,7 @@ def parse(balance: Row, listed: Sequence[Row], instruments: Instruments, setting
     rates = dollar_rates(coins, value="eqUsd", equity="eq")
     legs = [_leg(row, instruments, mode, rates) for row in held if is_of_contract(row)]
     others = [row for row in held if not is_of_contract(row)]
-    _check_held_once(legs)
+    check_held_once(leg.position for leg in legs)
     _check_isolated(balance, coins, listed, mode)
     if mode == FUTURES:
         cross = _futures_pools(coins, legs, others)
@@ -75,7 +76,7 @@ def parse(balance: Row, listed: Sequence[Row], instruments: Instruments, setting
         margins=(*cross, *(_isolated_pool(leg) for leg in legs if leg.is_isolated)),
         positions=tuple(leg.position for leg in legs),
         margin_in_use=in_use,
-        caveats=(*settings.caveats, *_caveats(others)),
+        caveats=(*settings.caveats, *caveats_of(others, "instType")),
     )
 
 
@@ -85,27 +86,6 @@ def _coins(balance: Row) -> dict[str, Row]:
     if len(coins) < len(listed):
         raise malformed("a currency is listed twice")
     return coins
-
-
-def _caveats(others: Sequence[Row]) -> tuple[str, ...]:
-    kinds = ", ".join(sorted({text(row, "instType") for row in others}))
-    return (
-        (f"positions of the kind {kinds:.60} are held and not read: their margin stands in the totals",)
-        if kinds
-        else ()
-    )
-
-
-def _check_held_once(legs: Sequence[Leg]) -> None:
-    """OKX lets one side of a contract be held across and isolated at once."""
-    modes: dict[str, MarginMode | None] = {}
-    for leg in legs:
-        name = leg.position.subject
-        if name in modes:
-            if modes[name] is leg.position.margin_mode:
-                raise malformed(f"{name} is listed twice")
-            raise ReadError(FailureKind.UNSUPPORTED, f"{name} is held across and isolated at once, which is not read")
-        modes[name] = leg.position.margin_mode
 
 
 # --- positions ---
