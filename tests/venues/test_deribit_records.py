@@ -60,9 +60,7 @@ def a_future(name: str = "BTC-PERPETUAL", **changes: Any) -> Json:
 
 
 DATED = a_future("BTC-25DEC26", settlement_period="month", expiration_timestamp=1798185600000)
-LINEAR = a_future(
-    "BTC_USDC-PERPETUAL", counter_currency="USDC", settlement_currency="USDC", contract_size=0.0001
-)  # fmt: skip
+LINEAR = a_future("BTC_USDC-PERPETUAL", counter_currency="USDC", settlement_currency="USDC", contract_size=0.0001)
 
 
 async def instruments_of(house: House, *rows: Json) -> Mapping[str, Instrument]:

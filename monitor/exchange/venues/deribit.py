@@ -111,9 +111,7 @@ class DeribitVenue:
     coverage: tuple[str, ...] = COVERAGE
     figures: Figures = field(default_factory=lambda: FIGURES, repr=False)
     key_steps: str = KEY_STEPS
-    rules: Rules = field(
-        default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, said=what_it_said), repr=False
-    )  # fmt: skip
+    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, said=what_it_said), repr=False)
 
     async def read_instruments(self, client: Any) -> Instruments:
         listed: dict[str, Instrument] = {}
@@ -171,10 +169,8 @@ class DeribitVenue:
         if summaries and newest_ms < client.milliseconds() - MAX_MARK_AGE_MS:
             raise ReadError(FailureKind.IMPLAUSIBLE, "mark prices stand still")
         listed = {
-            instruments[raw].symbol: row
-            for row in summaries
-            if (raw := text(row, "instrument_name")) in instruments
-        }  # fmt: skip
+            instruments[raw].symbol: row for row in summaries if (raw := text(row, "instrument_name")) in instruments
+        }
         if not listed:
             raise malformed("get_book_summary_by_currency lists no future")
         return marks_of(listed, _mark)
@@ -193,10 +189,8 @@ class DeribitVenue:
         query = {"type": "trigger_all", **FUTURES, **_shown(settings)}
         listed = rows(await _result(client.privateGetGetOpenOrders, query), "result")
         return [
-            order
-            for row in listed
-            for order in stop_orders(row, instrument_of(row, instruments, "instrument_name"))
-        ]  # fmt: skip
+            order for row in listed for order in stop_orders(row, instrument_of(row, instruments, "instrument_name"))
+        ]
 
     async def read_ends(
         self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
