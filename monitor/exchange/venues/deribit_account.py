@@ -25,7 +25,7 @@ from monitor.exchange.values import (
 )
 from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
 from monitor.exchange.venues.completeness import caveats_of, check_held_once
-from monitor.exchange.venues.contracts import instrument_of, isolated_name, known_price
+from monitor.exchange.venues.contracts import instrument_of, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 # In the order in which they are told; the first two have one pool of all collateral.
@@ -125,7 +125,7 @@ def _leg(row: Row, instruments: Instruments, coins: Mapping[str, Row], rates: Ra
         raise malformed(f"summaries: {instrument.settle:.20}, in which a position is margined, is not listed")
     pool, rate = f"cross:{instrument.settle}", 1.0
     if is_isolated:
-        pool = isolated_name(instrument, side)
+        pool = instrument.isolated_pool(side)
     elif _model(settle) in CROSS:
         pool, rate = UNIFIED_POOL, rate_of(instrument.settle, instrument, mark_price, rates)
     contracts = abs(number(row, "size" if instrument.inverse else "size_currency")) / instrument.contract_size
