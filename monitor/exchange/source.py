@@ -22,7 +22,13 @@ _log = get_logger(__name__)
 
 SETTINGS_MAX_AGE = timedelta(minutes=10)
 # A reply that is not what the account's mode lets expect may come from another mode: it is asked for again.
-MAY_BE_ANOTHER_MODE = (FailureKind.MALFORMED, FailureKind.IMPLAUSIBLE, FailureKind.UNSUPPORTED, FailureKind.PERMISSION)
+MAY_BE_ANOTHER_MODE = (
+    FailureKind.AUTH,
+    FailureKind.MALFORMED,
+    FailureKind.IMPLAUSIBLE,
+    FailureKind.UNSUPPORTED,
+    FailureKind.PERMISSION,
+)
 # A symbol we do not know may be a listing younger than our list.
 UNLISTED_MAX_AGE_S = 60.0
 # What no retry heals is not asked for again at once: a venue bans addresses that keep knocking with a bad key.
@@ -145,6 +151,7 @@ class AccountSource:
 
     async def _read(self) -> AccountSnapshot:
         """One attempt, and a second where the first may have been bad luck."""
+        mode_was_known = self._settings_at is not None
         try:
             return await self._attempt()
         except UnknownSymbolError:
@@ -152,9 +159,17 @@ class AccountSource:
         except ReadError as failed:
             if failed.kind is FailureKind.CLOCK:
                 await self._client.resync()
+            elif failed.kind is FailureKind.AUTH:
+                if not (mode_was_known and await self._has_another_mode()):
+                    raise
             elif failed.kind is not FailureKind.IMPLAUSIBLE:
                 raise
         return await self._attempt()
+
+    async def _has_another_mode(self) -> bool:
+        """Asked of the venue: a key that was good a moment ago is refused by the calls of a mode that has ended."""
+        before = self._settings.mode
+        return (await self._current_settings()).mode != before
 
     async def _attempt(self) -> AccountSnapshot:
         instruments = await self._market.instruments()

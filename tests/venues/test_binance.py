@@ -219,6 +219,22 @@ async def test_without_any_answer_it_is_said_that_the_account_may_be_a_portfolio
     assert (await read(house, "mixed")).caveats == (PORTFOLIO_UNKNOWN,)
 
 
+async def test_an_account_that_becomes_a_portfolio_is_read_as_one_at_once(house: House) -> None:
+    """Its key is refused by the calls it used until now."""
+    source = opened(house, "coin")
+    assert good(await source.observe()).mode != PORTFOLIO_MARGIN
+    house.server.set_profile("coin", **PORTFOLIO)
+    assert good(await source.observe()).mode == PORTFOLIO_MARGIN
+
+
+async def test_a_key_that_is_refused_is_not_asked_with_twice_where_the_mode_is_not_known(house: House) -> None:
+    source = opened(house, "mixed")
+    house.server.misbehave(Fault(kind=FaultKind.BAD_KEY))
+    assert failed(await source.observe()).kind is FailureKind.AUTH
+    signed = [request.path for request in house.server.requests if request.status == 401]
+    assert len(signed) == len(set(signed)), signed
+
+
 @pytest.mark.parametrize("fault", [FaultKind.SERVER_ERROR, FaultKind.HTML, FaultKind.HANG])
 async def test_trouble_at_the_other_exchange_costs_a_classic_account_nothing(house: House, fault: FaultKind) -> None:
     house.server.misbehave(Fault(kind=fault, path="/dapi/*"))
