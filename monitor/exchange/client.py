@@ -23,7 +23,7 @@ from monitor.clock import Clock
 from monitor.domain.account import FailureKind
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import ReadError, Reply, failed_reply, failed_request
-from monitor.exchange.guard import inside_a_listed_call, listed_calls_alone
+from monitor.exchange.guard import Further, endpoints_of, inside_a_listed_call, listed_calls_alone
 from monitor.exchange.modes import Mode, turn_to
 from monitor.exchange.values import MAX_DECIMALS, plain_number, refuse_endless_numbers
 from monitor.log import register_secret
@@ -67,6 +67,7 @@ class Rules:
     `weights` are by path, or by path and the `type` asked for where one path answers several questions. `used_weight`
     finds in a reply's headers (small letters) what the venue counts for this minute, by the path that was asked for,
     `said` the code and message of a refusal. `bare_words`: some replies are a single word in quotes.
+    `further` are endpoints that ccxt does not know.
     """
 
     calls: frozenset[str]
@@ -77,6 +78,7 @@ class Rules:
     used_weight: Callable[[Mapping[str, str], str], int | None] = nothing_told
     said: Callable[[Mapping[str, Any]], tuple[object, object]] = what_it_said
     bare_words: bool = False
+    further: tuple[Further, ...] = ()
 
     @classmethod
     def of_reads(cls, reads: Mapping[str, str], **others: Any) -> Self:
@@ -198,13 +200,15 @@ def strict_client(
         "options": {"fetchCurrencies": False, **rules.options, **(options or {})},
     }
     # `resync` is ours: the one call that is not of ccxt.
-    client = _strict_class(venue_id, rules.calls | {"resync"})(config)
+    client = _strict_class(venue_id, rules.calls | {"resync"}, rules.further)(config)
     client.rules, client.shared, client.public = rules, shared, public
     client.logger = _CCXT_LOGGER
     client.ssl_context = shared.ssl_context
     client.aiohttp_proxy = proxy
     client.has = {**client.has, "fetchCurrencies": False}
     turn_to(client, mode)
+    for further in rules.further:
+        client.urls["api"].setdefault(further.api, _beside(client.urls["api"], further.at))
     client.base_path = ""
     if base_url is not None:
         client.base_path = urlsplit(base_url).path.rstrip("/")
@@ -230,9 +234,15 @@ def _rebased(url: Any, base_url: str, hostname: str | None) -> Any:
     return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + path, "", ""))
 
 
+def _beside(urls: Mapping[str, str], path: str) -> str:
+    """A URL with that path where the venue's others are."""
+    return urlunsplit((*urlsplit(next(iter(urls.values())))[:2], path, "", ""))
+
+
 @cache
-def _strict_class(venue_id: str, listed: frozenset[str]) -> Any:
-    return listed_calls_alone(type(venue_id, (_Strict, getattr(ccxt, venue_id)), {}), listed)
+def _strict_class(venue_id: str, listed: frozenset[str], further: tuple[Further, ...]) -> Any:
+    own = type(venue_id, (_Strict, getattr(ccxt, venue_id)), endpoints_of(further))
+    return listed_calls_alone(own, listed)
 
 
 def _is_precision(precision: Any) -> bool:

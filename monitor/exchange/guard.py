@@ -8,9 +8,9 @@ that a venue takes by POST.
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from ccxt.base.types import Entry
 
@@ -63,6 +63,24 @@ _POST_READS: Mapping[str, tuple[str, ...]] = {
     "whitebit": ("/collateral-account/positions/open", "/collateral-account/balance"),
     "grvt": ("/full/v1/positions", "/full/v1/account_summary", "/full/v1/all_instruments"),
 }
+
+
+class Further(NamedTuple):
+    """An endpoint, asked by GET, that a venue has and ccxt does not know. `call` is the name it gets there.
+
+    `api` is ccxt's name for a part of the venue's paths, `at` where that part begins, for one that ccxt has no URL of;
+    `path` is what ccxt signs, as it signs its own.
+    """
+
+    call: str
+    api: str
+    at: str
+    path: str
+
+
+def endpoints_of(further: Iterable[Further]) -> dict[str, Entry[Any]]:
+    """By the names of the calls, as ccxt's own stand in its classes."""
+    return {it.call: Entry(it.path, [it.api], "GET", {"cost": 1}) for it in further}
 
 
 def listed_calls_alone(client_class: type, listed: frozenset[str]) -> type:

@@ -20,6 +20,7 @@ from ccxt.base.types import Entry
 from monitor.domain.account import FailureKind
 from monitor.exchange.client import Rules, Shared, release, strict_client
 from monitor.exchange.failures import ReadError
+from monitor.exchange.guard import endpoints_of
 from monitor.exchange.registry import venue_of
 from monitor.exchange.venues.binance import SAPI_READS, BinanceVenue
 from monitor.exchange.venues.generic import CALLS, GenericVenue
@@ -137,6 +138,12 @@ def a_market(client: Any) -> Any:
     return client.safe_market_structure({**info, **given, **ids, **kind, **precision, "spot": False, "option": False})
 
 
+@cache
+def whole_class(venue_id: str) -> Any:
+    """ccxt's class and the endpoints that it does not know."""
+    return type(venue_id, (getattr(ccxt, venue_id),), endpoints_of(venue_of(venue_id).rules.further))
+
+
 def public_methods(venue_class: type) -> dict[str, object]:
     """What each name stands for: an endpoint, or a function that ccxt has under two names.
 
@@ -157,7 +164,7 @@ def may_send(method: object) -> bool:
 
 
 def made_up_call(client: Any, name: str) -> Callable[[], Any]:
-    wanted = required(getattr(getattr(ccxt, client.id), name))
+    wanted = required(getattr(whole_class(client.id), name))
     return partial(getattr(client, name), **{parameter: ARGUMENTS.get(parameter, "1") for parameter in wanted})
 
 
@@ -185,7 +192,7 @@ async def refused(call: Callable[[], Awaitable[Any]]) -> bool:
 
 async def admitted_calls(client: Any, listed: frozenset[str]) -> set[str]:
     """Calls every public method that is not listed; the names of those that may send and were not refused."""
-    methods = public_methods(getattr(ccxt, client.id))
+    methods = public_methods(whole_class(client.id))
     on_the_list = [methods[name] for name in listed]
     admitted = set()
     for name, method in methods.items():
@@ -213,7 +220,7 @@ async def test_every_call_off_the_list_is_refused_and_sends_nothing(venue_id: st
 
 @pytest.mark.parametrize("venue_id", ccxt.exchanges)
 def test_the_list_holds_reads_alone(venue_id: str) -> None:
-    methods = public_methods(getattr(ccxt, venue_id))
+    methods = public_methods(whole_class(venue_id))
     for name in venue_of(venue_id).rules.calls:
         method = methods[name]
         if isinstance(method, tuple):
