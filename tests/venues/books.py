@@ -70,17 +70,17 @@ def a_book(now: datetime, sizes: Sizes | None = None, terms: Terms = lambda cont
         engine.add_account(name, api_key=f"{name}-key", secret=f"{name}-secret", hedge_mode=name == "hedged")
         for asset, worth in WALLETS.items():
             engine.deposit(name, asset, worth)
-    _hold(engine, "mixed", "BTCUSDT", Side.LONG, 0.5, 20)
-    _hold(engine, "mixed", "ETHUSDT", Side.SHORT, 3, 10)
-    _hold(engine, "mixed", "SOLUSDT", Side.LONG, 40, 5, isolated=True)
-    _hold(engine, "hedged", "BTCUSDT", Side.LONG, 1, 20)
-    _hold(engine, "hedged", "BTCUSDT", Side.SHORT, 0.25, 20)
-    _hold(engine, "hedged", "ETHUSDT", Side.SHORT, 2, 5, isolated=True)
-    _hold(engine, "coin", "BTCUSD_PERP", Side.SHORT, 30_000, 20)
-    _hold(engine, "coin", "ETHUSD_PERP", Side.LONG, 20_000, 5)
-    _hold(engine, "two", "BTCUSDT", Side.LONG, 0.3, 10)
-    _hold(engine, "two", "BTCUSDC", Side.SHORT, 0.2, 10)
-    _hold(engine, "two", "ETHUSDC", Side.LONG, 2, 5)
+    hold(engine, "mixed", "BTCUSDT", Side.LONG, 0.5, 20)
+    hold(engine, "mixed", "ETHUSDT", Side.SHORT, 3, 10)
+    hold(engine, "mixed", "SOLUSDT", Side.LONG, 40, 5, isolated=True)
+    hold(engine, "hedged", "BTCUSDT", Side.LONG, 1, 20)
+    hold(engine, "hedged", "BTCUSDT", Side.SHORT, 0.25, 20)
+    hold(engine, "hedged", "ETHUSDT", Side.SHORT, 2, 5, isolated=True)
+    hold(engine, "coin", "BTCUSD_PERP", Side.SHORT, 30_000, 20)
+    hold(engine, "coin", "ETHUSD_PERP", Side.LONG, 20_000, 5)
+    hold(engine, "two", "BTCUSDT", Side.LONG, 0.3, 10)
+    hold(engine, "two", "BTCUSDC", Side.SHORT, 0.2, 10)
+    hold(engine, "two", "ETHUSDC", Side.LONG, 2, 5)
     engine.set_marks({c.symbol: MARKS[c.base] for c in contracts})
     return engine
 
@@ -102,7 +102,7 @@ def a_crowd(
     return engine
 
 
-def _hold(
+def hold(
     engine: Engine, account: str, symbol: str, side: Side, units: float, leverage: float, *, isolated: bool = False
 ) -> None:
     """`units` are base units of a linear contract, quote units of an inverse one."""

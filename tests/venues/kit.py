@@ -75,7 +75,8 @@ class VenueCase:
     `kinds` are failures that a call of this venue tells otherwise than the house's table, by call ("*" is any) and
     fault.
     `credentials` go by ccxt's names. `terms` makes of a contract of the books the one that this venue has.
-    `crowd` is the account of many positions, None where the venue has no pages.
+    `crowd` is the account of many positions, None where the venue has no pages. `book` takes the place of the common
+    book where a venue has no contracts in stablecoins.
     """
 
     venue: str
@@ -90,6 +91,7 @@ class VenueCase:
         "secret": account.secret,
     }
     terms: Callable[[Contract], Contract] = lambda contract: contract
+    book: Callable[[datetime], Engine] | None = None
     deadline_s: float = 5.0
 
     def kind_of(self, call: str, fault: Fault, usual: FailureKind) -> FailureKind:
@@ -154,7 +156,7 @@ class House:
 
 
 def book_of(case: VenueCase, now: datetime) -> Engine:
-    return a_book(now, case.sizes, case.terms)
+    return a_book(now, case.sizes, case.terms) if case.book is None else case.book(now)
 
 
 def crowd_of(case: VenueCase, now: datetime) -> Engine:
