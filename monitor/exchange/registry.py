@@ -21,6 +21,7 @@ from monitor.exchange.venues import (
     deribit,
     gate,
     hyperliquid,
+    krakenfutures,
     kucoinfutures,
     mexc,
     okx,
@@ -41,9 +42,10 @@ _EXACT: Mapping[str, Venue] = {
         gate.VENUE,
         kucoinfutures.VENUE,
         hyperliquid.VENUE,
+        krakenfutures.VENUE,
+        deribit.VENUE,
         mexc.VENUE,
         bingx.VENUE,
-        deribit.VENUE,
     )
 }
 # Shared marks are read anew when older than this share of the asking account's poll interval.

@@ -2,6 +2,9 @@
 
 import ast
 import asyncio
+import base64
+import hashlib
+import hmac
 import inspect
 import re
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ from monitor.domain.account import FailureKind
 from monitor.exchange.client import Shared, release, strict_client
 from monitor.exchange.failures import ReadError
 from monitor.exchange.guard import looks_like_a_read
+from monitor.exchange.modes import Mode
 from monitor.exchange.registry import venue_of
 from monitor.exchange.venues.generic import GenericVenue
 from tests.edge import Sent, sent, shared
@@ -124,6 +128,39 @@ async def test_a_listed_call_opens_the_way_for_nothing_beside_it_and_nothing_aft
     release(client)
     assert str(outcomes[1]).startswith("refused to call fetch_ticker")
     assert sent == [("GET", "/api/v5/public/time")] * 2
+
+
+# --- endpoints that ccxt does not know ---
+
+SIGNED = {"apiKey": "key", "secret": "c2VjcmV0"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "host"), [(Mode.LIVE, "futures.kraken.com"), (Mode.TESTNET, "demo-futures.kraken.com")]
+)
+async def test_an_endpoint_that_ccxt_does_not_know_is_signed_and_asked_where_the_others_are(
+    mode: Mode, host: str, shared: Shared, sent: Sent
+) -> None:
+    client = strict_client("krakenfutures", SIGNED, rules=venue_of("krakenfutures").rules, shared=shared, mode=mode)
+    for name in ("authGetApiKeysV3Check", "privateGetTradingInstruments"):
+        with pytest.raises(ReadError) as failure:
+            await getattr(client, name)()
+        assert failure.value.kind is FailureKind.NETWORK
+    check = client.sign("api-keys/v3/check", ["auth"], "GET", {})
+    release(client)
+    assert sent == [("GET", "/api/auth/v1/api-keys/v3/check"), ("GET", "/derivatives/api/v3/trading/instruments")]
+    assert check["url"] == f"https://{host}/api/auth/v1/api-keys/v3/check"
+    signed = hmac.new(b"secret", hashlib.sha256(b"/api/auth/v1/api-keys/v3/check").digest(), hashlib.sha512).digest()
+    assert check["headers"]["Authent"] == base64.b64encode(signed).decode()
+
+
+async def test_an_endpoint_that_ccxt_does_not_know_is_called_from_the_list_alone(shared: Shared, sent: Sent) -> None:
+    rules = replace(venue_of("krakenfutures").rules, calls=frozenset())
+    client = strict_client("krakenfutures", SIGNED, rules=rules, shared=shared)
+    with pytest.raises(ReadError, match="refused to call authGetApiKeysV3Check"):
+        await client.authGetApiKeysV3Check()
+    release(client)
+    assert sent == []
 
 
 # --- how ccxt comes in ---

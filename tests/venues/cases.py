@@ -1,6 +1,18 @@
 """All venues that are read exactly."""
 
-from tests.venues import binance, bingx, bitget, bybit, deribit, gate, hyperliquid, kucoinfutures, mexc, okx
+from tests.venues import (
+    binance,
+    bingx,
+    bitget,
+    bybit,
+    deribit,
+    gate,
+    hyperliquid,
+    krakenfutures,
+    kucoinfutures,
+    mexc,
+    okx,
+)
 from tests.venues.kit import VenueCase
 
 CASES: tuple[VenueCase, ...] = (
@@ -14,5 +26,6 @@ CASES: tuple[VenueCase, ...] = (
     hyperliquid.HYPERLIQUID_CASE,
     mexc.MEXC_CASE,
     bingx.BINGX_CASE,
+    krakenfutures.KRAKEN_CASE,
     deribit.DERIBIT_CASE,
 )

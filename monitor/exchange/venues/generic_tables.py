@@ -11,7 +11,6 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {
     "bybitid": ("result.list",),
     "dydx": ("positions",),
     "htx": ("data",),
-    "krakenfutures": ("openPositions",),
     "kucoin": ("data",),
     "kucoinfutures": ("data",),
     "paradex": ("results",),
