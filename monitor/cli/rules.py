@@ -27,5 +27,5 @@ def _thresholds(kind: str) -> Table:
     table = Table("profile", "warning", "critical", box=None, padding=(0, 3, 1, 0))
     for profile, rules_of_profile in PROFILES.items():
         thresholds = rules_of_profile[kind]
-        table.add_row(profile, thresholds["warning"], thresholds["critical"])
+        table.add_row(profile, thresholds.get("warning", "-"), thresholds.get("critical", "-"))
     return table

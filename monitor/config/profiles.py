@@ -7,29 +7,26 @@ at up to 3x, a retail trader at 5x, and a professional at up to 20x with cross m
 from collections.abc import Mapping
 from types import MappingProxyType
 
-DEFAULT_PROFILE = "retail"
+BEGINNER, RETAIL, PROFESSIONAL = "beginner", "retail", "professional"
+DEFAULT_PROFILE = RETAIL
+Keys = Mapping[str, str]
 
 
-def _rules(
-    margin_ratio: tuple[str, str], liquidation_distance: tuple[str, str], funding_exposure: tuple[str, str]
-) -> Mapping[str, Mapping[str, str]]:
-    given = {
-        "margin_ratio": margin_ratio,
-        "liquidation_distance": liquidation_distance,
-        "funding_exposure": funding_exposure,
-    }
-    return MappingProxyType(
-        {
-            kind: MappingProxyType({"warning": warning, "critical": critical})
-            for kind, (warning, critical) in given.items()
-        }
-    )
+def _thresholds(warning: str | None, critical: str | None = None) -> Keys:
+    given = {"warning": warning, "critical": critical}
+    return {key: text for key, text in given.items() if text is not None}
 
 
-PROFILES: Mapping[str, Mapping[str, Mapping[str, str]]] = MappingProxyType(
+# By kind: what beginner, retail and professional start from.
+_RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
+    "margin_ratio": (_thresholds("15%", "30%"), _thresholds("20%", "40%"), _thresholds("40%", "65%")),
+    "liquidation_distance": (_thresholds("20%", "10%"), _thresholds("12%", "6%"), _thresholds("3%", "1.5%")),
+    "funding_exposure": (_thresholds("0.15%", "0.5%"), _thresholds("0.3%", "1%"), _thresholds("0.5%", "2%")),
+}
+
+PROFILES: Mapping[str, Mapping[str, Keys]] = MappingProxyType(
     {
-        "beginner": _rules(("15%", "30%"), ("20%", "10%"), ("0.15%", "0.5%")),
-        "retail": _rules(("20%", "40%"), ("12%", "6%"), ("0.3%", "1%")),
-        "professional": _rules(("40%", "65%"), ("3%", "1.5%"), ("0.5%", "2%")),
+        profile: MappingProxyType({kind: MappingProxyType(dict(keys[index])) for kind, keys in _RULES.items()})
+        for index, profile in enumerate((BEGINNER, RETAIL, PROFESSIONAL))
     }
 )

@@ -40,6 +40,8 @@ class Unit(StrEnum):
     RATIO_PER_DAY = "ratio_per_day"
     SECONDS = "seconds"
     COUNT = "count"
+    LEVERAGE = "leverage"
+    RANK = "rank"
 
 
 @dataclass(frozen=True, slots=True, order=True)

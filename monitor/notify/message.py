@@ -12,8 +12,9 @@ from itertools import groupby
 from monitor.domain.alert import Reason, Resolution
 from monitor.domain.notification import AlertFacts, NoticeFacts, Notification, is_bad_end
 from monitor.domain.reading import AlertKey, Severity, Unit
-from monitor.notify.phrases import Case, account_of, lasted, phrases_of, what_to_do
 from monitor.notify.text import clip, duration, foreign, moment, quantity, size
+from monitor.notify.words.case import Case, account_of, lasted, what_to_do
+from monitor.notify.words.kinds import phrases_of
 
 # Figures older than this are said to be.
 STALE_AFTER = timedelta(seconds=60)

@@ -127,6 +127,10 @@ def quantity(value: float | None, unit: Unit) -> str:
             return duration(value)
         case Unit.COUNT:
             return amount(value)
+        case Unit.LEVERAGE:
+            return f"{amount(float(f'{value:.3g}'))}x"
+        case Unit.RANK:
+            return f"{value:.0f} of 5"
 
 
 def _trimmed(digits: str) -> str:

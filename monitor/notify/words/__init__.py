@@ -1,0 +1,1 @@
+"""What is said of each kind of alert: one file per family, joined in `kinds.py`."""

@@ -1,0 +1,27 @@
+"""Every kind of alert with its words; what has none of its own is named by its kind, value and threshold."""
+
+from collections.abc import Mapping
+
+from monitor.notify.text import foreign
+from monitor.notify.words import funding, margin, own
+from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
+
+_ANY_KIND = Phrases(
+    any_headline,
+    lambda case: f"{case.subject} {foreign(case.facts.rule_kind.replace('_', ' '), 40)}".strip(),
+    any_details,
+)
+_KINDS: Mapping[str, Phrases] = {
+    "liquidation_distance": Phrases(margin.distance_headline, named("liquidation distance"), margin.distance_details),
+    "margin_ratio": Phrases(margin.ratio_headline, named("margin ratio"), margin.ratio_details),
+    "funding_exposure": Phrases(funding.headline, named("funding"), funding.details),
+    "blind": Phrases(own.blind_headline, once("is read again", "no good read"), own.blind_details),
+    "key_permissions": Phrases(
+        own.key_headline, once("its key is as it should be", "its key was not looked at again"), own.key_details
+    ),
+    "unassessed": Phrases(own.unassessed_headline, once("judged in full again", "cannot be judged"), any_details),
+}
+
+
+def phrases_of(case: Case) -> Phrases:
+    return _KINDS.get(case.facts.rule_kind, _ANY_KIND)
