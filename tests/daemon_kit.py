@@ -25,6 +25,7 @@ from monitor.domain.alert import Alert
 from monitor.domain.reading import AlertKey
 from monitor.paper.engine import Engine
 from monitor.paper.server import PaperServer
+from monitor.rules.book import RULE_KINDS
 from monitor.store.store import Store
 from tests.paper import START, linear
 
@@ -118,7 +119,7 @@ ALERTS = {
     "critical": "{for: 0s, keep_firing_for: 4s, group_wait: 0s}",
     "warning": "{for: 0s, keep_firing_for: 4s, group_wait: 0s}",
 }
-RULES = {"liquidation_distance": "{warning: 5%, critical: 3%}", "margin_ratio": "false", "funding_exposure": "false"}
+RULES = {**dict.fromkeys(RULE_KINDS, "false"), "liquidation_distance": "{warning: 5%, critical: 3%}"}
 
 
 @dataclass

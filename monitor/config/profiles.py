@@ -21,6 +21,7 @@ def _thresholds(warning: str | None, critical: str | None = None) -> Keys:
 _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "margin_ratio": (_thresholds("15%", "30%"), _thresholds("20%", "40%"), _thresholds("40%", "65%")),
     "liquidation_distance": (_thresholds("20%", "10%"), _thresholds("12%", "6%"), _thresholds("3%", "1.5%")),
+    "leverage": (_thresholds("3x", "5x"), _thresholds("5x", "7x"), _thresholds("20x", "25x")),
     "funding_exposure": (_thresholds("0.15%", "0.5%"), _thresholds("0.3%", "1%"), _thresholds("0.5%", "2%")),
 }
 

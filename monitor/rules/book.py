@@ -8,15 +8,17 @@ from pydantic import Field
 from monitor.domain.reading import Reading, Scope
 from monitor.rules.base import Context, Rule
 from monitor.rules.funding_exposure import FundingExposure
+from monitor.rules.leverage import Leverage
 from monitor.rules.liquidation_distance import LiquidationDistance
 from monitor.rules.margin_ratio import MarginRatio
 
-AnyRule = Annotated[MarginRatio | LiquidationDistance | FundingExposure, Field(discriminator="kind")]
+AnyRule = Annotated[MarginRatio | LiquidationDistance | FundingExposure | Leverage, Field(discriminator="kind")]
 
 RULE_KINDS: Mapping[str, type[Rule]] = {
     "margin_ratio": MarginRatio,
     "liquidation_distance": LiquidationDistance,
     "funding_exposure": FundingExposure,
+    "leverage": Leverage,
 }
 
 # Names of the monitor's own alerts, which no rule of the YAML may take.

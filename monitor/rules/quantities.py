@@ -59,3 +59,4 @@ Ratio = Annotated[float, BeforeValidator(parse_ratio), _written(r"^\d+(\.\d+)?\s
 # A threshold of 0 % would be breached by every figure and cleared by none.
 Threshold = Annotated[Ratio, Field(gt=0)]
 Leverage = Annotated[float, BeforeValidator(parse_leverage), _written(r"^\d+(\.\d+)?\s*x$", "5x")]
+LeverageThreshold = Annotated[Leverage, Field(gt=0)]

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.rules.book import RULE_KINDS
+
 MARK = "⟦"
 
 # What the tables refer to: the environment, and the files beside the configuration.
@@ -372,8 +374,7 @@ TABLES: dict[str, list[tuple[str, str]]] = {
     ],
     "no_rule_left": [
         (
-            f"{ACCOUNTS}{CHANNELS}{MARK}rules: {{margin_ratio: false, liquidation_distance: off,"
-            " funding_exposure: false}\n",
+            f"{ACCOUNTS}{CHANNELS}{MARK}rules: {{{', '.join(f'{kind}: off' for kind in RULE_KINDS)}}}\n",
             "every rule is switched off",
         ),
     ],

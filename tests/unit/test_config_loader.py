@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.config.loader import load
 from monitor.config.problems import MAX_PROBLEMS, ConfigError
+from monitor.config.profiles import PROFILES
 from monitor.config.settings import HOUSE_POLICY
 from monitor.domain.reading import Severity
 from tests.unit.config_kit import MINIMAL, problems_of, read, thresholds
@@ -58,16 +59,13 @@ def test_a_file_means_what_it_says(tmp_path: Path) -> None:
     assert thresholds(config, "margin_ratio") == (0.5, 0.8)
     assert thresholds(config, "doge_distance") == (0.3, 0.15)
     assert thresholds(config, "funding_exposure") == (0.005, 0.02)
-    assert list(config.rules) == ["margin_ratio", "liquidation_distance", "funding_exposure", "doge_distance"]
+    assert list(config.rules) == [*PROFILES["retail"], "doge_distance"]
 
 
 def test_a_file_without_rules_has_the_rules_of_the_retail_profile() -> None:
     config = read(MINIMAL)
-    assert {name: thresholds(config, name) for name in config.rules} == {
-        "margin_ratio": (0.2, 0.4),
-        "liquidation_distance": (0.12, 0.06),
-        "funding_exposure": (0.003, 0.01),
-    }
+    assert list(config.rules) == list(PROFILES["retail"])
+    assert (thresholds(config, "margin_ratio"), thresholds(config, "leverage")) == ((0.2, 0.4), (5.0, 7.0))
     assert (config.poll_interval, config.read_deadline) == (10.0, 10.0)
     assert (config.health.host, config.health.port) == ("127.0.0.1", 8080)
     assert config.database == Path("state/perpwatch.db")
@@ -98,7 +96,7 @@ def test_a_key_of_the_file_overrides_the_same_key_of_the_profile_only() -> None:
 @pytest.mark.parametrize("off", ["false", "off", '"off"'])
 def test_a_rule_of_the_profile_can_be_switched_off(off: str) -> None:
     config = read(MINIMAL + f"rules:\n  funding_exposure: {off}\n")
-    assert list(config.rules) == ["margin_ratio", "liquidation_distance"]
+    assert list(config.rules) == [name for name in PROFILES["retail"] if name != "funding_exposure"]
 
 
 def test_a_rule_for_some_positions_keeps_the_critical_threshold_of_the_general_rule() -> None:

@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from monitor.config.loader import load
+from monitor.config.profiles import PROFILES
 from monitor.config.schema import json_schema
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -71,7 +72,7 @@ def test_the_example_is_read_and_names_its_schema() -> None:
     env = {"BINANCE_KEY": "k", "BINANCE_SECRET": "s", "TELEGRAM_URL": "tgram://a/b"}
     path = CONFIG / "perpwatch.example.yaml"
     config = load(path, is_venue=lambda _: True, channel_error=lambda _: None, mode_error=lambda *_: None, env=env)
-    assert list(config.rules) == ["margin_ratio", "liquidation_distance", "funding_exposure", "doge_distance"]
+    assert list(config.rules) == [*PROFILES["retail"], "doge_distance"]
     assert config.critical_channels == ("phone",)
     assert path.read_text().startswith("# yaml-language-server: $schema=./perpwatch.schema.json\n")
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from monitor.notify.text import foreign
-from monitor.notify.words import funding, margin, own
+from monitor.notify.words import funding, margin, own, sizing
 from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
 
 _ANY_KIND = Phrases(
@@ -15,6 +15,7 @@ _KINDS: Mapping[str, Phrases] = {
     "liquidation_distance": Phrases(margin.distance_headline, named("liquidation distance"), margin.distance_details),
     "margin_ratio": Phrases(margin.ratio_headline, named("margin ratio"), margin.ratio_details),
     "funding_exposure": Phrases(funding.headline, named("funding"), funding.details),
+    "leverage": Phrases(sizing.leverage_headline, named("leverage"), sizing.leverage_details),
     "blind": Phrases(own.blind_headline, once("is read again", "no good read"), own.blind_details),
     "key_permissions": Phrases(
         own.key_headline, once("its key is as it should be", "its key was not looked at again"), own.key_details

@@ -1,0 +1,60 @@
+"""leverage: how many times its equity an account holds."""
+
+from typing import Any, ClassVar, Literal
+
+from monitor.domain.reading import Reading, Scope, Unit
+from monitor.risk.worth import UnknownWorthError, worth_of
+from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.quantities import LeverageThreshold
+
+
+class Leverage(ThresholdRule):
+    """Notional of all positions / equity of the whole account, in dollars; both sides of a hedge count.
+
+    What counts is what is used, not what is set. A filter narrows the positions, never the equity.
+    """
+
+    kind: Literal["leverage"] = "leverage"
+    warning: LeverageThreshold | None = None
+    critical: LeverageThreshold | None = None
+
+    why: ClassVar[str] = "at 10x a move of 10 % takes everything; a cap keeps such moves rare"
+    formula: ClassVar[str] = "sum of |notional| / equity"
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        snapshot = context.snapshot
+        positions = [position for position in snapshot.positions if self.where.matches_position(position)]
+        if not self.where.matches_account(snapshot.account, snapshot.venue) or (snapshot.positions and not positions):
+            return ()
+        try:
+            worth = worth_of(snapshot, context.markets)
+        except UnknownWorthError as unknown:
+            return (self._reading(name, context, None, {"why": str(unknown)}),)
+        gross, equity = sum(abs(worth.notionals[position.subject]) for position in positions), worth.equity
+        # Equity that is gone is past any leverage.
+        value = 0.0 if gross == 0 else gross / equity if equity > 0 else None
+        inputs = {"notional": gross, "equity": equity, "currency": "USD", "positions": len(positions)}
+        reading = self._reading(name, context, value, inputs, is_beyond=value is None)
+        return (self.with_remedy(reading, lambda: self._remedy(gross, equity)),)
+
+    def _reading(
+        self, name: str, context: Context, value: float | None, inputs: dict[str, Any], *, is_beyond: bool = False
+    ) -> Reading:
+        account = context.snapshot.account
+        return self.reading(
+            name=name,
+            account=account,
+            scope=Scope.ACCOUNT,
+            subject=account,
+            value=value,
+            unit=Unit.LEVERAGE,
+            inputs=inputs,
+            levels=self.all_breached() if is_beyond else None,
+        )
+
+    def _remedy(self, gross: float, equity: float) -> dict[str, Any]:
+        """Exact, since leverage is linear in size."""
+        found: dict[str, Any] = {"add_collateral": gross / self.clear_at - equity}
+        if equity > 0:
+            found["cut_share"] = 1 - self.clear_at * equity / gross
+        return found
