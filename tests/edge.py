@@ -36,7 +36,6 @@ async def shared(sent: Sent) -> AsyncIterator[Shared]:
     clock, context = SystemClock(), one_ssl_context()
     session = new_session(context)
     session.trace_configs.append(tracing)
-    budget = Budget(weight_per_minute=10**9, clock=clock)
-    budget._throttler.rate_limit = 10**9
+    budget = Budget(weight_per_minute=10**9, calls_per_second=10**9, clock=clock)
     yield Shared(clock=clock, session=session, ssl_context=context, budget=budget, offset=ClockOffset(), patience_s=5.0)
     await session.close()

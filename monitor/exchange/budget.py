@@ -9,6 +9,7 @@ address while the venue has told one of us to wait.
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from asyncio_throttle import Throttler
@@ -24,13 +25,24 @@ CALLS_PER_SECOND = 250
 
 
 class Budget:
-    """`spend` before every request, `note_used` and `stop_until` after what the venue said."""
+    """`spend` before every request, `note_used` and `stop_until` after what the venue said.
 
-    def __init__(self, *, weight_per_minute: int, calls_per_second: int = CALLS_PER_SECOND, clock: Clock) -> None:
-        self._usable = weight_per_minute * USABLE_SHARE
+    `usable` is the weight a minute that is spent at most; `paces` are calls a second by path, where a venue allows an
+    address fewer of one path than of all together.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight_per_minute: int,
+        calls_per_second: int = CALLS_PER_SECOND,
+        paces: Mapping[str, int] | None = None,
+        clock: Clock,
+    ) -> None:
+        self.usable = weight_per_minute * USABLE_SHARE
         self._clock = clock
-        self._throttler = Throttler(rate_limit=calls_per_second, period=1.0)
-        # One waiter at a time: each waiter of the throttler wakes a hundred times a second.
+        self._pace = _Pace(calls_per_second)
+        self._paces = {path: _Pace(calls) for path, calls in (paces or {}).items()}
         self._turn = asyncio.Lock()
         self._spent: deque[tuple[float, int]] = deque()
         self._spent_sum = 0
@@ -44,21 +56,27 @@ class Budget:
         self._forget_old()
         return max(self._spent_sum, self._reported_used)
 
-    async def spend(self, weight: int, patience_s: float) -> None:
-        """Wait until the request may leave. ReadError (rate_limit, banned) where that is beyond `patience_s`."""
+    async def spend(self, weight: int, patience_s: float, path: str = "") -> None:
+        """Wait until the request may leave. ReadError (rate_limit, banned) where that is beyond `patience_s`.
+
+        The paces are waited for beside it: they are seconds at most, and a read has a deadline of its own.
+        """
+        self._raise_if_stopped()
+        if path in self._paces:
+            await self._paces[path].wait()
         async with self._turn:
             self._raise_if_stopped()
             wait_s = self._wait_s(weight)
             if wait_s > patience_s:
                 raise ReadError(
                     FailureKind.RATE_LIMIT,
-                    f"request budget of this address is spent: {self.used} of {self._usable:.0f} weight a minute",
+                    f"request budget of this address is spent: {self.used} of {self.usable:.0f} weight a minute",
                     self._clock.now() + timedelta(seconds=wait_s),
                 )
             if wait_s > 0:
                 await self._clock.sleep(wait_s)
                 self._raise_if_stopped()
-            await self._throttler.acquire()
+            await self._pace.wait()
             self._spent.append((self._clock.monotonic(), weight))
             self._spent_sum += weight
             self._reported_used += weight
@@ -84,11 +102,11 @@ class Budget:
 
     def _wait_s(self, weight: int) -> float:
         """Seconds until `weight` more fits; 0 where it fits now, or where it alone exceeds the whole budget."""
-        if self.used + weight <= self._usable:
+        if self.used + weight <= self.usable:
             return 0.0
         until_next_minute_s = WINDOW_S - (self._clock.now().timestamp() % WINDOW_S)
-        waits_s = [until_next_minute_s] if self._reported_used + weight > self._usable else [0.0]
-        surplus = self._spent_sum + weight - self._usable
+        waits_s = [until_next_minute_s] if self._reported_used + weight > self.usable else [0.0]
+        surplus = self._spent_sum + weight - self.usable
         now_s = self._clock.monotonic()
         for spent_at_s, spent in self._spent:
             if surplus <= 0:
@@ -104,6 +122,18 @@ class Budget:
         if self._reported_in != _minute(self._clock.now()):
             self._reported_used = 0
             self._reported_in = _minute(self._clock.now())
+
+
+class _Pace:
+    """So many calls a second of real time. One waits at a time: each who waits wakes a hundred times a second."""
+
+    def __init__(self, calls_per_second: int) -> None:
+        self._throttler = Throttler(rate_limit=calls_per_second, period=1.0)
+        self._turn = asyncio.Lock()
+
+    async def wait(self) -> None:
+        async with self._turn:
+            await self._throttler.acquire()
 
 
 def _minute(at: datetime) -> datetime:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -53,6 +54,10 @@ def nothing_told(_headers: Mapping[str, str], _path: str) -> int | None:
     return None
 
 
+def of_the_address(_reply: Reply) -> datetime | None:
+    return None
+
+
 def what_it_said(reply: Mapping[str, Any]) -> tuple[object, object]:
     """Code and message under the names that most venues use; None where it has none."""
     code = next((reply[key] for key in ("code", "retCode", "error", "label") if key in reply), None)
@@ -64,19 +69,23 @@ class Rules:
     """What a client must know of its venue: what may be called and sent, what it weighs, what error codes mean.
 
     `calls` are names of ccxt's methods, unified or implicit; `permits` is asked with HTTP method and path.
-    `weights` are by path, or by path and the `type` asked for where one path answers several questions. `used_weight`
+    `weights` are by path, or by path and the `type` asked for where one path answers several questions; `paces` are
+    calls a second by path, where an address may make fewer of it than of the venue's calls together. `used_weight`
     finds in a reply's headers (small letters) what the venue counts for this minute, by the path that was asked for,
-    `said` the code and message of a refusal. `bare_words`: some replies are a single word in quotes.
-    `further` are endpoints that ccxt does not know.
+    `said` the code and message of a refusal. `own_limit` tells from a signed call's refusal when its account may ask
+    again; None where the refusal is of the address, which all accounts on it then leave alone. `bare_words`: some
+    replies are a single word in quotes. `further` are endpoints that ccxt does not know.
     """
 
     calls: frozenset[str]
     permits: Callable[[str, str], bool]
     weights: Mapping[str, int] = field(default_factory=dict)
+    paces: Mapping[str, int] = field(default_factory=dict)
     kinds_by_code: Mapping[str, FailureKind] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     used_weight: Callable[[Mapping[str, str], str], int | None] = nothing_told
     said: Callable[[Mapping[str, Any]], tuple[object, object]] = what_it_said
+    own_limit: Callable[[Reply], datetime | None] = of_the_address
     bare_words: bool = False
     further: tuple[Further, ...] = ()
 
@@ -286,7 +295,8 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         self, path: Any, api: Any = "public", method: Any = "GET", params: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         # Before signing: a request that waited for its turn must not carry an old timestamp.
-        await self.shared.budget.spend(self._weight(path, api, params or {}), self.shared.patience_s)
+        name = self._full_path(path, api)
+        await self.shared.budget.spend(self._weight(name, params or {}), self.shared.patience_s, name)
         try:
             return await super().request(path, api, method, params or {}, *args, **kwargs)
         except ccxt.BaseError as error:
@@ -294,12 +304,17 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         except ValueError:
             raise ReadError(FailureKind.AUTH, "a request cannot be signed with these credentials") from None
 
-    def _weight(self, path: Any, api: Any, params: Mapping[str, Any]) -> int:
-        url = self.urls["api"].get(api if isinstance(api, str) else api[0])
+    def _full_path(self, path: Any, api: Any) -> str:
+        """As the rules name it: what stands in braces is not filled in."""
+        url = self.urls["api"]
+        for part in [api] if isinstance(api, str) else api:
+            url = url.get(part) if isinstance(url, dict) else url
         if not isinstance(url, str):
-            return 1
-        weights, name = self.rules.weights, urlsplit(url).path.removeprefix(self.base_path) + f"/{path}"
-        return weights.get(f"{name} {params.get('type')}", weights.get(name, 1))
+            return ""
+        return urlsplit(url).path.removeprefix(self.base_path) + f"/{path}"
+
+    def _weight(self, name: str, params: Mapping[str, Any]) -> int:
+        return self.rules.weights.get(f"{name} {params.get('type')}", self.rules.weights.get(name, 1))
 
     async def fetch(self, url: Any, method: Any = "GET", headers: Any = None, body: Any = None) -> Any:
         path = urlsplit(url).path.removeprefix(self.base_path)
@@ -351,10 +366,18 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
             refusal = error
         if refusal is None and 200 <= code < 300:
             return None
-        failed = failed_reply(self._described(code, headers, response), refusal, self.rules.kinds_by_code)
+        reply = self._described(code, headers, response)
+        failed = failed_reply(reply, refusal, self.rules.kinds_by_code)
         if failed.kind in (FailureKind.RATE_LIMIT, FailureKind.BANNED):
-            self.shared.budget.stop_until(failed)
+            own = self.rules.own_limit(reply) if self._is_signed(*sent) else None
+            if own is None:
+                self.shared.budget.stop_until(failed)
+            failed.retry_at = own or failed.retry_at
         raise failed
+
+    def _is_signed(self, headers: Any = None, *_: Any) -> bool:
+        """By the headers that were sent: venues that limit accounts by themselves have the key there."""
+        return bool(self.apiKey) and self.apiKey in (headers or {}).values()
 
     def _described(self, status: int, headers: Mapping[str, str], response: Any) -> Reply:
         code, message = self.rules.said(response if isinstance(response, dict) else {})

@@ -20,6 +20,8 @@ MAX_DETAIL_CHARS = 300
 DEFAULT_RATE_LIMIT_S = 60.0
 DEFAULT_BAN_S = 120.0
 MAX_RETRY_AFTER_S = 3 * 86_400.0
+MAX_DIGITS = 15
+EARLIEST_EPOCH_S, LATEST_EPOCH_S = 1e9, 1e11
 
 # What ccxt's parsers raise over replies they were not made for.
 BROKEN_PARSING = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -73,6 +75,22 @@ class Reply:
             latest = self.received_at + timedelta(seconds=MAX_RETRY_AFTER_S)
             return min(datetime.fromtimestamp(int(until[1]) / 1000, UTC), latest)
         return self.received_at + timedelta(seconds=default_s)
+
+    def reset_at(self, header: str) -> datetime:
+        """When a window of the venue's ends by a header of its own; as `retry_at` where it tells nothing.
+
+        Milliseconds from now, or seconds or milliseconds of the epoch. At least a second, since some venues write the
+        time of now there and clocks differ; at most the default.
+        """
+        told = self.headers.get(header, "")
+        if not told.isdecimal() or len(told) > MAX_DIGITS:
+            return self.retry_at(DEFAULT_RATE_LIMIT_S)
+        count, now_s = float(told), self.received_at.timestamp()
+        if count < EARLIEST_EPOCH_S:
+            wait_s = count / 1000
+        else:
+            wait_s = (count if count < LATEST_EPOCH_S else count / 1000) - now_s
+        return self.received_at + timedelta(seconds=min(max(wait_s, 1.0), DEFAULT_RATE_LIMIT_S))
 
 
 def failed_reply(reply: Reply, error: Exception | None, kinds_by_code: Mapping[str, FailureKind]) -> ReadError:

@@ -177,6 +177,7 @@ class Exchanges:
             budget=Budget(
                 weight_per_minute=venue.weight_per_minute,
                 calls_per_second=venue.calls_per_second,
+                paces=venue.rules.paces,
                 clock=self._clock,
             ),
             offset=ClockOffset(),

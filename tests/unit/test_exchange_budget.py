@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from asyncio_throttle import throttler
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +111,23 @@ async def test_a_stop_during_a_wait_holds_who_waits() -> None:
     budget.stop_until(ReadError(FailureKind.BANNED, "banned", NOON + timedelta(seconds=300)))
     with pytest.raises(ReadError):
         await waiting
+
+
+async def test_a_path_with_a_pace_of_its_own_waits_for_it_and_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real_s = [0.0]
+    monkeypatch.setattr(throttler, "time", SimpleNamespace(monotonic=lambda: real_s[0]))
+    budget = Budget(weight_per_minute=1000, paces={"/slow": 2}, clock=HandClock())
+    for _ in range(2):
+        await budget.spend(1, 0, "/slow")
+    waiting = asyncio.create_task(budget.spend(1, 0, "/slow"))
+    await budget.spend(1, 0, "/quick")
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    real_s[0] = 1.1
+    await asyncio.wait_for(waiting, 5)
+    assert budget.used == 4
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 30)), max_size=60))

@@ -137,3 +137,23 @@ def test_a_failure_keeps_kind_account_and_time() -> None:
         NOON,
         NOON,
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("7000", 7.0),
+        (str(round(NOON.timestamp()) + 4), 4.0),
+        (str(round(NOON.timestamp() * 1000) + 4500), 4.5),
+        (str(round(NOON.timestamp() * 1000)), 1.0),
+        ("0", 1.0),
+        (str(round(NOON.timestamp()) + 9999), 60.0),
+        ("9" * 400, 60.0),
+        ("soon", 60.0),
+        ("-5", 60.0),
+        (None, 60.0),
+    ],
+)
+def test_the_end_of_a_venues_window_is_believed_within_reason(told: str | None, seconds: float) -> None:
+    reply = a_reply(429, None) if told is None else a_reply(429, None, window_ends=told)
+    assert reply.reset_at("window-ends") - NOON == timedelta(seconds=seconds)

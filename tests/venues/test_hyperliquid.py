@@ -170,7 +170,7 @@ async def test_marks_are_asked_of_the_dexes_in_which_something_is_held() -> None
 async def test_what_is_asked_weighs_what_the_venue_says() -> None:
     async with two() as (source, _):
         kinds = ("clearinghouseState", "spotClearinghouseState", "userRole", "userAbstraction", "metaAndAssetCtxs")
-        weights = [source._client._weight("info", ["public"], {"type": kind}) for kind in kinds]
+        weights = [source._client._weight("/info", {"type": kind}) for kind in kinds]
         assert weights == [2, 2, 60, 20, 20]
 
 

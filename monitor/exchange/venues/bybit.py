@@ -5,7 +5,9 @@ Calls of a cycle: /v5/account/wallet-balance (accountType UNIFIED) and /v5/posit
 settleCoin USDT and USDC, inverse), 200 rows a page; the cursor is told with a last, short page as well. ccxt reads
 linear USDT alone, one page. Public: /v5/market/tickers by category (mark, funding rate, interval, next time).
 Envelope: `retCode` 0, else ccxt raises; the rows stand in `result.list`.
-Limits: 600 requests in 5 s for an address (HTTP 403 beyond), each call some 10 to 50 a second for an account (10006).
+Limits (V5 documents, "Rate Limit Rules"): 600 requests in 5 s for an address (HTTP 403 "access too frequent" beyond, or
+10018), each call some 10 to 50 a second for an account (10006); the X-Bapi-Limit headers tell the account's, and of one
+call, so that they say nothing of the address.
 Mode: /v5/account/info. Under REGULAR_MARGIN and PORTFOLIO_MARGIN all coins stand behind all positions: one pool in US
 dollars, its ratio `accountMMRate` liquidates at 1. Under ISOLATED_MARGIN each position is a pool and the account-wide
 fields mean nothing. Classic accounts and UTA 1.0, whose inverse contracts have a wallet of their own, are refused.
@@ -21,7 +23,7 @@ from typing import Any
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
-from monitor.exchange.failures import ReadError
+from monitor.exchange.failures import ReadError, Reply
 from monitor.exchange.together import in_slices, together
 from monitor.exchange.values import (
     Row,
@@ -116,6 +118,11 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
 }
 
 
+def _own_limit(reply: Reply) -> datetime | None:
+    """An account's calls of one second."""
+    return reply.reset_at("x-bapi-limit-reset-timestamp") if reply.code == "10006" else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BybitVenue:
     id: str = "bybit"
@@ -128,7 +135,7 @@ class BybitVenue:
         "API > Create New Key > System-generated; choose 'Read-Only' and tick the reads of Contract, USDC Contract and "
         "Unified Trading; under 'Only IPs with permissions granted' name this machine's address"
     )
-    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE), repr=False)
+    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, own_limit=_own_limit), repr=False)
 
     async def read_instruments(self, client: Any) -> Instruments:
         found = await together(

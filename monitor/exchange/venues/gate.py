@@ -22,7 +22,7 @@ import ccxt.async_support as ccxt
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
-from monitor.exchange.failures import BROKEN_PARSING, ReadError
+from monitor.exchange.failures import BROKEN_PARSING, ReadError, Reply
 from monitor.exchange.together import in_slices, together
 from monitor.exchange.values import (
     Row,
@@ -108,11 +108,18 @@ def _said(reply: Mapping[str, Any]) -> tuple[object, object]:
     return reply.get("label"), reply.get("message") or reply.get("detail")
 
 
+def _own_limit(reply: Reply) -> datetime | None:
+    """Signed calls are counted by user."""
+    is_limit = reply.code == "TOO_MANY_REQUESTS" and reply.status == 429
+    return reply.reset_at("x-gate-ratelimit-reset-timestamp") if is_limit else None
+
+
 RULES = Rules(
     calls=frozenset(READS),
     permits=lambda method, path: method == "GET" and _PERMITTED.fullmatch(path) is not None,
     kinds_by_code=KINDS_BY_LABEL,
     said=_said,
+    own_limit=_own_limit,
 )
 
 

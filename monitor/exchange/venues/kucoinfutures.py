@@ -23,7 +23,7 @@ from typing import Any
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tiers
 from monitor.exchange.client import Rules
-from monitor.exchange.failures import BROKEN_PARSING, ReadError
+from monitor.exchange.failures import BROKEN_PARSING, ReadError, Reply
 from monitor.exchange.together import together
 from monitor.exchange.values import (
     Row,
@@ -127,6 +127,11 @@ FIGURES: Figures = {
 }
 
 
+def _own_limit(reply: Reply) -> datetime | None:
+    """An account's pool is empty; 1015, the gateway's, is of the address."""
+    return reply.reset_at("gw-ratelimit-reset") if reply.code in ("429000", "200002") else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KucoinFuturesVenue:
     id: str = "kucoinfutures"
@@ -141,7 +146,7 @@ class KucoinFuturesVenue:
         "in unified accounts a stablecoin is repriced as a dollar and a coin without the venue's haircut",
         "liquidations of unified accounts cannot be told from closes: the venue's records do not say",
     )
-    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE))
+    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, own_limit=_own_limit))
 
     # --- public ---
 

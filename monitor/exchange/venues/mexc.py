@@ -2,7 +2,9 @@
 
 Two signed calls a cycle, then the fair prices of what is held: `account/assets` holds the money of each currency,
 `position/open_positions` the positions (no pages), `fair_price/{symbol}` a mark each (one `ticker` of all contracts
-where more than a few are held). Each endpoint allows 20 calls in two seconds, `detail` and `ticker` 10.
+where more than a few are held). Each endpoint is counted by itself and allows 20 calls in two seconds, `detail` and
+`ticker` 10: the public ones an address, as MEXC's rule is that calls without a key count by address, the signed ones an
+account. No header tells what is used.
 
 Envelope: success true and the answer in `data`; refusals come with HTTP 200, success false and a code. MEXC tells
 neither maintenance nor a ratio of the account: maintenance is estimated by the tiers of `contract/detail`.
@@ -39,7 +41,7 @@ from monitor.exchange.venues.mexc_account import COVERAGE, FIGURES, held_symbols
 from monitor.exchange.venues.mexc_orders import ends, key_facts, listed, stops, told
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark, marks_of
 
-# MEXC counts each endpoint by itself; a cycle spreads its calls over three of them.
+# Ours, over all endpoints: MEXC counts each by itself, and bans addresses that do not heed it.
 CALLS_PER_MINUTE = 1200
 CALLS_PER_SECOND = 20
 # More fair prices than these are cheaper all at once, in one reply of half a megabyte.
@@ -65,6 +67,11 @@ READS: Mapping[str, str] = {
     "contractPrivateGetTrackorderListOrders": f"{_PRIVATE}/trackorder/list/orders",
     "contractPrivateGetOrderListHistoryOrders": f"{_PRIVATE}/order/list/history_orders",
     "spotPrivateGetApiKeyInfo": "/api/v3/apiKeyInfo",
+}
+# A little less than an address is allowed.
+PACES: Mapping[str, int] = {
+    **dict.fromkeys((READS["contractPublicGetDetail"], READS["contractPublicGetTicker"]), 4),
+    **dict.fromkeys((READS["contractPublicGetFairPriceSymbol"], READS["contractPublicGetFundingRateSymbol"]), 9),
 }
 _EXACT_PATHS = frozenset(path for path in READS.values() if "{" not in path)
 _PATHS_OF_SYMBOLS = tuple(path.partition("{")[0] for path in READS.values() if "{" in path)
@@ -96,6 +103,7 @@ def _permits(method: str, path: str) -> bool:
 RULES = Rules(
     calls=frozenset(READS),
     permits=_permits,
+    paces=PACES,
     kinds_by_code=KINDS_BY_CODE,
     # ccxt would learn the time from the spot API.
     options={"defaultType": "swap"},

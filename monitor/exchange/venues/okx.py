@@ -19,7 +19,7 @@ from typing import Any
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
-from monitor.exchange.failures import ReadError
+from monitor.exchange.failures import ReadError, Reply
 from monitor.exchange.together import in_slices, together
 from monitor.exchange.values import (
     Row,
@@ -54,6 +54,7 @@ from monitor.exchange.venues.venue import (
 # OKX limits each call by itself, most by user, and no address as a whole: these are ours.
 WEIGHT_PER_MINUTE = 3000
 CALLS_PER_SECOND = 50
+USERS_WINDOW_S = 2.0
 _API = "/api/v5"
 READS = {
     "publicGetPublicTime": f"{_API}/public/time",
@@ -101,6 +102,11 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
 Query = Mapping[str, str | int]
 
 
+def _own_limit(reply: Reply) -> datetime | None:
+    """Signed calls are counted by user, and no header tells where the count ends."""
+    return reply.retry_at(USERS_WINDOW_S) if reply.code == "50011" else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OkxVenue:
     id: str = "okx"
@@ -113,7 +119,7 @@ class OkxVenue:
         "Profile > API > Create API key > API trading; tick 'Read' alone, under 'IP addresses' name this machine's "
         "address, and give the passphrase you choose there as the account's password"
     )
-    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE), repr=False)
+    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, own_limit=_own_limit), repr=False)
 
     async def read_instruments(self, client: Any) -> Instruments:
         listed: dict[str, Instrument] = {}

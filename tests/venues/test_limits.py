@@ -1,0 +1,64 @@
+"""Whom a venue's refusal for too many calls stops: the account whose calls it counts, or all on the address."""
+
+from datetime import timedelta
+
+import pytest
+
+from monitor.domain.account import AccountSnapshot, FailureKind
+from monitor.exchange import market_data
+from monitor.exchange.registry import venue_of
+from monitor.paper.faults import Fault, FaultKind
+from tests.reading import ShiftedClock, failed, good
+from tests.venues.cases import CASES
+from tests.venues.kit import VenueCase, a_house, book_of
+
+BY_ACCOUNT = ("bybit", "okx", "gate", "kucoinfutures")
+FIRST_OF_EACH = [next(case for case in CASES if case.venue == venue) for venue in dict.fromkeys(c.venue for c in CASES)]
+# Without a key there is no account whose calls could be counted.
+WITH_KEYS = [case for case in FIRST_OF_EACH if case.venue != "hyperliquid"]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market_data, "GRACE_S", 30.0)
+
+
+@pytest.mark.parametrize("case", WITH_KEYS, ids=str)
+async def test_a_refusal_for_an_accounts_own_calls_stops_nobody_else(case: VenueCase) -> None:
+    clock = ShiftedClock()
+    async with a_house(case, clock, book_of(case, clock.now())) as house:
+        account = case.accounts[0]
+        key = house.engine.account(account.account).api_key
+        busy = house.open(account)
+        neighbour = house.open(account, name="flat", credentials=case.credentials(house.engine.account("flat")))
+        for source in (busy, neighbour):
+            good(await source.observe())
+        house.server.misbehave(Fault(kind=FaultKind.RATE_LIMITED, path=case.reads[0], api_key=key))
+        failure = failed(await busy.observe())
+        assert failure.kind is FailureKind.RATE_LIMIT
+        assert failure.retry_at is not None
+        assert timedelta(0) < failure.retry_at - clock.now() <= timedelta(seconds=60)
+        asked = house.server.counts.total()
+        assert failed(await busy.observe()).kind is FailureKind.RATE_LIMIT
+        assert house.server.counts.total() == asked
+        assert isinstance(await neighbour.observe(), AccountSnapshot) is (case.venue in BY_ACCOUNT)
+
+
+@pytest.mark.parametrize("case", [case for case in WITH_KEYS if case.venue in BY_ACCOUNT], ids=str)
+async def test_a_refusal_of_a_call_without_a_key_stops_all_on_the_address(case: VenueCase) -> None:
+    clock = ShiftedClock()
+    async with a_house(case, clock, book_of(case, clock.now())) as house:
+        source = house.open(case.accounts[0])
+        good(await source.observe())
+        clock.ahead += timedelta(seconds=30)
+        house.server.misbehave(Fault(kind=FaultKind.RATE_LIMITED, api_key=""))
+        await source.observe()
+        asked = house.server.counts.total()
+        failure = failed(await source.observe())
+        assert failure.kind is FailureKind.RATE_LIMIT
+        assert house.server.counts.total() == asked
+
+
+def test_what_counts_by_account_is_declared_by_venues_that_say_so() -> None:
+    silent = venue_of("mexc").rules.own_limit
+    assert {case.venue for case in FIRST_OF_EACH if venue_of(case.venue).rules.own_limit is not silent} == {*BY_ACCOUNT}
