@@ -15,7 +15,7 @@ N ?= 1000
 MINUTES ?= 30
 HOURS ?= 1
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark corrections simulate simulate-states crashtest sinks fuzz soak
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark corrections budgets simulate simulate-states crashtest sinks fuzz soak
 
 install: $(STAMP)
 
@@ -55,6 +55,10 @@ benchmark: install
 # What plain ccxt tells of positions at each venue, and what perpwatch tells, beside the truth.
 corrections: install
 	$(BIN)/python -m benchmarks.corrections
+
+# How many accounts one egress address reads at which interval; the table of ARCHITECTURE.md.
+budgets: install
+	$(BIN)/python -m benchmarks.budgets
 
 # DAYS account-days from SEED on; with OUT=file long runs go on where they stopped, and their figures add up.
 simulate: install

@@ -308,3 +308,11 @@ async def test_of_a_demo_nothing_is_told_of_a_key_and_no_portfolio_is_asked_for(
 )
 def test_a_count_is_taken_from_the_api_that_the_limit_is_of(venue: BinanceVenue, path: str, used: int | None) -> None:
     assert venue.rules.used_weight({"x-mbx-used-weight-1m": "120"}, path) == used
+
+
+def test_a_portfolios_calls_count_against_the_larger_limit_that_they_have() -> None:
+    weights = binanceusdm.VENUE.rules.weights
+    told = {"/papi/v1/account": 20, "/papi/v1/um/account": 5, "/papi/v1/cm/positionRisk": 1}
+    assert all(weights[path] * 6000 >= weight * 2400 for path, weight in told.items())
+    assert [weights[path] for path in told] == [8, 2, 1]
+    assert weights["/fapi/v1/assetIndex"] == 10

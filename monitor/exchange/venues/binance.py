@@ -1,12 +1,15 @@
 """What Binance's two futures exchanges share: account modes and how they are told, settings, orders, records, keys.
 
 Markets, accounts, orders are parsed next door. Weights, limits and fields as Binance's documentation gives them; fapi,
-dapi, papi (6,000) and sapi count a minute's weight apart: one budget of 2,400 over all of them is on the safe side.
+dapi (2,400 each), papi (6,000) and sapi (12,000 of each endpoint) count an address's minute apart. One budget of 2,400
+holds for all of them together, in which papi's weights count as a share of its larger limit. X-MBX-USED-WEIGHT-1M of
+the venue's own API is taken over. fundingInfo weighs nothing and has a limit of its own, 500 in five minutes.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, TypeVar
 
 from monitor.domain.account import End, FailureKind, StopOrder
@@ -32,7 +35,7 @@ from monitor.exchange.venues.venue import (
 
 T = TypeVar("T")
 
-WEIGHT_PER_MINUTE = 2400
+WEIGHT_PER_MINUTE, PAPI_WEIGHT_PER_MINUTE = 2400, 6000
 SAPI_READS = {
     "sapiGetAccountApiRestrictions": ("/sapi/v1/account/apiRestrictions", 1),
     "sapiGetAccountInfo": ("/sapi/v1/account/info", 1),
@@ -111,7 +114,7 @@ class BinanceVenue:
         reads = {**self.reads, **SAPI_READS}
         rules = Rules.of_reads(
             {name: path for name, (path, _) in reads.items()},
-            weights=dict(reads.values()),
+            weights={path: _share(path, weight) for path, weight in reads.values()},
             kinds_by_code=KINDS_BY_CODE,
             used_weight=self._used_weight,
         )
@@ -207,6 +210,11 @@ class BinanceVenue:
         """Each API sends a count of its own under the same name; ours is what the limit is of."""
         used = headers.get("x-mbx-used-weight-1m", "")
         return int(used) if used.isdecimal() and path.startswith(f"/{self.own.api}/") else None
+
+
+def _share(path: str, weight: int) -> int:
+    """Of the budget."""
+    return ceil(weight * WEIGHT_PER_MINUTE / PAPI_WEIGHT_PER_MINUTE) if path.startswith("/papi/") else weight
 
 
 def _ahead_s(client: Any, server: Any) -> float:

@@ -7,7 +7,8 @@ Calls of a read: classic, mix/position/all-position (5 a second and user) of the
 mix/account/accounts (10) of the two that have perpetuals; unified, account/assets and position/current-position (20
 each) of the three categories; and adlRank, whose failure fails no read. Public, 20 a second and address: instruments
 and tickers of each category, current-fund-rate of two product types at once (of each coin-settled contract held by
-itself) and position-tier of each contract held. Calls have no weights: an address has 6,000 a minute.
+itself) and position-tier of each contract held. Calls have no weights: an address has 6,000 a minute, and recovers in
+five where it made more ("6000/IP/Min"); x-mbx-used-remain-limit tells what is left of one call's second, no more.
 Envelope: {"code": "00000", "data": ...}; the list is `data`, unified `data.list`, which is null where nothing is held.
 No pages but those of orders and fills: position lists are whole.
 Mode: account/settings tells a unified account's; a classic one refuses that call (40084), as a unified one refuses the

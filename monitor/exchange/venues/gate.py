@@ -5,7 +5,8 @@ By Gate's APIv4 documents and SDK models; nothing here was seen in a recorded re
 Calls of a read: futures/{settle}/accounts and futures/{settle}/positions of each settle currency whose account is open
 (one that was never funded answers USER_NOT_FOUND), and unified/accounts where one is not classic. ccxt reads the
 positions of USDT alone, and a hundred of them. Limits: 200 calls in ten seconds of each endpoint, by user where signed
-and by address where public; there are no weights, and the counts in headers are of one endpoint each.
+and by address where public (X-Gate-RateLimit-* tell what is left of one endpoint, and when it is full again); there
+are no weights. So what an address may send in all is ours to say.
 Envelope: a list of positions stands at the top; a refusal is an object with a label, and a status of 4xx or 5xx.
 Pages: limit and offset, 100 rows; a page that is not full is the last.
 The venue's ratio is margin balance / maintenance margin, and is told of unified accounts: turned over here.

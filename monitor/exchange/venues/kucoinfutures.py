@@ -4,7 +4,8 @@ Calls and their weights (KuCoin's documents; pools of 2,000 per 30 s and user, u
 positions (2) and account-overview (5) for each coin of USDT, USDC, XBT and those held; unified, position/open-list (3)
 a page and account/overview (5). Public, 2,000 per 30 s and address: contracts/active (3) tells contracts, marks,
 funding rate, interval and next payment. account/mode (30) and getPositionMode (2) every ten minutes. What counts per
-address is the gateway's 500 requests per 10 s, so that a call is what the budget counts.
+address is the gateway's 500 requests per 10 s (429, code 1015), so that a call is what the budget counts; the headers
+gw-ratelimit-* tell of a user's pool what is left and when it is full again, and end a refusal of that user alone.
 Envelope: {"code": "200000", "data": ...}; the list is `data`, that of orders and fills `data.items`.
 Pools: classic, one of each coin over what is margined across, one of each isolated position; unified, one in dollars.
 The venue's own ratio (riskRatio) has our direction, 1 liquidates; it counts the fee of closing and open orders, which

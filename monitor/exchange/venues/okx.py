@@ -2,7 +2,8 @@
 
 Sources: OKX's V5 documents (July 2026), replies in them and in ccxt's tests, ccxt 4.5.90's `sign` and `handle_errors`.
 Calls of a cycle: /account/balance and /account/positions, 10 in 2 s each for a user, without pages: ccxt widens no
-scope here and none hides positions. Public, by address: mark-price by type and funding-rate of ANY contract.
+scope here and none hides positions. Public, by address: mark-price by type and funding-rate of ANY contract. An
+address has no limit of its own beside these, and no header tells what is used.
 Envelope: `code` "0", else ccxt raises; the rows stand in `data`.
 Mode: /account/config. Futures mode has a pool per currency (`details`), multi-currency and portfolio margin one in US
 dollars (`adjEq`); an isolated position is a pool in each.
