@@ -23,7 +23,7 @@ import certifi
 from monitor.clock import Clock
 from monitor.domain.account import FailureKind
 from monitor.exchange.budget import Budget
-from monitor.exchange.failures import ReadError, Reply, failed_reply, failed_request
+from monitor.exchange.failures import DEFAULT_BAN_S, ReadError, Reply, failed_reply, failed_request
 from monitor.exchange.guard import Further, endpoints_of, inside_a_listed_call, listed_calls_alone
 from monitor.exchange.modes import Mode, turn_to
 from monitor.exchange.values import MAX_DECIMALS, plain_number, refuse_endless_numbers
@@ -72,9 +72,10 @@ class Rules:
     `weights` are by path, or by path and the `type` asked for where one path answers several questions; `paces` are
     calls a second by path, where an address may make fewer of it than of the venue's calls together. `used_weight`
     finds in a reply's headers (small letters) what the venue counts for this minute, by the path that was asked for,
-    `said` the code and message of a refusal. `own_limit` tells from a signed call's refusal when its account may ask
-    again; None where the refusal is of the address, which all accounts on it then leave alone. `bare_words`: some
-    replies are a single word in quotes. `further` are endpoints that ccxt does not know.
+    `said` the code and message of a refusal; `words` (small letters) stand for a code where a reply of status 400 and
+    up holds them. `ban_s` is how long a ban lasts that names no end. `own_limit` tells from a signed call's refusal
+    when its account may ask again; None where the refusal is of the address, which all accounts on it then leave alone.
+    `bare_words`: some replies are a single word in quotes. `further` are endpoints that ccxt does not know.
     """
 
     calls: frozenset[str]
@@ -85,6 +86,8 @@ class Rules:
     options: Mapping[str, Any] = field(default_factory=dict)
     used_weight: Callable[[Mapping[str, str], str], int | None] = nothing_told
     said: Callable[[Mapping[str, Any]], tuple[object, object]] = what_it_said
+    words: tuple[str, ...] = ()
+    ban_s: float = DEFAULT_BAN_S
     own_limit: Callable[[Reply], datetime | None] = of_the_address
     bare_words: bool = False
     further: tuple[Further, ...] = ()
@@ -366,8 +369,8 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
             refusal = error
         if refusal is None and 200 <= code < 300:
             return None
-        reply = self._described(code, headers, response)
-        failed = failed_reply(reply, refusal, self.rules.kinds_by_code)
+        reply = self._described(code, headers, response, str(body))
+        failed = failed_reply(reply, refusal, self.rules.kinds_by_code, self.rules.ban_s)
         if failed.kind in (FailureKind.RATE_LIMIT, FailureKind.BANNED):
             own = self.rules.own_limit(reply) if self._is_signed(*sent) else None
             if own is None:
@@ -379,8 +382,10 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         """By the headers that were sent: venues that limit accounts by themselves have the key there."""
         return bool(self.apiKey) and self.apiKey in (headers or {}).values()
 
-    def _described(self, status: int, headers: Mapping[str, str], response: Any) -> Reply:
+    def _described(self, status: int, headers: Mapping[str, str], response: Any, body: str) -> Reply:
         code, message = self.rules.said(response if isinstance(response, dict) else {})
+        if status >= 400:
+            code = next((words for words in self.rules.words if words in body.lower()), code)
         return Reply(
             status=status,
             headers=headers,

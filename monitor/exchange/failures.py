@@ -93,14 +93,19 @@ class Reply:
         return self.received_at + timedelta(seconds=min(max(wait_s, 1.0), DEFAULT_RATE_LIMIT_S))
 
 
-def failed_reply(reply: Reply, error: Exception | None, kinds_by_code: Mapping[str, FailureKind]) -> ReadError:
-    """The failure a refused request means: by HTTP status, then the venue's code, then ccxt's class."""
+def failed_reply(
+    reply: Reply, error: Exception | None, kinds_by_code: Mapping[str, FailureKind], ban_s: float = DEFAULT_BAN_S
+) -> ReadError:
+    """The failure a refused request means: by HTTP status, then the venue's code, then ccxt's class.
+
+    `ban_s` is how long a ban lasts of which the venue names no end.
+    """
     if reply.status == 418:
-        return ReadError(FailureKind.BANNED, reply.detail, reply.retry_at(DEFAULT_BAN_S))
+        return ReadError(FailureKind.BANNED, reply.detail, reply.retry_at(ban_s))
     if reply.status == 429:
         return ReadError(FailureKind.RATE_LIMIT, reply.detail, reply.retry_at(DEFAULT_RATE_LIMIT_S))
     kind = kinds_by_code.get(reply.code or "") or _kind_of_status(reply.status, error)
-    pause_s = {FailureKind.RATE_LIMIT: DEFAULT_RATE_LIMIT_S, FailureKind.BANNED: DEFAULT_BAN_S}.get(kind)
+    pause_s = {FailureKind.RATE_LIMIT: DEFAULT_RATE_LIMIT_S, FailureKind.BANNED: ban_s}.get(kind)
     return ReadError(kind, reply.detail, None if pause_s is None else reply.retry_at(pause_s))
 
 

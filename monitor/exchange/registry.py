@@ -106,6 +106,8 @@ class Exchanges:
         self._ssl_context = new_ssl_context()
         self._session: aiohttp.ClientSession | None = None
         self._groups: dict[_GroupKey, _Group] = {}
+        # They outlive their groups: an edited configuration must not make a ban forgotten.
+        self._budgets: dict[_GroupKey, Budget] = {}
 
     def open_account(self, access: AccountAccess) -> AccountSource:
         """Nothing is sent yet. Raises ValueError for an unknown venue or a proxy that is no http(s) URL."""
@@ -161,10 +163,10 @@ class Exchanges:
     def _group(self, access: AccountAccess) -> _Group:
         key = (access.venue, access.mode, access.base_url, access.proxy)
         if key not in self._groups:
-            self._groups[key] = self._new_group(access)
+            self._groups[key] = self._new_group(access, key)
         return self._groups[key]
 
-    def _new_group(self, access: AccountAccess) -> _Group:
+    def _new_group(self, access: AccountAccess, key: _GroupKey) -> _Group:
         if access.proxy is not None and not access.proxy.startswith(("http://", "https://")):
             raise ValueError(f"account {access.name}: the proxy must be an http:// or https:// URL")
         venue = venue_of(access.venue)
@@ -174,12 +176,7 @@ class Exchanges:
             clock=self._clock,
             session=self._session,
             ssl_context=self._ssl_context,
-            budget=Budget(
-                weight_per_minute=venue.weight_per_minute,
-                calls_per_second=venue.calls_per_second,
-                paces=venue.rules.paces,
-                clock=self._clock,
-            ),
+            budget=self._budget(venue, key),
             offset=ClockOffset(),
             patience_s=access.read_deadline_s,
         )
@@ -195,3 +192,13 @@ class Exchanges:
         )
         market = MarketData(venue, public, self._clock, deadline_s=access.read_deadline_s)
         return _Group(venue, shared, public, market)
+
+    def _budget(self, venue: Venue, key: _GroupKey) -> Budget:
+        if key not in self._budgets:
+            self._budgets[key] = Budget(
+                weight_per_minute=venue.weight_per_minute,
+                calls_per_second=venue.calls_per_second,
+                paces=venue.rules.paces,
+                clock=self._clock,
+            )
+        return self._budgets[key]

@@ -190,6 +190,22 @@ async def test_no_request_leaves_while_the_address_is_banned(
     good(await neighbour.observe())
 
 
+async def test_a_ban_outlives_the_accounts_that_were_told_of_it(
+    server: PaperServer, exchanges: Exchanges, open_account: Open, clock: ShiftedClock
+) -> None:
+    banned = open_account("hedger")
+    good(await banned.observe())
+    server.misbehave(Fault(kind=FaultKind.BANNED, path=ACCOUNT, times=1, retry_after_s=300))
+    assert failed(await banned.observe()).kind is FailureKind.BANNED
+    await exchanges.close_account(banned)
+    before = server.counts.total()
+    # As an edit of the configuration does.
+    assert failed(await open_account("hedger").observe()).kind is FailureKind.BANNED
+    assert server.counts.total() == before
+    clock.ahead += timedelta(seconds=301)
+    good(await open_account("hedger").observe())
+
+
 async def test_the_weight_the_venue_counts_for_the_address_is_kept_within_by_all_accounts(
     server: PaperServer, open_account: Open, clock: ShiftedClock
 ) -> None:

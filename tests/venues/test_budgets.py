@@ -1,4 +1,4 @@
-"""How many accounts an address reads: the table of ARCHITECTURE.md is what is measured, and what is measured is true."""
+"""How many accounts an address reads: ARCHITECTURE.md's table is what is measured, and what is measured is true."""
 
 from collections import Counter
 from collections.abc import Iterator

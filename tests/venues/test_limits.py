@@ -6,6 +6,7 @@ import pytest
 
 from monitor.domain.account import AccountSnapshot, FailureKind
 from monitor.exchange import market_data
+from monitor.exchange.failures import ReadError
 from monitor.exchange.registry import venue_of
 from monitor.paper.faults import Fault, FaultKind
 from tests.reading import ShiftedClock, failed, good
@@ -56,6 +57,23 @@ async def test_a_refusal_of_a_call_without_a_key_stops_all_on_the_address(case: 
         asked = house.server.counts.total()
         failure = failed(await source.observe())
         assert failure.kind is FailureKind.RATE_LIMIT
+        assert house.server.counts.total() == asked
+
+
+@pytest.mark.parametrize("body", ["403, access too frequent", '{"retMsg": "Access too frequent."}'])
+async def test_an_address_that_asked_bybit_too_much_is_not_taken_for_one_in_a_closed_country(body: str) -> None:
+    clock, case = ShiftedClock(), next(case for case in CASES if case.venue == "bybit")
+    async with a_house(case, clock, book_of(case, clock.now())) as house:
+        source, neighbour = (house.open(account) for account in case.accounts[:2])
+        good(await source.observe())
+        with pytest.raises(ReadError) as refused:
+            source._client.handle_errors(403, "Forbidden", "https://api.bybit.com/v5", "GET", {}, body, None, {}, None)
+        assert refused.value.kind is FailureKind.BANNED
+        asked = house.server.counts.total()
+        failure = failed(await neighbour.observe())
+        assert failure.kind is FailureKind.BANNED
+        assert failure.retry_at is not None
+        assert failure.retry_at - clock.now() > timedelta(minutes=9)
         assert house.server.counts.total() == asked
 
 

@@ -77,6 +77,8 @@ async def test_no_misbehaviour_is_a_flat_account(case: VenueCase, name: str) -> 
             assert failure.kind is kind, (fault.kind, failure)
             house.server.clear_faults()
             await house.exchanges.close_account(source)
+            # What stopped the address is not forgotten with its accounts.
+            house.exchanges._budgets.clear()
 
 
 @pytest.mark.parametrize(("case", "name"), EVERY_CALL, ids=[f"{case}-{name}" for case, name in EVERY_CALL])

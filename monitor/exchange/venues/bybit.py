@@ -95,7 +95,11 @@ ISOLATED, PORTFOLIO = "isolated margin", "portfolio margin"
 MARGIN_MODES = {"REGULAR_MARGIN": "cross margin", "ISOLATED_MARGIN": ISOLATED, "PORTFOLIO_MARGIN": PORTFOLIO}
 UNIFIED_STATUSES = (5, 6)
 OPTIONS_HELD = "options held"
+# An address that asked too much is told so with HTTP 403, as one in a country that is not served; and must let ten
+# minutes pass.
+TOO_FREQUENT, BAN_S = "access too frequent", 600.0
 KINDS_BY_CODE: Mapping[str, FailureKind] = {
+    TOO_FREQUENT: FailureKind.BANNED,
     "10000": FailureKind.OVERLOADED,
     "10002": FailureKind.CLOCK,
     "10003": FailureKind.AUTH,
@@ -135,7 +139,12 @@ class BybitVenue:
         "API > Create New Key > System-generated; choose 'Read-Only' and tick the reads of Contract, USDC Contract and "
         "Unified Trading; under 'Only IPs with permissions granted' name this machine's address"
     )
-    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, own_limit=_own_limit), repr=False)
+    rules: Rules = field(
+        default=Rules.of_reads(
+            READS, kinds_by_code=KINDS_BY_CODE, words=(TOO_FREQUENT,), ban_s=BAN_S, own_limit=_own_limit
+        ),
+        repr=False,
+    )
 
     async def read_instruments(self, client: Any) -> Instruments:
         found = await together(
