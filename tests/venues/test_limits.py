@@ -1,18 +1,22 @@
 """Whom a venue's refusal for too many calls stops: the account whose calls it counts, or all on the address."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from monitor.domain.account import AccountSnapshot, FailureKind
 from monitor.exchange import market_data
-from monitor.exchange.failures import ReadError
+from monitor.exchange.failures import ReadError, Reply
 from monitor.exchange.registry import venue_of
 from monitor.paper.faults import Fault, FaultKind
+from tests.builders import NOON
 from tests.reading import ShiftedClock, failed, good
 from tests.venues.cases import CASES
 from tests.venues.kit import VenueCase, a_house, book_of
 
+S_IN_4 = str(round(NOON.timestamp()) + 4)
+MS_IN_4_S = f"{S_IN_4}000"
 BY_ACCOUNT = ("bybit", "okx", "gate", "kucoinfutures")
 FIRST_OF_EACH = [next(case for case in CASES if case.venue == venue) for venue in dict.fromkeys(c.venue for c in CASES)]
 # Without a key there is no account whose calls could be counted.
@@ -80,3 +84,29 @@ async def test_an_address_that_asked_bybit_too_much_is_not_taken_for_one_in_a_cl
 def test_what_counts_by_account_is_declared_by_venues_that_say_so() -> None:
     silent = venue_of("mexc").rules.own_limit
     assert {case.venue for case in FIRST_OF_EACH if venue_of(case.venue).rules.own_limit is not silent} == {*BY_ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    ("venue", "reply", "seconds"),
+    [
+        ("bybit", {"code": "10006", "headers": {"x-bapi-limit-reset-timestamp": MS_IN_4_S}}, 4),
+        ("bybit", {"code": "10006", "headers": {}}, 60),
+        ("bybit", {"code": "10018", "headers": {"x-bapi-limit-reset-timestamp": MS_IN_4_S}}, None),
+        ("kucoinfutures", {"status": 429, "code": "429000", "headers": {"gw-ratelimit-reset": "4000"}}, 4),
+        ("kucoinfutures", {"status": 429, "code": "200002", "headers": {}}, 60),
+        ("kucoinfutures", {"status": 429, "code": "1015", "headers": {"gw-ratelimit-reset": "4000"}}, None),
+        ("okx", {"status": 429, "code": "50011", "headers": {}}, 2),
+        ("okx", {"status": 429, "code": "50040", "headers": {}}, None),
+        (
+            "gate",
+            {"status": 429, "code": "TOO_MANY_REQUESTS", "headers": {"x-gate-ratelimit-reset-timestamp": S_IN_4}},
+            4,
+        ),
+        ("gate", {"status": 418, "code": "TOO_MANY_REQUESTS", "headers": {}}, None),
+    ],
+)
+def test_an_account_asks_again_when_its_venue_says(venue: str, reply: dict[str, Any], seconds: float | None) -> None:
+    given: dict[str, Any] = {"status": 200, "message": "too many", "received_at": NOON}
+    told = Reply(**given | reply)
+    again_at = venue_of(venue).rules.own_limit(told)
+    assert (None if again_at is None else (again_at - NOON).total_seconds()) == seconds
