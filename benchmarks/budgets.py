@@ -49,6 +49,8 @@ OURS: Mapping[str, str] = {
     "gate": "ours: Gate counts by user and endpoint",
     "mexc": "ours: MEXC counts by endpoint",
     "bingx": "BingX's of one endpoint",
+    "krakenfutures": "Kraken's, as if all calls cost",
+    "deribit": "Deribit's of a user, and of public calls",
 }
 # Hyperliquid tells positions dex by dex; its books know one beside the main dex.
 FURTHER_DEXES = 7
@@ -202,6 +204,7 @@ async def measured(case: VenueCase, account: AccountCase, book: Book = book_of) 
         reads = [await asked_by(source.observe)]
         for age_s in (POLL_S, SETTINGS_MAX_AGE.total_seconds(), TERMS_MAX_AGE_S):
             clock.ahead_s += age_s
+            house.engine.advance(clock.now())
             reads.append(await asked_by(source.observe))
         marks, settings, terms = (later - earlier for earlier, later in pairwise(reads))
         start, key = first - reads[0] - settings - marks, await asked_by(source.key_facts)
