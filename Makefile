@@ -15,7 +15,7 @@ N ?= 1000
 MINUTES ?= 30
 HOURS ?= 1
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark corrections budgets simulate simulate-states crashtest sinks fuzz soak
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark corrections compared budgets simulate simulate-states crashtest sinks fuzz soak
 
 install: $(STAMP)
 
@@ -55,6 +55,10 @@ benchmark: install
 # What plain ccxt tells of positions at each venue, and what perpwatch tells, beside the truth.
 corrections: install
 	$(BIN)/python -m benchmarks.corrections
+
+# How many figures of how many accounts the venues' tests compare, and what they spoil.
+compared: install
+	$(BIN)/python -m benchmarks.compared
 
 # How many accounts one egress address reads at which interval; the table of ARCHITECTURE.md.
 budgets: install
