@@ -16,6 +16,9 @@ BY_BRACKETS = Estimate("maintenance_margin", "brackets x notional at the mark")
 BY_POSITIONS = Estimate("maintenance_margin", "sum of its positions")
 BY_POSITIONS_ESTIMATED = Estimate("maintenance_margin", "sum of its positions by brackets x notional at the mark")
 BY_SOLVE = Estimate("liquidation_price", "the mark at which the pool's equity meets its maintenance")
+BY_SOLVE_OF_COINS = Estimate(
+    "liquidation_price", "the mark at which the pool's equity meets its maintenance, its coins worth what they are now"
+)
 
 
 def completed(snapshot: AccountSnapshot, markets: Markets) -> AccountSnapshot:
@@ -58,5 +61,12 @@ def _with_price(snapshot: AccountSnapshot, position: Position, markets: Markets)
     price, origin = solved_price(liquidation_prices(snapshot, position, markets), position.mark_price)
     if origin is PriceOrigin.UNKNOWN:
         return position
-    estimates = (*position.estimates, BY_SOLVE)
+    basis = BY_SOLVE_OF_COINS if is_of_coins(snapshot, position) else BY_SOLVE
+    estimates = (*position.estimates, basis)
     return replace(position, liquidation_price=price, liquidation_price_origin=origin, estimates=estimates)
+
+
+def is_of_coins(snapshot: AccountSnapshot, position: Position) -> bool:
+    """Its pool is one of several coins: what they are worth may move with the mark, which our own solve leaves out."""
+    balance = snapshot.margin(position.pool)
+    return balance is not None and balance.currency != position.instrument.settle

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from monitor.domain.account import AccountSnapshot, End, EndKind, Position, PriceOrigin, Side
 from monitor.domain.holdings import MAX_EVENTS, AccountEvent, EventKind, Holding, Holdings
 from monitor.domain.market import Markets
+from monitor.risk.estimate import is_of_coins
 from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.risk.margin import tier_of
 from monitor.risk.reprice import tiers_of
@@ -125,7 +126,11 @@ def _disputes(snapshot: AccountSnapshot, markets: Markets) -> Iterator[tuple[str
     """Positions by name whose liquidation price, as the venue tells it, is not what we make of the account."""
     for position in snapshot.positions:
         told, mark = position.liquidation_price, position.mark_price
-        if told is None or position.liquidation_price_origin is not PriceOrigin.VENUE:
+        if (
+            told is None
+            or position.liquidation_price_origin is not PriceOrigin.VENUE
+            or is_of_coins(snapshot, position)
+        ):
             continue
         own, origin = solved_price(liquidation_prices(snapshot, position, markets), mark)
         if own is not None and origin is PriceOrigin.OWN_ESTIMATE and disagrees(mark, told, own):

@@ -1,5 +1,6 @@
 """What changed between two reads of an account: events for the log and for `once`."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,6 +133,13 @@ def test_a_liquidation_price_in_doubt_is_told_once_while_the_position_is_open() 
     assert "the venue says 80" in told.events[-1].detail
     again = {"observed_at": at(3 * COMPARED_EVERY.total_seconds())}
     assert not news_of(told, held(disputed(80.0, **again), told))
+
+
+def test_no_price_is_in_doubt_in_a_pool_of_coins_whose_worth_our_estimate_holds_still() -> None:
+    snapshot = disputed(80.0)
+    pool = replace(snapshot.margins[0], pool="cross:USD", currency="USD")
+    position = replace(snapshot.positions[0], pool="cross:USD")
+    assert not held(replace(snapshot, margins=(pool,), positions=(position,))).events
 
 
 def test_liquidation_prices_are_compared_every_ten_minutes_only() -> None:
