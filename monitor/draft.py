@@ -76,6 +76,7 @@ class Draft:
             known is None
             or known.last_read_at is None
             or snapshot.observed_at - known.last_read_at >= REMEMBER_READ_EVERY
+            or known.venue != record.venue
             or known.last_positions != record.last_positions
             or known.holdings != holdings
         )

@@ -1,9 +1,8 @@
 """News of an account that no rule judges: what the venue took, a mode that changed, a liquidation price in doubt.
 
-Each is a notice of its own, told once: its episode is the moment it happened, which the outbox knows over restarts.
+Each is a notice of its own. What was told stands in the account's holdings, in the transaction that tells it.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -13,10 +12,9 @@ from monitor.domain.notification import Notification, notices
 from monitor.domain.reading import AlertKey, Scope, Severity
 from monitor.notify.text import amount, moment, price
 from monitor.plan import AccountPlan
+from monitor.risk.holdings import by_position, size_and_price
 
-TAKEN, ACCOUNT_MODE, DISPUTED = "taken", "account_mode", "liquidation_price"
-# So many orders of one read are told one by one: the venue closes a large position with many.
-MAX_TAKEN = 20
+ACCOUNT_MODE, DISPUTED = "account_mode", "liquidation_price"
 _LOOK = {
     EndKind.LIQUIDATED: "Do: look at this account at the venue now",
     EndKind.DELEVERAGED: "Do: what this position hedged is open now: look at it at once",
@@ -24,10 +22,14 @@ _LOOK = {
 
 
 def news_notices(
-    plan: AccountPlan, snapshot: AccountSnapshot, events: Iterable[AccountEvent], now: datetime
+    plan: AccountPlan,
+    snapshot: AccountSnapshot,
+    taken: Iterable[End],
+    events: Iterable[AccountEvent],
+    now: datetime,
 ) -> Iterator[Notification]:
-    """What is worth a message of this read."""
-    yield from _of_ends(plan, snapshot, now)
+    """What is worth a message of this read; `taken` are those of its ends that nobody was told of."""
+    yield from _of_ends(plan, snapshot, taken, now)
     for event in events:
         if event.kind is EventKind.ACCOUNT_MODE:
             yield from _of_mode(plan, event, now)
@@ -35,22 +37,22 @@ def news_notices(
             yield from _of_dispute(plan, event, now)
 
 
-def _of_ends(plan: AccountPlan, snapshot: AccountSnapshot, now: datetime) -> Iterator[Notification]:
-    by_second: dict[tuple[str, EndKind, int], list[End]] = defaultdict(list)
-    for end in sorted(snapshot.ends, key=lambda end: end.at):
-        by_second[end.subject, end.kind, int(end.at.timestamp())].append(end)
-    left = {position.subject: position.contracts for position in snapshot.positions}
-    for (subject, kind, second), ends in list(by_second.items())[-MAX_TAKEN:]:
-        rest = left.get(subject)
+def _of_ends(
+    plan: AccountPlan, snapshot: AccountSnapshot, taken: Iterable[End], now: datetime
+) -> Iterator[Notification]:
+    held = {position.subject: position.contracts for position in snapshot.positions}
+    for (subject, kind), ends in by_position(taken).items():
+        rest = held.get(subject)
         lines = [
             taken_words(ends, now),
-            f"{amount(rest)} contracts are left" if rest else "nothing is left of it",
+            f"{amount(rest)} contracts are open now" if rest else "nothing of it is open now",
             _LOOK[kind],
         ]
         yield from notices(
             plan.targets[Severity.CRITICAL],
-            AlertKey(TAKEN, plan.name, Scope.POSITION, subject),
-            second,
+            AlertKey(str(kind), plan.name, Scope.POSITION, subject),
+            # Of each read that brings any: what two reads tell may be of one second.
+            round(now.timestamp() * 1000),
             f"{str(kind).upper()} {plan.name}: {subject}",
             lines,
             Severity.CRITICAL,
@@ -60,10 +62,7 @@ def _of_ends(plan: AccountPlan, snapshot: AccountSnapshot, now: datetime) -> Ite
 
 def taken_words(ends: Sequence[End], now: datetime) -> str:
     """`12 contracts at 101,234 by the venue's records, 21:13 UTC`; the price is the mean over the orders."""
-    sizes = [end.contracts for end in ends]
-    total = None if None in sizes else sum(size for size in sizes if size is not None)
-    worth = [(end.contracts or 0.0) * end.price for end in ends if end.price is not None]
-    mean = sum(worth) / total if total and len(worth) == len(ends) else ends[0].price
+    total, mean = size_and_price(ends)
     parts = [f"{amount(total)} contracts" if total else None, f"at {price(mean)}" if mean else None]
     what = " ".join(part for part in parts if part)
     return f"{what} by the venue's records, {moment(ends[-1].at, now)} UTC".lstrip()

@@ -3,7 +3,7 @@
 Everything but `run_cycle` is pure: what was read and what was known go in, what is to be written comes out.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -18,10 +18,10 @@ from monitor.draft import Draft, is_quiet
 from monitor.log import get_logger
 from monitor.news import news_notices, taken_words
 from monitor.plan import NOT_BY_READS, UNASSESSED, AccountPlan
-from monitor.risk.holdings import holdings_after, news_of
+from monitor.risk.holdings import holdings_after, news_of, untold
 from monitor.rules.base import Context
 from monitor.rules.book import evaluate_rules
-from monitor.store.records import Changes
+from monitor.store.records import Changes, of_venue
 from monitor.store.store import Store
 
 _log = get_logger(__name__)
@@ -68,7 +68,7 @@ def assess(plan: AccountPlan, observation: Observation, markets: Markets, now: d
 
 def _log_events(changes: Changes, store: Store) -> None:
     for record in changes.accounts:
-        known = store.accounts.get(record.account)
+        known = of_venue(store.accounts.get(record.account), record.venue)
         for event in news_of(known.holdings if known else None, record.holdings):
             _log.info(
                 "event", account=record.account, what=f"{event.subject} {event.kind}", detail=event.detail or None
@@ -85,18 +85,19 @@ def decide(
 ) -> Changes:
     """Every alert of the account moved on by this read, with the messages that are due."""
     draft = Draft(store, now)
+    record = of_venue(store.accounts.get(plan.name), observation.venue)
+    before = record.holdings if record else None
+    taken = untold(before, observation.ends) if isinstance(observation, AccountSnapshot) else ()
     by_key = {reading.key: reading for reading in readings}
     known = [key for key in store.keys_of(plan.name) if key.rule not in NOT_BY_READS and key not in by_key]
     for key in (*by_key, *known):
         if not is_quiet(store.alerts.get(key), by_key.get(key)):
             alert = store.alert(key)
-            draft.move(plan, alert, _next(plan, alert, by_key, observation, now))
+            draft.move(plan, alert, _next(plan, alert, by_key, observation, taken, now))
     if isinstance(observation, AccountSnapshot):
-        record = store.accounts.get(plan.name)
-        before = record.holdings if record else None
         after = holdings_after(before, observation, markets)
         draft.remember(observation, after)
-        draft.tell(news_notices(plan, observation, news_of(before, after), now))
+        draft.tell(news_notices(plan, observation, taken, news_of(before, after), now))
     return draft.changes()
 
 
@@ -122,7 +123,12 @@ def _stand_in(account: str, plans: Mapping[str, AccountPlan]) -> AccountPlan:
 
 
 def _next(
-    plan: AccountPlan, alert: Alert, readings: Mapping[AlertKey, Reading], observation: Observation, now: datetime
+    plan: AccountPlan,
+    alert: Alert,
+    readings: Mapping[AlertKey, Reading],
+    observation: Observation,
+    ends: Sequence[End],
+    now: datetime,
 ) -> Alert:
     key = alert.key
     if not plan.knows(key):
@@ -131,7 +137,7 @@ def _next(
         return advance_unknown(alert, now)
     if key in readings:
         return advance(alert, readings[key], plan.policies[key.rule], now)
-    taken = _taken(key, observation)
+    taken = _taken(key, observation, ends)
     if taken:
         told = replace(alert, inputs={**alert.inputs, "taken": taken_words(taken, now)})
         return end(told, _RESOLUTIONS[taken[-1].kind], now)
@@ -140,12 +146,12 @@ def _next(
     return advance_absent(alert, now)
 
 
-def _taken(key: AlertKey, snapshot: AccountSnapshot) -> tuple[End, ...]:
+def _taken(key: AlertKey, snapshot: AccountSnapshot, ends: Sequence[End]) -> tuple[End, ...]:
     """What the venue's records say became of the position, or of the isolated pool, that is not there any more."""
     held = {position.subject for position in snapshot.positions}
     return tuple(
         of
-        for of in snapshot.ends
+        for of in ends
         if of.subject not in held and key.subject in (of.subject, of.instrument.isolated_pool(of.side))
     )
 

@@ -15,6 +15,7 @@ from monitor.keys import judge_key, watch_key
 from monitor.log import get_logger
 from monitor.pipeline import decide_removals, run_cycle
 from monitor.plan import AccountPlan
+from monitor.store.records import of_venue
 from monitor.store.store import Store
 
 # However rarely accounts are read: after a start each is seen soon.
@@ -108,10 +109,10 @@ class Watching:
     def _start(self, name: str, delay_s: float) -> None:
         """First reads are spread, so that a hundred accounts do not knock at once."""
         source = self._exchanges.open_account(self._accesses[name])
-        record = self._store.accounts.get(name)
+        record = of_venue(self._store.accounts.get(name), source.venue_id)
         self.sights[name] = Sight(since=self._clock.now(), positions=record.last_positions if record else None)
-        if record is not None and record.last_read_at is not None and record.last_positions != 0:
-            source.look_back(record.last_read_at)
+        if record is not None and (since := record.look_back_from) is not None:
+            source.look_back(since)
         wake = asyncio.Event()
         reading = self._tasks.create_task(self._watch(name, source, wake, delay_s), name=f"account {name}")
         about_key = self._tasks.create_task(self._watch_key(name, source, delay_s), name=f"key of {name}")

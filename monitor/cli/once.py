@@ -23,7 +23,7 @@ from monitor.pipeline import assess
 from monitor.plan import AccountPlan
 from monitor.risk.holdings import holdings_after
 from monitor.store.database import glimpse
-from monitor.store.records import AccountRecord
+from monitor.store.records import AccountRecord, of_venue
 from monitor.watching import access_of
 
 INCOMPLETE_EXIT = 2
@@ -77,8 +77,9 @@ async def _read(
 ) -> Read:
     """One account, after what the monitor that runs, or ran last, remembers of it."""
     source = exchanges.open_account(access_of(settings, name))
-    if before is not None and before.last_read_at is not None and before.last_positions != 0:
-        source.look_back(before.last_read_at)
+    before = of_venue(before, source.venue_id)
+    if before is not None and (since := before.look_back_from) is not None:
+        source.look_back(since)
     observation = await source.observe()
     readings = assess(AccountPlan.of(settings, name), observation, source.markets(), clock.now())
     if isinstance(observation, PollFailure):

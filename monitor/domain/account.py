@@ -185,8 +185,9 @@ class End:
 class AccountSnapshot:
     """A good read. `orders` is None where they were not read; `caveats` say what is not vouched for.
 
-    `ends` are what the venue took since the read before, each told once. `mode` is how the account is set up at the
-    venue, in its words; empty where the venue knows one mode only.
+    `ends` are what the venue took as its records told last, in any order: `risk.holdings.untold` knows which are news.
+    `ends_owed_since` is from when on its records were asked for and are not told. `mode` is how the account is set up
+    at the venue, in its words; empty where the venue knows one mode only.
     """
 
     account: str
@@ -196,6 +197,7 @@ class AccountSnapshot:
     positions: tuple[Position, ...]
     orders: tuple[StopOrder, ...] | None = None
     ends: tuple[End, ...] = ()
+    ends_owed_since: datetime | None = None
     mode: str = ""
     caveats: tuple[str, ...] = ()
 

@@ -1,13 +1,16 @@
 """What an account holds, as it is remembered between reads and over restarts, and what of it changed."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from monitor.domain.account import MarginMode, Side
+from monitor.domain.account import EndKind, MarginMode, Side
 
 # So many are remembered of an account; older ones are forgotten.
 MAX_EVENTS = 20
+MAX_TAKEN = 500
+# A venue's records may lag so far behind its positions.
+RECORDS_LAG = timedelta(minutes=5)
 
 
 class EventKind(StrEnum):
@@ -52,10 +55,29 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """One order by which the venue took something, once told. `at_ms` is the venue's time, not moved with our clock."""
+
+    at_ms: int
+    subject: str
+    kind: EndKind
+    contracts: float | None
+    price: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """`events` are the latest, oldest first. `compared_at` is when liquidation prices were last held against ours."""
+    """`events` are the latest, oldest first. `compared_at` is when liquidation prices were last held against ours.
+
+    `taken` are the latest by their time, oldest first. `ends_owed_since` is the snapshot's.
+    """
 
     mode: str = ""
     compared_at: datetime | None = None
     positions: tuple[Holding, ...] = ()
     events: tuple[AccountEvent, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    ends_owed_since: datetime | None = None
+
+    def lost_something_since(self, since: datetime) -> bool:
+        return any(event.kind is EventKind.GONE and event.at >= since for event in self.events)

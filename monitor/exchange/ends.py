@@ -4,6 +4,7 @@ A read alone cannot tell a close from a liquidation. Records lag behind, so they
 an account's read for longer than a moment, since the read is what alerts wait for.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, End, FailureKind
-from monitor.domain.market import Observed
+from monitor.domain.holdings import RECORDS_LAG
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import SharedRead
 from monitor.exchange.venues.venue import AccountSettings, Instruments, Venue
@@ -20,7 +21,7 @@ from monitor.log import get_logger
 _log = get_logger(__name__)
 
 # When the records are asked, counted from the read that showed a position gone or smaller.
-ASK_AFTER_S = (0.0, 30.0, 60.0, 120.0, 300.0)
+ASK_AFTER_S = (0.0, 30.0, 60.0, 120.0, RECORDS_LAG.total_seconds())
 # However often positions change: records weigh as much as several reads.
 ASK_EVERY_S = 30.0
 # A venue that does not answer is asked for so long.
@@ -31,11 +32,12 @@ GRACE_S = 1.0
 BEFORE = timedelta(seconds=60)
 # How far back a monitor that was down asks.
 LOOK_BACK = timedelta(days=7)
-MAX_TOLD = 1000
+# No retry heals these.
+_REFUSALS = (FailureKind.UNSUPPORTED, FailureKind.PERMISSION)
 
 
 class Ends:
-    """The ends of one account's positions, each handed out once."""
+    """The ends of one account's positions. What of them is news, the account's holdings know: over restarts too."""
 
     def __init__(self, account: str, venue: Venue, client: Any, clock: Clock, *, deadline_s: float) -> None:
         self._account = account
@@ -43,23 +45,28 @@ class Ends:
         self._client = client
         self._clock = clock
         self._records: SharedRead[Sequence[End]] = SharedRead(clock, deadline_s=deadline_s, pause_s=ASK_EVERY_S)
-        self._taken: Observed[Sequence[End]] | None = None
-        self._told: dict[End, None] = {}
-        self._sizes: dict[str, float] = {}
+        # What was held at the last good read, None before the first.
+        self._sizes: dict[str, float] | None = None
         self._seen_at: datetime | None = None
         self._since: datetime | None = None
         self._asked_at: datetime | None = None
         # Moments at which the records are to be asked, in order.
         self._due: list[datetime] = []
+        self._failure: FailureKind | None = None
+
+    @property
+    def owed_since(self) -> datetime | None:
+        """From when on the records are still owed to us, where the venue does not answer; None where it does."""
+        return None if self._failure is None else self._since
 
     def look_back(self, since: datetime) -> None:
-        """With the first read, ask for what happened while nobody looked: from that good read on."""
-        self._ask_from(since, self._clock.now())
+        """With the first good read, ask for what happened while nobody looked: from that moment on."""
+        self._seen_at = since
 
-    async def fresh(
+    async def known(
         self, snapshot: AccountSnapshot, instruments: Instruments, settings: AccountSettings
     ) -> tuple[End, ...]:
-        """What the records tell that was not handed out before; a venue that is slow to answer tells it with a later
+        """What the records told when they were last asked; a venue that is slow to answer tells it with a later
         read."""
         self._look(snapshot)
         if self._since is not None and self._is_due():
@@ -67,15 +74,15 @@ class Ends:
             with suppress(TimeoutError, ReadError):
                 async with self._clock.deadline(GRACE_S):
                     await self._records.get(0.0, lambda: self._read(instruments, settings, since))
-        return self._take()
+        return tuple(self._records.latest.value) if self._records.latest is not None else ()
 
     async def close(self) -> None:
         await self._records.close()
 
     def _look(self, snapshot: AccountSnapshot) -> None:
         sizes = {position.subject: position.contracts for position in snapshot.positions}
-        is_less = any(sizes.get(subject, 0.0) < before for subject, before in self._sizes.items())
-        if is_less and self._seen_at is not None:
+        before = self._sizes
+        if self._seen_at is not None and (before is None or any(sizes.get(of, 0.0) < before[of] for of in before)):
             self._ask_from(self._seen_at, snapshot.observed_at)
         self._sizes, self._seen_at = sizes, snapshot.observed_at
 
@@ -95,27 +102,29 @@ class Ends:
         try:
             found = await self._venue.read_ends(self._client, instruments, settings, since)
         except ReadError as failed:
-            self._give_up(failed, asked_at)
+            self._failed(failed, asked_at)
             raise
-        self._asked_at = asked_at
+        except asyncio.CancelledError:
+            self._failed(ReadError(FailureKind.TIMEOUT, "no answer in time"), asked_at)
+            raise
+        except Exception as error:
+            # A reply nobody thought of: the account itself can be read, and must not go blind by it.
+            if self._failure is None:
+                _log.exception("a reply about the ends of positions could not be read", account=self._account)
+            bug = ReadError(FailureKind.MALFORMED, f"a bug in perpwatch: {type(error).__name__}")
+            self._failed(bug, asked_at)
+            raise bug from error
+        self._asked_at, self._failure = asked_at, None
         self._due = [at for at in self._due if at > asked_at]
         # What lags behind is still asked for; what is older has been answered.
-        self._since = max(since, asked_at - timedelta(seconds=ASK_AFTER_S[-1]) - BEFORE)
+        self._since = max(since, asked_at - RECORDS_LAG - BEFORE)
         return found
 
-    def _give_up(self, failed: ReadError, now: datetime) -> None:
-        """A venue without such records is not asked again, one that does not answer not for ever."""
-        if failed.kind is FailureKind.UNSUPPORTED or (self._due and now - self._due[-1] > ASK_WITHIN):
-            _log.info("what ended a position is not told", account=self._account, why=failed.detail)
-            self._since, self._due = None, []
-
-    def _take(self) -> tuple[End, ...]:
-        latest = self._records.latest
-        if latest is None or latest is self._taken:
-            return ()
-        self._taken = latest
-        fresh = tuple(end for end in dict.fromkeys(latest.value) if end not in self._told)
-        self._told.update(dict.fromkeys(fresh))
-        for old in list(self._told)[: max(0, len(self._told) - MAX_TOLD)]:
-            del self._told[old]
-        return fresh
+    def _failed(self, failed: ReadError, now: datetime) -> None:
+        """A venue that refuses is not asked again, one that does not answer not for ever."""
+        if self._failure is not failed.kind:
+            _log.warning("what ended a position is not told", account=self._account, why=failed.detail)
+        self._failure = failed.kind
+        if failed.kind in _REFUSALS or (self._due and now - self._due[-1] > ASK_WITHIN):
+            _log.warning("the records are not asked again before the next change", account=self._account)
+            self._since, self._due, self._failure = None, [], None

@@ -92,7 +92,7 @@ class AccountSource:
         return self._market.markets()
 
     def look_back(self, since: datetime) -> None:
-        """Tell with the first read what the venue did to positions since then: nobody looked meanwhile."""
+        """Ask with the first read what the venue did to positions since then: nobody looked meanwhile."""
         self._ends.look_back(since)
 
     async def observe(self) -> Observation:
@@ -112,8 +112,9 @@ class AccountSource:
             await self._market.settle(refreshing)
             await self._ask_about_new(snapshot)
             self._failure, self._failures_in_a_row = None, 0
-            ends = await self._ends.fresh(snapshot, await self._market.instruments(), self._settings)
-            return replace(completed(snapshot, self._market.markets()), ends=ends)
+            ends = await self._ends.known(snapshot, await self._market.instruments(), self._settings)
+            snapshot = replace(snapshot, ends=ends, ends_owed_since=self._ends.owed_since)
+            return completed(snapshot, self._market.markets())
         finally:
             refreshing.cancel()
 

@@ -3,11 +3,12 @@
 The first read of an account has no events: what it holds was opened before anybody looked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from monitor.domain.account import AccountSnapshot, End, EndKind, Position, PriceOrigin, Side
-from monitor.domain.holdings import MAX_EVENTS, AccountEvent, EventKind, Holding, Holdings
+from monitor.domain.holdings import MAX_EVENTS, MAX_TAKEN, AccountEvent, EventKind, Holding, Holdings, Taken
 from monitor.domain.market import Markets
 from monitor.risk.estimate import is_of_coins
 from monitor.risk.liquidation import liquidation_prices, solved_price
@@ -36,7 +37,8 @@ def holdings_after(before: Holdings | None, snapshot: AccountSnapshot, markets: 
         _holding(position, known.get(position.subject), markets, disputes) for position in snapshot.positions
     )
     news = [] if before is None else list(_changes(before, known, snapshot, positions))
-    news += map(_of_end, snapshot.ends)
+    fresh = untold(before, snapshot.ends)
+    news += [_of_ends(ends) for ends in by_position(fresh).values()]
     news += [
         AccountEvent(at=now, kind=EventKind.DISPUTED, subject=subject, detail=detail)
         for subject, detail in disputes.items()
@@ -46,7 +48,10 @@ def holdings_after(before: Holdings | None, snapshot: AccountSnapshot, markets: 
         mode=snapshot.mode,
         compared_at=now if compares or before is None else before.compared_at,
         positions=positions,
-        events=(*(before.events if before else ()), *news)[-MAX_EVENTS:],
+        # However much happened at once, all of it is news.
+        events=(*(before.events if before else ()), *news)[-max(MAX_EVENTS, len(news)) :],
+        taken=_all_taken(before, fresh),
+        ends_owed_since=snapshot.ends_owed_since,
     )
 
 
@@ -54,6 +59,43 @@ def news_of(before: Holdings | None, after: Holdings | None) -> tuple[AccountEve
     """The events that came with the latest read."""
     known = frozenset(before.events) if before else frozenset[AccountEvent]()
     return tuple(event for event in after.events if event not in known) if after else ()
+
+
+def untold(before: Holdings | None, ends: Iterable[End]) -> tuple[End, ...]:
+    """Those nobody was told of, in order. Two orders may be alike to the last digit, and are two all the same."""
+    taken = before.taken if before else ()
+    # What is older than all that is remembered was told and forgotten.
+    forgotten_ms = taken[0].at_ms if len(taken) == MAX_TAKEN else None
+    left, fresh = Counter(taken), list[End]()
+    for end in sorted(ends, key=lambda end: end.at):
+        mark = _taken(end)
+        if left[mark] > 0:
+            left[mark] -= 1
+        elif forgotten_ms is None or mark.at_ms > forgotten_ms:
+            fresh.append(end)
+    return tuple(fresh)
+
+
+def by_position(ends: Iterable[End]) -> Mapping[tuple[str, EndKind], Sequence[End]]:
+    """By position and kind, each in order: a venue closes one large position with many orders."""
+    found: dict[tuple[str, EndKind], list[End]] = defaultdict(list)
+    for end in sorted(ends, key=lambda end: end.at):
+        found[end.subject, end.kind].append(end)
+    return found
+
+
+def size_and_price(ends: Sequence[End]) -> tuple[float | None, float | None]:
+    """Of orders in one contract: their contracts, and their mean price; None where the records do not tell all."""
+    sizes = [end.contracts for end in ends if end.contracts is not None]
+    prices = [end.price for end in ends if end.price is not None]
+    total = sum(sizes) if len(sizes) == len(ends) else None
+    if len(prices) < len(ends) or len(set(prices)) == 1:
+        return total, prices[0] if len(prices) == len(ends) else None
+    if not total:
+        return total, None
+    if ends[0].instrument.inverse:
+        return total, total / sum(size / price for size, price in zip(sizes, prices, strict=True))
+    return total, sum(size * price for size, price in zip(sizes, prices, strict=True)) / total
 
 
 def disagrees(mark: float, told: float, own: float) -> bool:
@@ -115,11 +157,29 @@ def _size(position: Position) -> str:
     return f"{position.contracts:,.10g} contracts, {position.notional:,.6g} {position.instrument.settle}"
 
 
-def _of_end(end: End) -> AccountEvent:
-    contracts = "" if end.contracts is None else f"{end.contracts:,.10g} contracts"
-    price = "" if end.price is None else f"at {end.price:,.10g}"
+def _of_ends(ends: Sequence[End]) -> AccountEvent:
+    total, mean = size_and_price(ends)
+    contracts = "" if total is None else f"{total:,.10g} contracts"
+    price = "" if mean is None else f"at {mean:,.10g}"
     detail = " ".join(part for part in (contracts, price) if part)
-    return AccountEvent(at=end.at, kind=_KINDS[end.kind], subject=end.subject, detail=detail)
+    last = ends[-1]
+    return AccountEvent(at=last.at, kind=_KINDS[last.kind], subject=last.subject, detail=detail)
+
+
+def _all_taken(before: Holdings | None, fresh: Iterable[End]) -> tuple[Taken, ...]:
+    known = before.taken if before else ()
+    new = tuple(_taken(end) for end in fresh)
+    return tuple(sorted((*known, *new), key=lambda taken: taken.at_ms)[-MAX_TAKEN:]) if new else known
+
+
+def _taken(end: End) -> Taken:
+    return Taken(
+        at_ms=round(end.at.timestamp() * 1000),
+        subject=end.subject,
+        kind=end.kind,
+        contracts=end.contracts,
+        price=end.price,
+    )
 
 
 def _disputes(snapshot: AccountSnapshot, markets: Markets) -> Iterator[tuple[str, str]]:

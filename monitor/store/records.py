@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import RowMapping
 
 from monitor.domain.alert import Alert
-from monitor.domain.holdings import Holdings
+from monitor.domain.holdings import RECORDS_LAG, Holdings
 from monitor.domain.notification import Notification
 from monitor.domain.reading import AlertKey, Scope
 from monitor.domain.silence import Silence
@@ -31,6 +31,23 @@ class AccountRecord:
     last_flat: bool | None
     last_positions: int | None
     holdings: Holdings | None = None
+
+    @property
+    def look_back_from(self) -> datetime | None:
+        """From when on the venue may have taken something that nobody was told of; None where there was nothing to
+        take. What was seen to be gone may not have been in the venue's records yet."""
+        if self.last_read_at is None:
+            return None
+        since, holdings = self.last_read_at - RECORDS_LAG, self.holdings
+        if holdings is not None and holdings.ends_owed_since is not None:
+            return min(since, holdings.ends_owed_since)
+        lost = holdings is not None and holdings.lost_something_since(since)
+        return since if self.last_positions != 0 or lost else None
+
+
+def of_venue(record: AccountRecord | None, venue: str) -> AccountRecord | None:
+    """Nothing where it is of another venue: an account of that name was put in the place of this one."""
+    return record if record is not None and record.venue == venue else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

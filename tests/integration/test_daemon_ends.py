@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.domain.account import End, Side
+from monitor.exchange.venues.binance import BinanceVenue
 from tests.daemon_kit import CALM, CRITICAL_MARK, WARNING_MARK, House, a_house
 
 LIQUIDATED_MARK = 87_000.0
@@ -39,7 +40,7 @@ async def test_a_liquidation_that_no_alert_announced_is_told_with_its_price(hous
     text = next(text for text in house.sink.texts() if "LIQUIDATED" in text)
     assert "1 contracts at " in text
     assert "by the venue's records" in text
-    assert "nothing is left of it" in text
+    assert "nothing of it is open now" in text
     assert text.splitlines()[-1].startswith("Do: look at this account")
 
 
@@ -49,7 +50,7 @@ async def test_an_auto_deleveraging_in_calm_is_told_as_critical(house: House) ->
         house.engine.adl("main", "BTCUSDT", Side.LONG, 0.4)
         await house.until(lambda: house.sink.about("^AUTO-DELEVERAGED main: BTC/USDT:USDT long$"))
     assert house.sink.about(r"^0\.4 contracts at 100,000 by the venue's records")
-    assert house.sink.about(r"^0\.6 contracts are left")
+    assert house.sink.about(r"^0\.6 contracts are open now")
 
 
 async def test_what_the_owner_closes_is_no_liquidation(house: House) -> None:
@@ -73,20 +74,35 @@ async def test_a_liquidation_while_the_monitor_was_down_is_told_at_its_start_and
     assert len(house.sink.about("LIQUIDATED main")) == 1
 
 
-async def test_records_that_come_late_are_told_all_the_same(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Until it is set the records know of nothing."""
+    event, read = asyncio.Event(), BinanceVenue.read_ends
+
+    async def late(venue: BinanceVenue, *arguments: Any) -> Sequence[End]:
+        return await read(venue, *arguments) if event.is_set() else []
+
+    monkeypatch.setattr(BinanceVenue, "read_ends", late)
+    return event
+
+
+async def test_records_that_come_late_are_told_all_the_same(house: House, answered: asyncio.Event) -> None:
     """The alert has ended as "position gone" by then: its owner must hear what that was."""
-    async with house.running() as daemon:
-        source = daemon.watching._running["main"][0]
-        venue, answered = source._ends._venue, asyncio.Event()
-        read = venue.read_ends
-
-        async def late(*arguments: Any) -> Sequence[End]:
-            return await read(*arguments) if answered.is_set() else []
-
-        monkeypatch.setattr(type(venue), "read_ends", lambda _self, *arguments: late(*arguments))
+    async with house.running():
         house.mark(WARNING_MARK)
         await house.until(lambda: house.sink.about("^WARNING main: BTC"))
         house.mark(LIQUIDATED_MARK)
         await house.until(lambda: house.sink.about("^resolved main: .*position gone"))
         answered.set()
+        await house.until(lambda: house.sink.about("^LIQUIDATED main: BTC/USDT:USDT long$"))
+
+
+async def test_records_that_come_only_after_a_restart_are_told_by_it(house: House, answered: asyncio.Event) -> None:
+    """The account was seen to hold nothing before the monitor ended."""
+    async with house.running():
+        await house.reads(1)
+        house.mark(LIQUIDATED_MARK)
+        await house.until(lambda: house.store.accounts["main"].last_flat)
+    answered.set()
+    async with house.running():
         await house.until(lambda: house.sink.about("^LIQUIDATED main: BTC/USDT:USDT long$"))

@@ -14,9 +14,10 @@ from monitor.domain.account import (
     PriceOrigin,
     Side,
 )
-from monitor.domain.holdings import MAX_EVENTS, AccountEvent, EventKind, Holdings
+from monitor.domain.holdings import MAX_EVENTS, MAX_TAKEN, AccountEvent, EventKind, Holdings
 from monitor.domain.market import Markets, Tier
-from monitor.risk.holdings import COMPARED_EVERY, disagrees, holdings_after, news_of
+from monitor.risk.holdings import COMPARED_EVERY, disagrees, holdings_after, news_of, size_and_price, untold
+from monitor.store.records import AccountRecord
 from tests.builders import a_market, a_position, a_snapshot, an_instrument, at
 
 LONG = a_position(contracts=2)
@@ -156,6 +157,54 @@ def test_what_the_venue_took_is_an_event_even_at_the_first_read() -> None:
         at(-5),
         "2 contracts at 88.5",
     )
+
+
+def taken(at_s: float, **changes: Any) -> End:
+    given: dict[str, Any] = {"instrument": an_instrument(), "side": Side.LONG, "kind": EndKind.LIQUIDATED}
+    return End(**{**given, "at": at(at_s), "contracts": 1.0, "price": 90.0, **changes})
+
+
+def test_orders_that_were_told_are_told_never_again_however_many_there_are() -> None:
+    ends = [taken(float(number // 2)) for number in range(2 * MAX_TAKEN)]
+    first = held(a_snapshot(ends=tuple(ends)))
+    assert len(first.taken) == MAX_TAKEN
+    assert untold(first, ends) == ()
+    late = taken(float(MAX_TAKEN))
+    assert untold(held(a_snapshot(ends=tuple(ends)), first), [late, *ends]) == (late,)
+
+
+def test_the_mean_price_of_inverse_contracts_is_that_of_the_coins() -> None:
+    """One contract of 100 USD at 50 is 2 coins, one at 100 is 1: 200 USD for 3 coins."""
+    coin = an_instrument("BTC/USD:BTC")
+    _, price = size_and_price([taken(1, instrument=coin, price=50.0), taken(2, instrument=coin, price=100.0)])
+    assert price == pytest.approx(200 / 3)
+
+
+@pytest.mark.parametrize(
+    ("positions", "gone_s", "owed_s", "from_s"),
+    [
+        (1, None, None, 3300),
+        (1, None, 60, 60),
+        (0, None, None, None),
+        (0, 3290, None, None),
+        (0, 3310, None, 3300),
+        (0, None, 60, 60),
+        (None, None, None, 3300),
+    ],
+)
+def test_a_monitor_that_starts_looks_back_where_something_may_have_been_taken(
+    positions: int | None, gone_s: float | None, owed_s: float | None, from_s: float | None
+) -> None:
+    gone = () if gone_s is None else (AccountEvent(at=at(gone_s), kind=EventKind.GONE, subject=BTC_LONG),)
+    record = AccountRecord(
+        account="main",
+        venue="binanceusdm",
+        last_read_at=at(3600),
+        last_flat=positions == 0,
+        last_positions=positions,
+        holdings=Holdings(events=gone, ends_owed_since=None if owed_s is None else at(owed_s)),
+    )
+    assert record.look_back_from == (None if from_s is None else at(from_s))
 
 
 def test_so_many_events_are_remembered_and_no_more() -> None:

@@ -61,7 +61,7 @@ async def test_a_part_that_was_taken_is_told_and_ends_no_alert(desk: Desk) -> No
     await desk.see(a_snapshot(a_position(mark_price=100, contracts=2, **NEAR), ends=(an_end(desk),)))
     assert desk.alert("liquidation_distance").is_firing
     assert told(desk, 1) == [("phone", Reason.NOTICE, Severity.CRITICAL)]
-    assert "2 contracts are left" in text_of(desk, desk.told[1])
+    assert "2 contracts are open now" in text_of(desk, desk.told[1])
 
 
 async def test_an_auto_deleveraging_says_what_is_open_now(desk: Desk) -> None:
@@ -72,13 +72,42 @@ async def test_an_auto_deleveraging_says_what_is_open_now(desk: Desk) -> None:
     assert "Do: what this position hedged is open now" in text_of(desk, row)
 
 
-async def test_the_orders_of_one_second_are_one_message_with_their_mean_price(desk: Desk) -> None:
-    ends = tuple(an_end(desk, contracts=size, price=price) for size, price in ((1.0, 90.0), (3.0, 94.0)))
-    later = an_end(desk, at=desk.clock.now() + timedelta(seconds=2), contracts=None, price=None)
-    await desk.see(a_snapshot(ends=(*ends, later)))
-    first, second = (text_of(desk, row) for row in desk.told)
-    assert "4 contracts at 93 by the venue's records" in first
-    assert "\nby the venue's records" in second
+async def test_the_orders_that_closed_a_position_are_one_message_with_their_mean_price(desk: Desk) -> None:
+    ends = [
+        an_end(desk, at=desk.clock.now() - timedelta(seconds=number), contracts=size, price=price)
+        for number, (size, price) in enumerate([(1.0, 90.0), (3.0, 94.0)] * 15)
+    ]
+    await desk.see(a_snapshot(ends=tuple(ends)))
+    (row,) = desk.told
+    assert "60 contracts at 93 by the venue's records" in text_of(desk, row)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"price": 90.0}, "\nat 90 by the venue's records"),
+        ({"price": None}, "\nby the venue's records"),
+    ],
+)
+async def test_what_the_records_do_not_tell_is_not_made_up(desk: Desk, changes: dict[str, Any], words: str) -> None:
+    ends = (an_end(desk, contracts=3.0, price=90.0), an_end(desk, contracts=None, **changes))
+    await desk.see(a_snapshot(ends=ends))
+    assert words in text_of(desk, desk.told[0])
+
+
+async def test_every_position_that_was_taken_is_named_however_many_there_were(desk: Desk) -> None:
+    ends = tuple(an_end(desk, instrument=an_instrument(symbol=f"C{number}/USDT:USDT")) for number in range(40))
+    await desk.see(a_snapshot(ends=ends))
+    assert {row.key.subject for row in desk.told} == {end.subject for end in ends}
+
+
+async def test_what_was_taken_is_told_whatever_else_happened_in_the_same_read(desk: Desk) -> None:
+    """More events than are remembered, and the account's mode the first of them."""
+    names = [f"C{number}/USDT:USDT" for number in range(30)]
+    held = [a_position(instrument=an_instrument(symbol=name)) for name in names]
+    await desk.see(a_snapshot(*held, mode="single-asset mode"))
+    await desk.see(a_snapshot(mode="portfolio margin"))
+    assert [row.key.rule for row in desk.told] == ["account_mode"]
 
 
 async def test_the_alert_of_an_isolated_pool_ends_with_its_position(desk: Desk) -> None:
@@ -93,11 +122,50 @@ async def test_the_alert_of_an_isolated_pool_ends_with_its_position(desk: Desk) 
 
 
 async def test_what_is_told_is_told_once_over_restarts(desk: Desk) -> None:
-    """The end is found again by a monitor that looks back; the outbox knows its message."""
+    """The end is found again by a monitor that looks back; whoever was told, by whatever message, knows it."""
+    desk.plan = a_plan(DISTANCE)
+    await desk.see(a_snapshot(a_position(mark_price=100, **NEAR)))
     end = an_end(desk)
-    for _ in range(2):
+    for _ in range(3):
         await desk.see(replace(a_snapshot(), ends=(end,)))
-    assert len(desk.told) == 1
+        desk.later(10)
+    assert desk.reasons() == ["first", "resolved"]
+
+
+async def test_two_orders_alike_are_two_also_where_the_second_comes_to_the_records_later(desk: Desk) -> None:
+    end = an_end(desk)
+    for count in (1, 3, 3):
+        await desk.see(replace(a_snapshot(), ends=(end,) * count))
+        desk.later(0.5)
+    first, second = (text_of(desk, row) for row in desk.told)
+    assert "\n1 contracts at 96.5" in first
+    assert "\n2 contracts at 96.5" in second
+
+
+async def test_liquidated_and_deleveraged_in_one_read_are_two_messages(desk: Desk) -> None:
+    await desk.see(a_snapshot(ends=(an_end(desk), an_end(desk, kind=EndKind.DELEVERAGED))))
+    assert [row.key.rule for row in desk.told] == ["liquidated", "auto-deleveraged"]
+
+
+async def test_what_was_liquidated_before_the_alert_and_reopened_does_not_end_what_is_closed_now(desk: Desk) -> None:
+    """The records go on telling it for as long as they are asked."""
+    desk.plan = a_plan(DISTANCE)
+    position, end = a_position(mark_price=100, **NEAR), an_end(desk)
+    await desk.see(a_snapshot(position, ends=(end,)))
+    for _ in range(2):
+        desk.later(10)
+        await desk.see(a_snapshot(ends=(end,)))
+    assert str(desk.alert("liquidation_distance").resolution) == "position gone"
+
+
+async def test_an_account_at_another_venue_in_the_place_of_one_of_that_name_has_no_past(desk: Desk) -> None:
+    await desk.see(a_snapshot(a_position(), mode="portfolio margin"))
+    await desk.see(a_snapshot(venue="bybit", mode="unified"))
+    record = desk.store.accounts["main"]
+    assert record.venue == "bybit"
+    assert record.holdings is not None
+    assert record.holdings.events == ()
+    assert desk.told == []
 
 
 async def test_another_mode_of_the_account_is_told_with_both(desk: Desk) -> None:
