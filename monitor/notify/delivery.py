@@ -22,6 +22,7 @@ from monitor.notify.escalation import (
     channel_notices,
     escalations,
     handed,
+    is_past,
 )
 from monitor.notify.lane import ChannelState, Lane
 from monitor.notify.message import render
@@ -166,10 +167,10 @@ class Delivery:
         now = self._clock.now()
         told, alerts = self._store.announced_targets, self._store.alerts
         # Whoever heard of an episode that is over would never read of its end; its own channels get both, late.
-        burning = (row for row in rows if schedule.still_firing(row, alerts))
+        burning = (row for row in rows if is_past(row) or schedule.still_firing(row, alerts))
         fresh = tuple(escalations(burning, self._audience, self._is_owed, told, self._unavailable, now))
         if fresh:
-            _log.warning("critical alerts escalated", targets=sorted({row.target for row in fresh}))
+            _log.warning("critical messages escalated", targets=sorted({row.target for row in fresh}))
             await self._enqueue(fresh)
 
     def _is_owed(self, message: Handed) -> bool:

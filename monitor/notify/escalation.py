@@ -1,4 +1,4 @@
-"""Whom a critical alert goes to when its own channel does not confirm it. Pure.
+"""Whom a critical message goes to when its own channel does not confirm it. Pure.
 
 An escalated row keeps the time of the first, so that the next step counts from there as well.
 """
@@ -10,7 +10,7 @@ from functools import cache
 
 from monitor.config.settings import Settings
 from monitor.domain.alert import Reason
-from monitor.domain.notification import DeliveryState, NoticeFacts, Notification
+from monitor.domain.notification import DeliveryState, NoticeFacts, Notification, is_bad_end
 from monitor.domain.reading import AlertKey, Scope, Severity
 
 TO_FALLBACK_AFTER = timedelta(seconds=15)
@@ -53,8 +53,15 @@ def handed(row: Notification) -> Handed:
     return row.key, row.episode, row.sequence, row.target
 
 
+def is_past(row: Notification) -> bool:
+    """What nothing that comes later can take back: a notice, or that the venue took the position."""
+    return row.reason is Reason.NOTICE or is_bad_end(row)
+
+
 def _reason_for(row: Notification, *, has_heard: bool) -> Reason:
     """What is the first of an episode to one channel may be a repetition to another, and the other way round."""
+    if is_past(row):
+        return row.reason
     if not has_heard:
         return Reason.FIRST
     return Reason.REPEAT if row.reason is Reason.FIRST else row.reason
@@ -77,7 +84,7 @@ def escalations(
     seen: set[Handed] = set()
     first_told: set[tuple[AlertKey, int, str]] = set()
     for row in rows:
-        if row.severity is not Severity.CRITICAL or row.reason in (Reason.RESOLVED, Reason.NOTICE):
+        if row.severity is not Severity.CRITICAL or (row.reason is Reason.RESOLVED and not is_past(row)):
             continue
         age = now - row.created_at + unavailable(row.target)
         if age < TO_FALLBACK_AFTER:

@@ -78,6 +78,8 @@ class Story:
         """
         row, group = self.speaker, _blind_group(self)
         order = {Reason.FIRST: 0, Reason.WORSE: 0, Reason.NOTICE: 1, Reason.REPEAT: 2, Reason.RESOLVED: 3}
+        if is_bad_end(row):
+            return -int(row.severity), order[Reason.FIRST], "", row.created_at.timestamp()
         severity = 1 if self.is_over else -int(row.severity)
         return severity, order[self.reason], group[0] if group else "", row.created_at.timestamp()
 
@@ -219,13 +221,14 @@ def _digest_title(told: Sequence[Story]) -> str:
     """`3 critical, 2 warnings, 1 resolved`."""
     counts: dict[str, int] = {}
     for story in told:
+        facts = story.speaker.facts
         if story.reason is Reason.RESOLVED:
-            word = "liquidated" if is_bad_end(story.speaker) else "resolved"
+            word = str(facts.resolution) if isinstance(facts, AlertFacts) and facts.is_bad_end else "resolved"
         else:
             is_calm = story.reason is Reason.NOTICE and story.speaker.severity is not Severity.CRITICAL
             word = "notice" if is_calm else str(story.speaker.severity)
         counts[word] = counts.get(word, 0) + 1
-    order = ("liquidated", "critical", "warning", "info", "notice", "resolved")
+    order = ("liquidated", "auto-deleveraged", "critical", "warning", "info", "notice", "resolved")
     return ", ".join(f"{counts[word]} {_plural(word, counts[word])}" for word in order if word in counts)
 
 

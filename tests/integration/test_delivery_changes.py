@@ -11,7 +11,7 @@ from monitor.clock import ScaledClock, SystemClock
 from monitor.domain.notification import DeliveryState, NoticeFacts
 from monitor.domain.reading import Severity
 from monitor.notify.escalation import CHANNEL_DOWN
-from tests.outbox import NOON, a_row, alerts, delivering, enqueue, everybody, finished, key, now_of, until
+from tests.outbox import NOON, a_notice, a_row, alerts, delivering, enqueue, everybody, finished, key, now_of, until
 from tests.services import DISCORD, TELEGRAM, TELEGRAM_URL, discord, drips, hangs, telegram
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,7 +23,8 @@ async def test_rows_of_a_removed_channel_are_closed_and_their_critical_news_goes
     clock = ScaledClock(NOON, 20)
     async with discord() as service, delivering(clock, {"desk": desk(service, clock)}) as (store, _):
         warning = now_of(a_row(key=key("w"), severity=Severity.WARNING, target="gone"), clock)
-        await enqueue(store, warning, *alerts(1, clock, "gone"))
+        taken = a_notice("LIQUIDATED fund-1", key=key("l"), severity=Severity.CRITICAL, target="gone")
+        await enqueue(store, warning, now_of(taken, clock), *alerts(1, clock, "gone"))
         await until(lambda: not store.undelivered)
         told = await finished(store)
     closed = [row for row in told.values() if row.target == "gone"]
@@ -31,6 +32,7 @@ async def test_rows_of_a_removed_channel_are_closed_and_their_critical_news_goes
     text = "\n".join(service.texts)
     assert "channel gone was removed" in text
     assert "CRITICAL fund-0" in text
+    assert "LIQUIDATED fund-1" in text
     assert "WARNING w" not in text
     assert any(row.key.rule == CHANNEL_DOWN and isinstance(row.facts, NoticeFacts) for row in told.values())
 

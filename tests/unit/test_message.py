@@ -185,6 +185,13 @@ def test_a_liquidation_comes_first_in_a_digest_and_a_recovery_last() -> None:
     assert [line.split(" ")[0] for line in told[1:]] == ["LIQUIDATED", "WARNING", "resolved"]
 
 
+def test_what_was_taken_stands_before_what_still_burns_and_is_called_what_it_was() -> None:
+    taken = resolved_row(key=key("a"), severity=Severity.CRITICAL, facts=facts(resolution=Resolution.AUTO_DELEVERAGED))
+    told = lines_of(a_row(Reason.REPEAT, key=key("b")), taken)
+    assert told[0] == "1 auto-deleveraged, 1 critical"
+    assert [line.split(" ")[0] for line in told[1:]] == ["AUTO-DELEVERAGED", "still"]
+
+
 def test_the_severity_of_a_message_is_that_of_what_is_not_over() -> None:
     bad_end = resolved_row(key=key("a"), facts=facts(resolution=Resolution.LIQUIDATED))
     warning = a_row(key=key("b"), severity=Severity.WARNING)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain.alert import Alert, Reason
+from monitor.domain.alert import Alert, Reason, Resolution
 from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import AlertKey, Severity
 from monitor.notify import schedule
 from monitor.notify.budget import DISCORD_WEBHOOK, TELEGRAM_CHAT, TELEGRAM_GROUP, Budget, Limit
 from monitor.notify.escalation import Handed, escalations, handed
 from monitor.notify.results import SendKind, SendResult
-from tests.outbox import NOON, a_notice, a_row, after, everybody, firing, key, resolved_row
+from tests.outbox import NOON, a_notice, a_row, after, everybody, facts, firing, key, resolved_row
 from tests.unit.store_kit import ManualClock
 
 ACCEPTED = SendResult(kind=SendKind.ACCEPTED)
@@ -153,9 +153,17 @@ def test_an_escalated_row_is_new_and_due_at_once() -> None:
     assert copy == a_row(target="backup", send_after=after(15))
 
 
-@pytest.mark.parametrize(
-    "row", [a_row(severity=Severity.WARNING), resolved_row(), a_notice(severity=Severity.CRITICAL)]
-)
+BAD_END = resolved_row(severity=Severity.CRITICAL, facts=facts(resolution=Resolution.LIQUIDATED))
+
+
+@pytest.mark.parametrize("row", [a_notice(severity=Severity.CRITICAL), BAD_END])
+@pytest.mark.parametrize("told", [frozenset[str](), frozenset({"backup"})])
+def test_what_the_venue_took_goes_to_the_fallback_as_what_it_is(row: Notification, told: frozenset[str]) -> None:
+    found = escalated([row], row.created_at + timedelta(seconds=15), told=told)
+    assert [(copy.target, copy.reason, copy.facts) for copy in found] == [("backup", row.reason, row.facts)]
+
+
+@pytest.mark.parametrize("row", [a_row(severity=Severity.WARNING), resolved_row(), a_notice(severity=Severity.WARNING)])
 def test_only_critical_news_is_escalated(row: Notification) -> None:
     assert escalated([row], row.created_at + timedelta(hours=1)) == []
 
