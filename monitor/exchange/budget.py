@@ -9,7 +9,9 @@ address while the venue has told one of us to wait.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 
 from asyncio_throttle import Throttler
@@ -22,6 +24,20 @@ WINDOW_S = 60.0
 # Other programs of the owner live behind the same address: the last tenth is left to them.
 USABLE_SHARE = 0.9
 CALLS_PER_SECOND = 250
+# Of a minute's budget, what may go at once into what no alert waits for; so much comes free again within a minute.
+LEISURE_SHARE = 0.25
+
+_is_at_leisure: ContextVar[bool] = ContextVar("is_at_leisure", default=False)
+
+
+@contextmanager
+def at_leisure() -> Iterator[None]:
+    """What is asked inside the block, also by the tasks it starts, gives way to what alerts wait for."""
+    token = _is_at_leisure.set(True)
+    try:
+        yield
+    finally:
+        _is_at_leisure.reset(token)
 
 
 class Budget:
@@ -49,6 +65,8 @@ class Budget:
         self._reported_used = 0
         self._reported_in: datetime | None = None
         self._stopped: ReadError | None = None
+        # By when what was spent at leisure will have come free again.
+        self._leisure_until_s = 0.0
 
     @property
     def used(self) -> int:
@@ -64,6 +82,10 @@ class Budget:
         self._raise_if_stopped()
         if path in self._paces:
             await self._paces[path].wait()
+        if _is_at_leisure.get():
+            await self._wait_for_leisure(weight, patience_s)
+            # Whoever waits for the budget holds up everybody behind.
+            patience_s = 0.0
         async with self._turn:
             self._raise_if_stopped()
             wait_s = self._wait_s(weight)
@@ -99,6 +121,16 @@ class Budget:
         if self._clock.now() < stopped.retry_at:
             raise ReadError(stopped.kind, stopped.detail, stopped.retry_at)
         self._stopped = None
+
+    async def _wait_for_leisure(self, weight: int, patience_s: float) -> None:
+        now_s = self._clock.monotonic()
+        until_s = max(now_s, self._leisure_until_s) + weight * WINDOW_S / (self.usable * LEISURE_SHARE)
+        wait_s = until_s - now_s - WINDOW_S
+        if wait_s > patience_s:
+            raise ReadError(FailureKind.RATE_LIMIT, "what alerts wait for is asked first")
+        self._leisure_until_s = until_s
+        if wait_s > 0:
+            await self._clock.sleep(wait_s)
 
     def _wait_s(self, weight: int) -> float:
         """Seconds until `weight` more fits; 0 where it fits now, or where it alone exceeds the whole budget."""

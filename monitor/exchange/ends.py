@@ -13,6 +13,7 @@ from typing import Any
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, End, FailureKind
 from monitor.domain.holdings import RECORDS_LAG
+from monitor.exchange.budget import at_leisure
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import SharedRead
 from monitor.exchange.venues.venue import AccountSettings, Instruments, Venue
@@ -100,7 +101,8 @@ class Ends:
     async def _read(self, instruments: Instruments, settings: AccountSettings, since: datetime) -> Sequence[End]:
         asked_at = self._clock.now()
         try:
-            found = await self._venue.read_ends(self._client, instruments, settings, since)
+            with at_leisure():
+                found = await self._venue.read_ends(self._client, instruments, settings, since)
         except ReadError as failed:
             self._failed(failed, asked_at)
             raise

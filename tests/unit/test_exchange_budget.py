@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.clock import SystemClock
 from monitor.domain.account import FailureKind
-from monitor.exchange.budget import WINDOW_S, Budget
+from monitor.exchange.budget import LEISURE_SHARE, WINDOW_S, Budget, at_leisure
 from monitor.exchange.failures import ReadError
 from tests.builders import NOON
 
@@ -144,3 +144,33 @@ def test_no_minute_ever_holds_more_than_the_budget(spending: list[tuple[int, flo
     left = asyncio.run(spend_all())
     for start_s, _ in left:
         assert sum(weight for at_s, weight in left if start_s <= at_s < start_s + WINDOW_S - 1e-6) <= 100
+
+
+async def test_what_is_asked_at_leisure_leaves_most_of_the_budget_to_what_alerts_wait_for() -> None:
+    """Fifty accounts ask for records at once, while the venue moves."""
+    clock = HandClock()
+    budget = a_budget(clock)
+    with at_leisure():
+        asked = await asyncio.gather(*(budget.spend(5 * UNIT, 0) for _ in range(50)), return_exceptions=True)
+    assert sum(error is None for error in asked) == 100 * LEISURE_SHARE // 5
+    await budget.spend(round((1 - LEISURE_SHARE) * 100) * UNIT, patience_s=0)
+    assert clock.elapsed_s == 0
+
+
+async def test_what_is_asked_at_leisure_gets_its_share_again_and_again() -> None:
+    clock = HandClock()
+    budget = a_budget(clock)
+    with at_leisure():
+        for _ in range(20):
+            await budget.spend(5 * UNIT, patience_s=30)
+    assert clock.elapsed_s == pytest.approx(3 * WINDOW_S)
+
+
+async def test_what_is_asked_at_leisure_does_not_wait_for_a_budget_that_is_spent() -> None:
+    clock = HandClock()
+    budget = a_budget(clock)
+    await budget.spend(99 * UNIT, patience_s=0)
+    with at_leisure(), pytest.raises(ReadError, match="budget of this address is spent"):
+        await budget.spend(5 * UNIT, patience_s=60)
+    assert clock.elapsed_s == 0
+    await budget.spend(UNIT, patience_s=0)
