@@ -53,13 +53,20 @@ class Draft:
             self._alerts.append(after)
 
     def tell(self, messages: Iterable[Notification]) -> None:
-        """News that is no alert's, for whom the end of an alert does not tell it already."""
+        """News that is no alert's, for whom the end of an alert does not tell it already.
+
+        What the venue took is told as the end of an alert would tell it: through silences.
+        """
         ended = {(row.key.subject, row.target) for row in self._messages if is_bad_end(row)}
         self._messages.extend(
             row
             for row in messages
             # An isolated pool is named after its position.
             if ended.isdisjoint((name, row.target) for name in (row.key.subject, _isolated(row.key.subject)))
+            and (
+                row.severity is Severity.CRITICAL
+                or not muted(self.store.silences, row.key, row.severity, row.reason, self.now)
+            )
         )
 
     def remember(self, snapshot: AccountSnapshot, holdings: Holdings) -> None:

@@ -15,6 +15,7 @@ from monitor.plan import AccountPlan
 from monitor.risk.holdings import by_position, size_and_price
 
 ACCOUNT_MODE, DISPUTED = "account_mode", "liquidation_price"
+DAY_S = 86_400
 _LOOK = {
     EndKind.LIQUIDATED: "Do: look at this account at the venue now",
     EndKind.DELEVERAGED: "Do: what this position hedged is open now: look at it at once",
@@ -84,9 +85,10 @@ def _of_dispute(plan: AccountPlan, event: AccountEvent, now: datetime) -> tuple[
     return notices(
         plan.targets[Severity.INFO],
         AlertKey(DISPUTED, plan.name, Scope.POSITION, event.subject),
-        int(event.at.timestamp()),
+        # A position that is opened and closed all day is no news each time.
+        int(event.at.timestamp()) // DAY_S,
         f"{plan.name}: {event.subject} may be liquidated elsewhere than the venue says",
-        [event.detail, "perpwatch judges by the venue's price; this is told once while the position is open"],
+        [event.detail, "perpwatch judges by the venue's price; this is told once a day at most"],
         Severity.INFO,
         now,
     )

@@ -10,7 +10,9 @@ from monitor.domain.account import End, EndKind, MarginMode, PriceOrigin, Side
 from monitor.domain.alert import Reason
 from monitor.domain.notification import Notification
 from monitor.domain.reading import Severity
+from monitor.domain.silence import Matcher, Silence
 from monitor.notify.message import render
+from monitor.store.records import Changes
 from tests.builders import a_position, a_snapshot, an_instrument
 from tests.unit.pipeline_kit import DISTANCE, NEAR, RATIO, Desk, a_plan, desk
 
@@ -174,6 +176,32 @@ async def test_another_mode_of_the_account_is_told_with_both(desk: Desk) -> None
     (row,) = desk.told
     assert row.severity is Severity.WARNING
     assert "now portfolio margin, was single-asset mode" in text_of(desk, row)
+
+
+async def test_a_silence_mutes_news_but_not_what_the_venue_took(desk: Desk) -> None:
+    now = desk.clock.now()
+    silence = Silence(
+        id="1",
+        matchers=(Matcher(account="main"),),
+        starts_at=now,
+        ends_at=now + timedelta(hours=1),
+        author="me",
+        comment="moving house",
+    )
+    await desk.store.apply(Changes(silences=(silence,)))
+    await desk.see(a_snapshot(mode="single-asset mode"))
+    await desk.see(a_snapshot(mode="portfolio margin", ends=(an_end(desk),)))
+    assert [row.key.rule for row in desk.told] == ["liquidated"]
+
+
+async def test_a_position_that_is_opened_again_and_again_is_in_doubt_once_a_day(desk: Desk) -> None:
+    desk.plan = a_plan({}, targets=CHANNELS)
+    position = a_position(contracts=2, rate=0.01, liquidation_price=80.0, liquidation_price_origin=PriceOrigin.VENUE)
+    for _ in range(10):
+        await desk.see(a_snapshot(position, equity=82.0))
+        await desk.see(a_snapshot())
+        desk.later(900)
+    assert len(desk.told) == 1
 
 
 @pytest.mark.parametrize(("price", "count"), [(60.0, 0), (80.0, 1)])
