@@ -22,7 +22,7 @@ from monitor.notify.text import amount, percent, price, quantity
 from monitor.pipeline import assess
 from monitor.plan import AccountPlan
 from monitor.risk.holdings import holdings_after
-from monitor.store.database import glimpse
+from monitor.store.database import remembered
 from monitor.store.records import AccountRecord, of_venue
 from monitor.watching import access_of
 
@@ -63,7 +63,7 @@ def once(
 
 async def read_all(settings: Settings, clock: Clock) -> list[Read]:
     """One read of every account, side by side."""
-    exchanges, before = Exchanges(clock), glimpse(settings.database, clock.now()).accounts
+    exchanges, before = Exchanges(clock), remembered(settings.database)
     try:
         return await asyncio.gather(
             *(_read(exchanges, settings, name, before.get(name), clock) for name in settings.accounts)

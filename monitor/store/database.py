@@ -31,12 +31,14 @@ from monitor.store import files, retention, statements
 from monitor.store.errors import StoreError
 from monitor.store.loading import Loaded, load, recent, told
 from monitor.store.migrate import migrate
-from monitor.store.records import Batch, Row
+from monitor.store.records import AccountRecord, Batch, Row, account_of
 from monitor.store.retention import Pruned
 from monitor.store.schema import KEY, account, alert, monitor, outbox, silence
 
 # How long SQLite waits for another process (a backup, a shell) that holds the file.
 BUSY_TIMEOUT_S = 5
+# And who only wants to know what was before.
+GLIMPSE_TIMEOUT_S = 1
 # A write-ahead log that once grew is cut back to this.
 JOURNAL_SIZE_LIMIT_BYTES = 32 * 1024 * 1024
 # SQLite allows 32,766 bound values in a statement.
@@ -289,3 +291,24 @@ def glimpse(path: Path, now: datetime) -> Loaded:
             finally:
                 twin.close()
     return Loaded()
+
+
+def remembered(path: Path) -> dict[str, AccountRecord]:
+    """What a monitor that runs, or ran last, remembers of its accounts; nothing where that cannot be read.
+
+    Read in place, without a lock and without writing: a copy of a large state would take seconds and its room.
+    """
+    # The path as it stands: `Path.resolve` takes a loop of links for a bug.
+    uri = f"{Path(os.path.abspath(path)).as_uri()}?mode=ro"
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, creator=lambda: sqlite3.connect(uri, uri=True, timeout=GLIMPSE_TIMEOUT_S)
+    )
+    try:
+        with engine.begin() as connection:
+            records = [account_of(row) for row in connection.execute(select(account)).mappings()]
+    except DBAPIError as error:
+        _log.info("nothing is known of what was before", state=str(path), error=str(error.orig))
+        return {}
+    finally:
+        engine.dispose()
+    return {record.account: record for record in records}
