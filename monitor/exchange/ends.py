@@ -35,6 +35,9 @@ BEFORE = timedelta(seconds=60)
 LOOK_BACK = timedelta(days=7)
 # No retry heals these.
 _REFUSALS = (FailureKind.UNSUPPORTED, FailureKind.PERMISSION)
+# Nor these, where one row of long ago or the mere number of rows is the reason: after so many in a row, less is asked.
+_TOO_MUCH = (FailureKind.IMPLAUSIBLE, FailureKind.MALFORMED)
+NARROW_AFTER = 3
 
 
 class Ends:
@@ -54,6 +57,7 @@ class Ends:
         # Moments at which the records are to be asked, in order.
         self._due: list[datetime] = []
         self._failure: FailureKind | None = None
+        self._failures_in_a_row = 0
 
     @property
     def owed_since(self) -> datetime | None:
@@ -116,7 +120,7 @@ class Ends:
             bug = ReadError(FailureKind.MALFORMED, f"a bug in perpwatch: {type(error).__name__}")
             self._failed(bug, asked_at)
             raise bug from error
-        self._asked_at, self._failure = asked_at, None
+        self._asked_at, self._failure, self._failures_in_a_row = asked_at, None, 0
         self._due = [at for at in self._due if at > asked_at]
         # What lags behind is still asked for; what is older has been answered.
         self._since = max(since, asked_at - RECORDS_LAG - BEFORE)
@@ -126,7 +130,11 @@ class Ends:
         """A venue that refuses is not asked again, one that does not answer not for ever."""
         if self._failure is not failed.kind:
             _log.warning("what ended a position is not told", account=self._account, why=failed.detail)
+        self._failures_in_a_row = self._failures_in_a_row + 1 if self._failure is failed.kind else 1
         self._failure = failed.kind
+        if failed.kind in _TOO_MUCH and self._failures_in_a_row > NARROW_AFTER and self._since is not None:
+            half, lately = self._since + (now - self._since) / 2, now - RECORDS_LAG - BEFORE
+            self._since = max(self._since, min(half, lately))
         if failed.kind in _REFUSALS or (self._due and now - self._due[-1] > ASK_WITHIN):
             _log.warning("the records are not asked again before the next change", account=self._account)
             self._since, self._due, self._failure = None, [], None

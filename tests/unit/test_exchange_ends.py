@@ -23,9 +23,10 @@ def an_end(at: datetime = T0, **changes: Any) -> End:
 
 @dataclass
 class Records:
-    """A venue of which nothing is asked but its records."""
+    """A venue of which nothing is asked but its records. `too_old` is from when on they can be read."""
 
     told: list[End] = field(default_factory=list)
+    too_old: datetime | None = None
     failure: Exception | None = None
     asked: list[datetime] = field(default_factory=list)
     hangs: bool = False
@@ -38,6 +39,8 @@ class Records:
             await asyncio.sleep(3600)
         if self.failure is not None:
             raise self.failure
+        if self.too_old is not None and since < self.too_old:
+            raise ReadError(FailureKind.IMPLAUSIBLE, "more fills than any account makes")
         return [end for end in self.told if end.at >= since]
 
 
@@ -175,3 +178,21 @@ async def test_a_first_good_read_that_comes_late_still_gives_the_records_their_h
     desk.records.failure = None
     desk.records.told.append(an_end(T0))
     assert set(await desk.reads(0.0, 10)) == {an_end(T0)}
+
+
+async def test_where_a_week_cannot_be_read_the_latest_of_it_is(desk: Desk) -> None:
+    """And goes on being read, however often the position changes."""
+    desk.ends.look_back(T0 - timedelta(days=7))
+    desk.records.too_old = T0 - timedelta(hours=3)
+    desk.records.told.append(an_end(T0 - timedelta(minutes=20)))
+    found = {end for number in range(60) for end in await desk.read(100.0 - number)}
+    assert found == {an_end(T0 - timedelta(minutes=20))}
+
+
+async def test_a_passing_failure_narrows_nothing(desk: Desk) -> None:
+    desk.ends.look_back(T0 - timedelta(days=6))
+    desk.records.failure = ReadError(FailureKind.MALFORMED, "a page of HTML")
+    await desk.reads(1.0, 7)
+    desk.records.failure = None
+    await desk.reads(1.0, 5)
+    assert desk.records.asked[-1] == T0 - timedelta(days=6) - BEFORE
