@@ -10,15 +10,15 @@ from monitor.domain.account import AccountSnapshot, End, EndKind
 from monitor.domain.holdings import AccountEvent, EventKind
 from monitor.domain.notification import Notification, notices
 from monitor.domain.reading import AlertKey, Scope, Severity
-from monitor.notify.text import amount, moment, price
+from monitor.notify.text import TO_DO, amount, moment, price
 from monitor.plan import AccountPlan
 from monitor.risk.holdings import by_position, size_and_price
 
 ACCOUNT_MODE, DISPUTED = "account_mode", "liquidation_price"
 DAY_S = 86_400
 _LOOK = {
-    EndKind.LIQUIDATED: "Do: look at this account at the venue now",
-    EndKind.DELEVERAGED: "Do: what this position hedged is open now: look at it at once",
+    EndKind.LIQUIDATED: f"{TO_DO}look at this account at the venue now",
+    EndKind.DELEVERAGED: f"{TO_DO}what this position hedged is open now: look at it at once",
 }
 
 
@@ -75,7 +75,7 @@ def _of_mode(plan: AccountPlan, event: AccountEvent, now: datetime) -> tuple[Not
         AlertKey(ACCOUNT_MODE, plan.name, Scope.ACCOUNT, plan.name),
         int(event.at.timestamp()),
         f"{plan.name}: its mode at {plan.venue} changed",
-        [f"now {event.detail}", "Do: check leverage, margin and liquidation prices: pools may be others now"],
+        [f"now {event.detail}", f"{TO_DO}check leverage, margin and liquidation prices: pools may be others now"],
         Severity.WARNING,
         now,
     )

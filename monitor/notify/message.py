@@ -12,7 +12,7 @@ from itertools import groupby
 from monitor.domain.alert import Reason, Resolution
 from monitor.domain.notification import AlertFacts, NoticeFacts, Notification, is_bad_end
 from monitor.domain.reading import AlertKey, Severity, Unit
-from monitor.notify.text import clip, duration, foreign, moment, quantity, size
+from monitor.notify.text import TO_DO, clip, duration, foreign, moment, quantity, size
 from monitor.notify.words.case import Case, account_of, lasted, what_to_do
 from monitor.notify.words.kinds import phrases_of
 
@@ -161,8 +161,9 @@ def _headline(story: Story, now: datetime) -> str:
     """The first line of a full message, and the whole of a story in a digest."""
     row = story.speaker
     if isinstance(row.facts, NoticeFacts):
-        shown = [foreign(line, _FOREIGN_LINE_CHARS) for line in row.facts.lines[:2]]
-        more = len(row.facts.lines) - len(shown)
+        news = [line for line in row.facts.lines if not line.startswith(TO_DO)]
+        shown = [foreign(line, _FOREIGN_LINE_CHARS) for line in news[:2]]
+        more = len(news) - len(shown)
         parts = [foreign(row.facts.title, 160), *shown, *([f"and {more} more"] if more > 0 else [])]
         return "; ".join(part.rstrip(".") for part in parts)
     case = Case(key=row.key, severity=row.severity, facts=row.facts, now=now)
@@ -190,7 +191,8 @@ def _ended_otherwise(facts: AlertFacts) -> bool:
 def _ending(case: Case) -> list[str]:
     facts = case.facts
     fired = f"fired {moment(facts.fired_at, case.now)}" if facts.fired_at else None
-    resolved = f"resolved {moment(facts.resolved_at, case.now)} UTC" if facts.resolved_at else None
+    word = "ended" if facts.is_bad_end else "resolved"
+    resolved = f"{word} {moment(facts.resolved_at, case.now)} UTC" if facts.resolved_at else None
     times = ", ".join(part for part in (fired, resolved) if part)
     how = f" ({facts.resolution})" if facts.resolution else ""
     lines = [f"{times}{how}"] if times else []
@@ -198,8 +200,8 @@ def _ending(case: Case) -> list[str]:
         lines.append(f"now {quantity(facts.value, facts.unit)}")
     if facts.resolution is Resolution.POSITION_GONE:
         lines.append("closed or liquidated, a read alone cannot tell: look at the venue if it was not you")
-    if facts.resolution in (Resolution.LIQUIDATED, Resolution.AUTO_DELEVERAGED):
-        lines.append("Do: look at this account at the venue now")
+    if facts.is_bad_end:
+        lines.append(f"{TO_DO}look at this account at the venue now")
     return lines
 
 

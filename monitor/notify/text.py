@@ -9,6 +9,8 @@ from monitor.domain.reading import Unit
 
 MAX_FOREIGN_CHARS = 80
 UNKNOWN = "unknown"
+# How a line of a notice begins that says what to do; a digest has no room for it.
+TO_DO = "Do: "
 
 # Characters that mean something to a chat: Discord's markdown, links, and anything that may start a mention.
 _MARKUP = str.maketrans({"`": "'", "*": "∗", "[": "(", "]": ")", "\\": "/", "|": "¦", "~": "-"})

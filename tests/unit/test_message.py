@@ -192,6 +192,14 @@ def test_what_was_taken_stands_before_what_still_burns_and_is_called_what_it_was
     assert [line.split(" ")[0] for line in told[1:]] == ["AUTO-DELEVERAGED", "still"]
 
 
+def test_a_notice_in_a_digest_tells_the_news_and_not_what_to_do() -> None:
+    notice = a_notice("LIQUIDATED main: X long", "5 contracts at 90", "nothing of it is open now", "Do: look at it")
+    assert lines_of(notice, a_row(severity=Severity.WARNING))[1:] == [
+        "WARNING main: BTC/USDT:USDT long 4.2% from liquidation",
+        "LIQUIDATED main: X long; 5 contracts at 90; nothing of it is open now",
+    ]
+
+
 def test_the_severity_of_a_message_is_that_of_what_is_not_over() -> None:
     bad_end = resolved_row(key=key("a"), facts=facts(resolution=Resolution.LIQUIDATED))
     warning = a_row(key=key("b"), severity=Severity.WARNING)
