@@ -340,6 +340,7 @@ async def test_liquidations_and_deleveragings_are_told_by_the_venues_own_executi
         an_execution("Trade", now),
         an_execution("BustTrade", now),
         an_execution("BustTrade", now - timedelta(hours=3)),
+        an_execution("BustTrade", now, "DELISTEDUSDT"),
         an_execution("AdlTrade", now, "BTCUSD_PERP", "Buy"),
     )
     source = house.open(an_account("mixed", executions=executions))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from monitor.domain.account import End, EndKind, FailureKind, OrderKind, Side, StopOrder
@@ -20,7 +21,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.contracts import instrument_of
+from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 
 KINDS: Mapping[str, OrderKind] = {
@@ -68,7 +69,7 @@ async def ends(client: Any, instruments: Instruments, since: datetime) -> Sequen
         orders = rows(data.get("orders"), "forceOrders.data.orders")
         if len(orders) >= MOST_ENDS:
             raise ReadError(FailureKind.IMPLAUSIBLE, f"{MOST_ENDS} or more forced orders since {since:%d %B %H:%M}")
-        found += [_end(row, kind, instruments) for row in orders]
+        found += ends_in(orders, partial(_end, kind=kind, instruments=instruments))
     return [end for end in found if end.at >= since]
 
 

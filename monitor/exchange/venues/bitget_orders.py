@@ -19,7 +19,7 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues.bitget_rows import data_of, side_of
-from monitor.exchange.venues.contracts import instrument_of
+from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 
 PAGE = 100
@@ -166,7 +166,7 @@ async def classic_ends(
     call, found = client.privateMixGetV2MixOrderFillHistory, list[End]()
     for params in asked:
         listed = await _pages(call, params, "fillList", "endId", "idLessThan")
-        found += [end for row in listed if (end := _classic_end(row, instruments)) is not None]
+        found += ends_in(listed, lambda row: _classic_end(row, instruments))
     return [end for end in found if end.at >= since]
 
 
@@ -177,7 +177,7 @@ async def unified_ends(
     for window in _windows(client, since, ORDERS_WINDOW):
         for product in products:
             listed = await _pages(call, {"category": product, **window}, "list", "cursor", "cursor")
-            found += [_unified_end(row, instruments) for row in listed if row.get("execType") in LIQUIDATES]
+            found += ends_in(listed, lambda row: _unified_end(row, instruments))
     return [end for end in found if end.at >= since]
 
 
@@ -211,7 +211,10 @@ def _classic_end(row: Row, instruments: Instruments) -> End | None:
     )
 
 
-def _unified_end(row: Row, instruments: Instruments) -> End:
+def _unified_end(row: Row, instruments: Instruments) -> End | None:
+    """None for an order of the owner's."""
+    if row.get("execType") not in LIQUIDATES:
+        return None
     return End(
         instrument=instrument_of(row, instruments),
         side=side_of(row, "posSide") if row.get("posSide") in ("long", "short") else _reduces(row),

@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
@@ -42,7 +43,7 @@ from monitor.exchange.venues import bybit_account as account
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
 from monitor.exchange.venues.coins import dollar_rates
-from monitor.exchange.venues.contracts import a_contract, instrument_of
+from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
@@ -271,7 +272,7 @@ class BybitVenue:
             for kind in ("BustTrade", "AdlTrade")
         ]
         listed = await together(*(pages(client.privateGetV5ExecutionList, query, EXECUTIONS_PAGE) for query in queries))
-        return [end(row, instrument_of(row, instruments)) for found in listed for row in found]
+        return ends_in(chain(*listed), lambda row: end(row, instrument_of(row, instruments)))
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply = await _call(client.privateGetV5UserQueryApi, {})

@@ -1,8 +1,9 @@
 """Contracts as every reader makes and finds them, and what is the same of all positions in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
-from monitor.domain.account import FailureKind, Instrument, PriceOrigin
+from monitor.domain.account import End, FailureKind, Instrument, PriceOrigin
 from monitor.exchange.failures import ReadError, UnknownSymbolError
 from monitor.exchange.values import Row, is_absurd, optional_number, text
 from monitor.exchange.venues.venue import Instruments
@@ -29,6 +30,16 @@ def instrument_of(row: Row, instruments: Instruments, key: str = "symbol") -> In
     if instrument is None:
         raise UnknownSymbolError(raw)
     return instrument
+
+
+def ends_in(listed: Iterable[Row], read: Callable[[Row], End | None]) -> list[End]:
+    """Those that rows of a venue's records tell; one in a contract that is listed no more keeps no other untold."""
+    found: list[End] = []
+    for row in listed:
+        with suppress(UnknownSymbolError):
+            end = read(row)
+            found += [] if end is None else [end]
+    return found
 
 
 def check_notional(instrument: Instrument, contracts: float, mark_price: float, notional: float) -> float:

@@ -35,9 +35,9 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import deribit_account as account
-from monitor.exchange.venues.contracts import a_contract, instrument_of
+from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.deribit_figures import COVERAGE, FIGURES, KEY_STEPS
-from monitor.exchange.venues.deribit_records import ends_of, key_facts, stop_orders
+from monitor.exchange.venues.deribit_records import end_of, key_facts, stop_orders
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
@@ -206,13 +206,8 @@ class DeribitVenue:
         method = client.privateGetGetUserTradesByCurrencyAndTime
         settles = _settled_in(instruments)
         found = await together(*(trades(method, {"currency": settle, **query}) for settle in settles))
-        return [
-            end
-            for listed in found
-            for row in listed
-            if row.get("liquidation") is not None
-            for end in ends_of(row, instrument_of(row, instruments, "instrument_name"))
-        ]
+        forced = [row for listed in found for row in listed if row.get("liquidation") is not None]
+        return ends_in(forced, lambda row: end_of(row, instrument_of(row, instruments, "instrument_name")))
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply = mapping(await client.privateGetListApiKeys(), "reply")

@@ -46,16 +46,16 @@ def stop_orders(row: Row, instrument: Instrument) -> Iterator[StopOrder]:
     )
 
 
-def ends_of(row: Row, instrument: Instrument) -> Iterator[End]:
+def end_of(row: Row, instrument: Instrument) -> End | None:
     """One of the user's trades; none where it was not this user who was liquidated."""
     forced = row.get("liquidation")
     if forced is None:
-        return
+        return None
     if forced not in FORCED or (role := text(row, "liquidity")) not in FORCED[:2]:
         raise malformed(f"liquidation: {forced!s:.20} of {row.get('liquidity')!s:.20} is not known")
     if role not in forced:
-        return
-    yield End(
+        return None
+    return End(
         instrument=instrument,
         side=_closed(row),
         kind=EndKind.LIQUIDATED,

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import ccxt.async_support as ccxt
@@ -38,6 +39,7 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues import gate_orders as orders
+from monitor.exchange.venues.contracts import ends_in
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.gate_account import CLASSIC, Raw, mode_of, modes_of, parse
 from monitor.exchange.venues.gate_figures import COVERAGE, FIGURES
@@ -227,12 +229,10 @@ class GateVenue:
             together(*(_pages(client.privateFuturesGetSettleLiquidates, {"settle": s, **start}) for s in settles)),
             together(*(_pages(client.privateFuturesGetSettleAutoDeleverages, {"settle": s, **start}) for s in settles)),
         )
-        ends = [
-            read(row, settle, instruments)
-            for read, by_settle in ((orders.liquidation, taken), (orders.deleveraging, lowered))
-            for settle, listed in zip(settles, by_settle, strict=True)
-            for row in listed
-        ]
+        ends: list[End] = []
+        for read, by_settle in ((orders.liquidation, taken), (orders.deleveraging, lowered)):
+            for settle, listed in zip(settles, by_settle, strict=True):
+                ends += ends_in(listed, partial(read, settle=settle, instruments=instruments))
         return [end for end in ends if end.at >= since]
 
     async def read_key_facts(self, client: Any) -> KeyFacts:

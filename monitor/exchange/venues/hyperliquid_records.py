@@ -18,6 +18,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
+from monitor.exchange.venues.contracts import ends_in
 from monitor.exchange.venues.venue import Instruments, KeyFacts, clock_ahead_s
 
 # Asks sell and close a long, bids buy and close a short.
@@ -71,7 +72,7 @@ async def ends(client: Any, address: str, instruments: Instruments, since: datet
         fills = rows(await client.publicPostInfo(question), "userFillsByTime")
         seen |= {number(fill, "tid"): fill for fill in fills}
         if len(fills) < FILLS_PAGE:
-            return [end for fill in seen.values() if (end := _end(fill, address, instruments)) is not None]
+            return ends_in(seen.values(), lambda fill: _end(fill, address, instruments))
         start_ms = max(int(number(fill, "time")) for fill in fills)
     raise ReadError(FailureKind.IMPLAUSIBLE, f"more than {MAX_PAGES * FILLS_PAGE} fills")
 

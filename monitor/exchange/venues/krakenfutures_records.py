@@ -6,7 +6,7 @@ from typing import Any
 
 from monitor.domain.account import End, EndKind, OrderKind, Side, StopOrder
 from monitor.exchange.values import Row, malformed, mapping, optional_positive, positive, text
-from monitor.exchange.venues.contracts import instrument_of
+from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.krakenfutures_account import listed, named, time_at
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 
@@ -73,11 +73,7 @@ async def ends(client: Any, instruments: Instruments, since: datetime) -> Sequen
     for _ in range(MAX_PAGES):
         fills = [named(row) for row in listed(await client.privateGetFills(asked), "fills")]
         times = [time_at(row, "fillTime") for row in fills]
-        found += [
-            _end(row, instruments, at)
-            for row, at in zip(fills, times, strict=True)
-            if at >= since and text(row, "fillType").lower() in END_KINDS
-        ]
+        found += ends_in(fills, lambda row: _end(row, instruments, since))
         if len(fills) < FILLS_A_PAGE or min(times) < since:
             return found
         before = {"lastFillTime": text(fills[-1], "fillTime")}
@@ -87,7 +83,11 @@ async def ends(client: Any, instruments: Instruments, since: datetime) -> Sequen
     raise malformed(f"fills: more than {MAX_PAGES} pages since {since:%Y-%m-%d %H:%M}")
 
 
-def _end(row: Row, instruments: Instruments, at: datetime) -> End:
+def _end(row: Row, instruments: Instruments, since: datetime) -> End | None:
+    """None for a fill of the owner's, or one before that time."""
+    at = time_at(row, "fillTime")
+    if at < since or text(row, "fillType").lower() not in END_KINDS:
+        return None
     return End(
         instrument=instrument_of(row, instruments),
         side=_reduces(row),

@@ -38,7 +38,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.contracts import a_contract
+from monitor.exchange.venues.contracts import a_contract, ends_in
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
 from monitor.exchange.venues.kucoinfutures_account import data_of, parse_classic, parse_unified, settle_coins
 from monitor.exchange.venues.kucoinfutures_orders import classic_end, classic_stop, unified_stop
@@ -242,11 +242,10 @@ class KucoinFuturesVenue:
         start, ends = max(since, now - FILLS_KEPT), list[End]()
         while start <= now:
             asked = {"startAt": _milliseconds(start), "endAt": _milliseconds(start + FILLS_WINDOW)}
-            async for row in _pages(client.futuresPrivateGetFills, asked, "currentPage"):
-                end = classic_end(row, instruments)
-                ends += [end] if end is not None and end.at >= since else []
+            fills = [row async for row in _pages(client.futuresPrivateGetFills, asked, "currentPage")]
+            ends += ends_in(fills, lambda row: classic_end(row, instruments))
             start += FILLS_WINDOW
-        return ends
+        return [end for end in ends if end.at >= since]
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply, server = await together(client.privateGetUserApiKey(), client.futuresPublicGetTimestamp())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from monitor.domain.account import End, EndKind, FailureKind, Instrument, OrderKind, Side, StopOrder
@@ -18,7 +19,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.contracts import instrument_of
+from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.mexc_account import SIDES
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 
@@ -72,8 +73,8 @@ async def ends(client: Any, instruments: Instruments, since: datetime) -> Sequen
             for category in ENDS_BY_CATEGORY
         )
     )
-    told_ends = [_end(row, instruments) for page in found for row in page]
-    return [end for end in told_ends if end is not None and end.at >= since]
+    told_ends = ends_in(chain(*found), lambda row: _end(row, instruments))
+    return [end for end in told_ends if end.at >= since]
 
 
 async def key_facts(client: Any) -> KeyFacts:

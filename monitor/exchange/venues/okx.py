@@ -37,10 +37,10 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import okx_account as account
-from monitor.exchange.venues.contracts import a_contract, instrument_of
+from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.okx_figures import COVERAGE, FIGURES
-from monitor.exchange.venues.okx_records import FORCED_TYPES, ends_of, key_facts, stop_orders
+from monitor.exchange.venues.okx_records import FORCED_TYPES, end_of, key_facts, stop_orders
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
@@ -221,13 +221,8 @@ class OkxVenue:
         begin = max(since, client.shared.clock.now() - RECORDS_KEPT)
         queries = [{"type": kind, "begin": round(begin.timestamp() * 1000)} for kind in FORCED_TYPES]
         found = await together(*(pages(client.privateGetAccountBills, query, "billId") for query in queries))
-        return [
-            end
-            for listed in found
-            for row in listed
-            if account.is_of_contract(row)
-            for end in ends_of(row, instrument_of(row, instruments, "instId"))
-        ]
+        of_contracts = [row for listed in found for row in listed if account.is_of_contract(row)]
+        return ends_in(of_contracts, lambda row: end_of(row, instrument_of(row, instruments, "instId")))
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         config, time = await together(

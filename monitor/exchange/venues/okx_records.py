@@ -83,13 +83,13 @@ def _base_units(row: Row, instrument: Instrument, price: float | None) -> float 
     return units / at
 
 
-def ends_of(row: Row, instrument: Instrument) -> Iterator[End]:
+def end_of(row: Row, instrument: Instrument) -> End | None:
     """A row of /account/bills; none where it only moves money."""
     closed = FORCED.get(text(row, "subType"))
     if closed is None:
-        return
+        return None
     kind, side = closed
-    yield End(
+    return End(
         instrument=instrument,
         side=side,
         kind=kind,
