@@ -16,9 +16,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.daemon_kit import CALM, CRITICAL_MARK, WARNING_MARK, House, a_house, a_process, a_trader, eventually
@@ -30,7 +30,9 @@ RULE = "liquidation_distance"
 TOLD = re.compile(r"^(?:(worse: |still )?(?:CRITICAL|WARNING) (\w+): BTC/USDT:USDT long|(resolved) (\w+): BTC/)")
 SETTLE_WITHIN_S = 120.0
 # What may be told of an account whose episode is open, or is not. A message that may be a repetition fits anywhere.
-FITS = {True: {"repeat", "worse", "resolved"}, False: {"first", "late"}}
+# An end is called late where news waited that it makes old: the beginning, or a worsening if the beginning was told.
+FITS = {True: {"repeat", "worse", "resolved", "late worse"}, False: {"first", "late"}}
+ENDS = {"resolved", "late", "late worse"}
 MARKED = "possible repeat"
 
 
@@ -137,34 +139,54 @@ def judge(house: House, figures: Figures, accounts: Sequence[str] = ACCOUNTS) ->
         said = [line for text in house.sink.texts(channel) for line in lines_of(text)]
         figures.marked += sum(line.is_marked for line in said)
         for account in accounts:
-            _in_order([line for line in said if line.account == account], f"{channel} of {account}", figures)
-            _complete(house, channel, account, said, figures)
+            whose = f"{channel} of {account}"
+            told = as_read([line for line in said if line.account == account])
+            figures.problems += [f"{whose}: {problem}" for problem in out_of_order(told)]
+            figures.problems += _incomplete(house.database, channel, account, told, figures)
 
 
-def _in_order(said: list[Line], whose: str, figures: Figures) -> None:
+def as_read(said: Sequence[Line]) -> list[Line]:
+    """The lines of one account; who knows of the episode reads of an end that is late that a worsening was not told."""
+    told, is_open = [], False
+    for line in said:
+        told.append(replace(line, kind="late worse") if is_open and line.kind == "late" else line)
+        is_open = line.kind not in ENDS
+    return told
+
+
+def out_of_order(told: Sequence[Line]) -> Iterator[str]:
     is_open = False
-    for number, line in enumerate(said):
+    for number, line in enumerate(told):
         if line.kind not in FITS[is_open] and not line.is_marked:
-            figures.problems.append(f"{whose}: message {number} says {line.kind}, the episode is open: {is_open}")
-        is_open = line.kind not in ("resolved", "late")
+            yield f"message {number} says {line.kind}, the episode is open: {is_open}"
+        is_open = line.kind not in ENDS
 
 
-def _complete(house: House, channel: str, account: str, said: list[Line], figures: Figures) -> None:
-    owed = "SELECT count(DISTINCT episode) FROM outbox WHERE rule = ? AND account = ? AND target = ? AND reason "
-    begun = _count(house.database, owed + "!= 'resolved'", RULE, account, channel)
-    ended = _count(house.database, owed + "= 'resolved'", RULE, account, channel)
+def _incomplete(database: Path, channel: str, account: str, told: Sequence[Line], figures: Figures) -> Iterator[str]:
+    """What of the owed was not told, or too often; of an end, also whether it was rightly called late."""
+    whose = f"{channel} of {account}"
+
+    def owed(condition: str) -> int:
+        """Episodes with such a row."""
+        query = "SELECT count(DISTINCT episode) FROM outbox WHERE rule = ? AND account = ? AND target = ? AND "
+        return _count(database, query + condition, RULE, account, channel)
+
+    begun, ended = owed("reason != 'resolved'"), owed("reason = 'resolved'")
     figures.episodes += begun
-    dead = _count(house.database, "SELECT count(*) FROM outbox WHERE state = 'dead' AND target = ?", channel)
-    told = [line for line in said if line.account == account]
+    dead = _count(database, "SELECT count(*) FROM outbox WHERE state = 'dead' AND target = ?", channel)
     first = [line for line in told if line.kind in ("first", "late")]
-    over = [line for line in told if line.kind in ("resolved", "late")]
+    over = [line for line in told if line.kind in ENDS]
     unmarked = [sum(not line.is_marked for line in lines) for lines in (first, over)]
+    late = sum(line.kind == "late worse" and not line.is_marked for line in told)
+    outgrown = owed("reason = 'worse' AND state = 'superseded'")
     if begun != ended or dead:
-        figures.problems.append(f"{channel} of {account}: {begun} episodes begun, {ended} ended, {dead} given up")
+        yield f"{whose}: {begun} episodes begun, {ended} ended, {dead} given up"
     if len(first) < begun or len(over) < ended:
-        figures.problems.append(f"lost: {channel} of {account} read {len(first)} of {begun}, {len(over)} of {ended}")
+        yield f"lost: {whose} read {len(first)} of {begun}, {len(over)} of {ended}"
     if unmarked[0] > begun or unmarked[1] > ended:
-        figures.problems.append(f"told twice: {channel} of {account} read {unmarked} of {begun} and {ended} unmarked")
+        yield f"told twice: {whose} read {unmarked} of {begun} and {ended} unmarked"
+    if late > outgrown:
+        yield f"{whose} read of {late} known episodes that their end is late, {outgrown} had a worsening that waited"
 
 
 async def crashtest(kills: int, seed: int) -> Figures:

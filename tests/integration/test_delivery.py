@@ -150,6 +150,26 @@ async def test_what_was_over_before_it_could_be_told_is_one_late_message() -> No
     assert states == {Reason.FIRST: DeliveryState.SUPERSEDED, Reason.RESOLVED: DeliveryState.SENT}
 
 
+async def test_the_end_of_an_alert_whose_worsening_could_not_be_told_is_late_and_no_repetition() -> None:
+    clock = scaled(20)
+    async with telegram() as service, delivering(clock, {"phone": phone(service, clock)}) as (store, _):
+        row = now_of(a_row(severity=Severity.WARNING), clock)
+        await enqueue(store, row)
+        await until(lambda: not store.undelivered)
+        service.always = DOWN
+        await enqueue(store, now_of(a_row(Reason.WORSE, sequence=1), clock))
+        await until(lambda: len(service.messages) == 2)
+        await resolve(store, row, clock)
+        service.always = None
+        await until(lambda: not store.undelivered)
+        told = await finished(store)
+    assert ["delivered late" in text for text in service.texts] == [False, False, True]
+    assert "possible repeat" not in service.texts[-1]
+    states = {row.reason: row.state for row in told.values()}
+    sent, unspoken = DeliveryState.SENT, DeliveryState.SUPERSEDED
+    assert states == {Reason.FIRST: sent, Reason.WORSE: unspoken, Reason.RESOLVED: sent}
+
+
 async def test_a_message_that_may_have_arrived_is_marked_when_it_is_sent_again() -> None:
     clock = scaled(20)
     async with telegram() as service:
