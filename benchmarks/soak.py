@@ -215,7 +215,7 @@ def report(run: Run, before: Sample, after: Sample, figures: crashtest.Figures) 
     print(f"{told}, problems {len(figures.problems)}")
     for problem in figures.problems[:20]:
         print(f"FAIL  {problem}")
-    kept = verdict(bounds(run.samples, before, after, channels=len(CHANNELS) + 1))
+    kept = verdict(bounds(run.samples, before, after, accounts=len(ACCOUNTS) + 1, channels=len(CHANNELS) + 1))
     return 1 if kept or figures.problems else 0
 
 

@@ -1,14 +1,16 @@
 """A venue on a bad day under a firing alert: nothing is over because it could not be seen, and blindness is told."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from benchmarks.soak_figures import TASKS_BESIDE, TASKS_PER_ACCOUNT, TASKS_PER_CHANNEL
 from monitor.domain.account import FailureKind
 from monitor.domain.alert import Alert, AlertState
 from monitor.domain.reading import Severity
 from monitor.paper.faults import Fault, FaultKind
 from monitor.paper.server import PaperServer
-from tests.daemon_kit import CALM, WARNING_MARK, House, a_house, a_trader
+from tests.daemon_kit import CALM, WARNING_MARK, House, SkippingClock, a_house, a_trader
 
 FAULTS = {
     "hang": (Fault(kind=FaultKind.HANG), FailureKind.TIMEOUT),
@@ -141,3 +143,29 @@ async def test_a_market_that_cannot_be_read_leaves_funding_unassessed_and_told(t
             await house.until(lambda: house.sink.about("WARNING main: .*not be (judged|assessed)|unassessed"))
             house.server.clear_faults()
             await house.until(lambda: not house.fires("unassessed"), "its end")
+
+
+async def test_a_venue_that_hangs_when_all_that_is_known_has_aged_holds_no_more_tasks_than_a_soak_allows(
+    tmp_path: Path,
+) -> None:
+    async with a_house(tmp_path) as house, house.running():
+        await house.reads()
+        at_rest = _tasks()
+        house.server.misbehave(Fault(kind=FaultKind.HANG))
+        assert isinstance(house.clock, SkippingClock)
+        house.clock.skip(7_200)
+        most = at_rest
+
+        def has_failed() -> bool:
+            nonlocal most
+            most = max(most, _tasks())
+            return house.daemon.watching.sights["main"].failure is not None
+
+        await house.until(has_failed, "a failed read")
+    assert at_rest + 10 < most <= TASKS_PER_ACCOUNT + TASKS_PER_CHANNEL + TASKS_BESIDE
+
+
+def _tasks() -> int:
+    """The monitor's own."""
+    coroutines = (str(task.get_coro()) for task in asyncio.all_tasks())
+    return sum("RequestHandler" not in coroutine for coroutine in coroutines)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.soak_figures import MB, Sample, bounds, slope_per_hour, windows
+from benchmarks.soak_figures import MB, TASKS_PER_ACCOUNT, Sample, bounds, slope_per_hour, windows
 from monitor.store.database import JOURNAL_SIZE_LIMIT_BYTES
 
 HOUR_S, EVERY_S = 3600, 10
 REST = Sample(
-    at_s=0, rss_mb=180, fds=60, threads=13, tasks=23, lag_s=0.01, wal_mb=4,
+    at_s=0, rss_mb=180, fds=60, threads=13, tasks=33, lag_s=0.01, wal_mb=4,
     database_mb=1, messages=0, requests=0, refused=0, waiting=0,
 )  # fmt: skip
 
@@ -24,7 +24,7 @@ def an_hour(change: Callable[[Sample], Sample] = lambda sample: sample) -> list[
 
 
 def broken(samples: list[Sample], after: Sample = REST) -> list[str]:
-    return [bound.what for bound in bounds(samples, REST, after, channels=3) if not bound.holds]
+    return [bound.what for bound in bounds(samples, REST, after, accounts=11, channels=3) if not bound.holds]
 
 
 def test_a_steady_hour_keeps_every_bound() -> None:
@@ -41,7 +41,7 @@ def test_memory_taken_while_it_warms_up_is_no_leak() -> None:
         (lambda s: replace(s, rss_mb=s.rss_mb + 6 * s.at_s / HOUR_S), "resident memory"),
         (lambda s: replace(s, fds=60 + int(s.at_s // 60)), "file descriptors, peak"),
         (lambda s: replace(s, threads=13 + int(s.at_s // 200)), "threads, peak"),
-        (lambda s: replace(s, tasks=23 + int(s.at_s // 60)), "tasks, peak"),
+        (lambda s: replace(s, tasks=33 + int(s.at_s // 10)), "tasks, most at once"),
         (lambda s: replace(s, wal_mb=JOURNAL_SIZE_LIMIT_BYTES / MB + 1), "write-ahead log"),
         (lambda s: replace(s, lag_s=6.0), "event loop"),
     ],
@@ -50,6 +50,11 @@ def test_memory_taken_while_it_warms_up_is_no_leak() -> None:
 def test_each_leak_breaks_its_bound(leak: Callable[[Sample], Sample], what: str) -> None:
     (told,) = broken(an_hour(leak))
     assert told.startswith(what)
+
+
+def test_all_venues_that_hang_at_once_while_everything_has_aged_are_no_leak_of_tasks() -> None:
+    hanging = 33 + 11 * (TASKS_PER_ACCOUNT - 2)
+    assert broken(an_hour(lambda s: replace(s, tasks=hanging if s.at_s == HOUR_S / 2 else s.tasks))) == []
 
 
 def test_a_step_of_the_heap_is_no_leak() -> None:
