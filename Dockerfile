@@ -18,6 +18,8 @@ RUN groupadd --gid 10001 perpwatch \
     && mkdir -p /app/config /app/state \
     && chown 10001:10001 /app/state
 COPY --from=build /opt/perpwatch /opt/perpwatch
+# Two heaps for all threads: else each thread that ever ran keeps its free pages to itself.
+ENV MALLOC_ARENA_MAX=2
 ENV PATH=/opt/perpwatch/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PERPWATCH_LOG__FORMAT=json
 WORKDIR /app
 USER 10001:10001

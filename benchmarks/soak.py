@@ -40,6 +40,8 @@ MIN_HOURS = 0.01
 REST_S = 90.0
 SETTLE_WITHIN_S = 600.0
 END_WITHIN_S = 10.0
+# As in the container: else each thread that ever ran keeps pages of its own.
+ALLOCATOR = {"MALLOC_ARENA_MAX": "2"}
 STRANGE = re.compile(r"Traceback|never retrieved|Unclosed|was never awaited|a bug in perpwatch")
 PORT = re.compile(r"health page.*?port\W+(\d+)")
 
@@ -109,7 +111,7 @@ async def a_run(folder: Path, log: Path, out: TextIO) -> AsyncIterator[tuple[Run
         names = (*CHANNELS, SPARE)
         desks = [Desk(name, house.sink, await stack.enter_async_context(webhook())) for name in names]
         _prepare(house, servers, desks)
-        process = await stack.enter_async_context(a_process(folder, "run", "-c", str(house.path)))
+        process = await stack.enter_async_context(a_process(folder, "run", "-c", str(house.path), **ALLOCATOR))
         file = stack.enter_context(log.open("wb", buffering=0))
         reading = [asyncio.create_task(_kept(stream, file)) for stream in (process.stdout, process.stderr)]
         stack.callback(lambda: [task.cancel() for task in reading])

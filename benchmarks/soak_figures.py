@@ -20,8 +20,12 @@ MB = 1024 * 1024
 WARM_UP_S = 600.0
 WINDOW_S = 600.0
 PAGE_DEADLINE_S = 5.0
-# The heap grows in steps: each worst moment so far leaves it a little larger. So much over a run, however long, is no
-# leak; beyond it, 1 MB/h is some ten bytes for each request.
+# What Python's objects hold is counted to the block. One kept of each read would be 0.4 a request; what a reload of the
+# YAML or an account that comes and goes might keep is more by far. What may grow is delivery's memory of 20,000 rows
+# handed out, and garbage that has not been collected yet.
+MAX_BLOCKS_PER_REQUEST = 0.2
+# Pages are kept where any block on them lives: each worst moment so far leaves the process a little larger. So much
+# over a run, however long, is no leak; beyond it, 1 MB/h is some ten bytes for each request.
 STEPS_MB = 4.0
 MAX_SLOPE_MB_PER_HOUR = 1.0
 MAX_LAG_S = 5.0
@@ -43,7 +47,8 @@ REST_FDS, REST_TASKS, REST_THREADS = 15, 6, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """`tasks` and `lag_s` are the health page's, None where it did not answer; what counts does so from the start.
+    """`tasks`, `blocks` (of memory, held by Python's objects) and `lag_s` are the health page's, None where it did not
+    answer; what counts does so from the start.
 
     `lag_s` is the worst of the last minute. `refused` are requests not answered with 200, `waiting` rows of the outbox.
     """
@@ -53,6 +58,7 @@ class Sample:
     fds: int
     threads: int
     tasks: int | None
+    blocks: int | None
     lag_s: float | None
     wal_mb: float
     database_mb: float
@@ -71,13 +77,14 @@ CSV_HEADINGS = ",".join(field.name for field in fields(Sample))
 async def sampled(pid: int, port: int, database: Path, **counted: Any) -> Sample:
     """One look at the process. `counted` are the figures that the caller keeps. Raises OSError where it has ended."""
     rss_mb, fds, threads = _process(pid)
-    tasks, lag_s = await _page(port)
+    page = await _page(port)
     return Sample(
         rss_mb=rss_mb,
         fds=fds,
         threads=threads,
-        tasks=tasks,
-        lag_s=lag_s,
+        tasks=page.get("tasks"),
+        blocks=page.get("memory_blocks"),
+        lag_s=_lag_s(page),
         wal_mb=_size_mb(database.with_name(database.name + "-wal")),
         database_mb=_size_mb(database),
         waiting=waiting(database),
@@ -94,33 +101,38 @@ def _process(pid: int) -> tuple[float, int, int]:
     return resident_mb(status), len(os.listdir(f"/proc/{pid}/fd")), int(threads.split()[1])
 
 
-async def _page(port: int) -> tuple[int | None, float | None]:
+async def _page(port: int) -> dict[str, Any]:
+    """The health page; empty where it did not answer."""
     url, timeout = f"http://127.0.0.1:{port}/healthz", aiohttp.ClientTimeout(total=PAGE_DEADLINE_S)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-            page = await response.json()
+            page: dict[str, Any] = await response.json()
     except (aiohttp.ClientError, TimeoutError):
-        return None, None
-    detail = next(check["detail"] for check in page["checks"] if check["name"] == "loop")
+        return {}
+    return page
+
+
+def _lag_s(page: dict[str, Any]) -> float | None:
+    detail = next((check["detail"] for check in page.get("checks", ()) if check["name"] == "loop"), "")
     late = re.search(r"at most ([\d.]+) s late", detail)
-    return int(page["tasks"]), float(late[1]) if late else None
+    return float(late[1]) if late else None
 
 
 def _size_mb(path: Path) -> float:
     return path.stat().st_size / MB if path.exists() else 0.0
 
 
-def slope_per_hour(points: Sequence[tuple[float, float]]) -> float:
-    """The least-squares line through (seconds, value); 0 for fewer than three points."""
+def slope_of(points: Sequence[tuple[float, float]]) -> float:
+    """Of the least-squares line through (x, y); 0 for fewer than three points."""
     if len(points) < 3:
         return 0.0
-    seconds, values = zip(*points, strict=True)
-    return 3600 * statistics.linear_regression(seconds, values).slope
+    return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
 HEADINGS = (
     "minutes",
     "RSS MB",
+    "1000 blocks",
     "files",
     "threads",
     "tasks",
@@ -145,6 +157,7 @@ def windows(samples: Sequence[Sample]) -> Iterator[tuple[str, ...]]:
         yield (
             f"{number * WINDOW_S / 60:.0f}-{end.at_s / 60:.0f}",
             f"{statistics.median(sample.rss_mb for sample in inside):.1f}",
+            f"{statistics.median(sample.blocks or 0 for sample in inside) / 1000:.0f}",
             _spread(sample.fds for sample in inside),
             _spread(sample.threads for sample in inside),
             _spread(sample.tasks for sample in inside),
@@ -174,14 +187,16 @@ def bounds(samples: Sequence[Sample], before: Sample, after: Sample, *, accounts
     def grown(figure: Callable[[Sample], float]) -> float:
         return max(map(figure, warm)) - max(map(figure, cold))
 
-    slope = slope_per_hour([(sample.at_s, sample.rss_mb) for sample in warm])
+    resident = [(sample.at_s, sample.rss_mb) for sample in warm]
+    blocks = [(float(sample.requests), float(sample.blocks)) for sample in warm if sample.blocks is not None]
     max_slope = MAX_SLOPE_MB_PER_HOUR + STEPS_MB / ((last_s - first_s) / 3600)
     lags = [sample.lag_s for sample in samples if sample.lag_s is not None]
     stuck = channels * MAX_STUCK_THREADS
     at_once = accounts * TASKS_PER_ACCOUNT + channels * TASKS_PER_CHANNEL + TASKS_BESIDE
     # What, its value, what it may be at most, the unit.
     rows = (
-        ("resident memory, slope once warm", slope, max_slope, "MB/h"),
+        ("live memory, slope once warm", slope_of(blocks), MAX_BLOCKS_PER_REQUEST, "blocks a request"),
+        ("resident memory, slope once warm", 3600 * slope_of(resident), max_slope, "MB/h"),
         ("file descriptors, peak over the warm-up's", grown(lambda s: s.fds), PEAK_FDS, ""),
         ("threads, peak over the warm-up's", grown(lambda s: s.threads), stuck, ""),
         ("tasks, most at once", max(s.tasks or 0 for s in samples), at_once, ""),

@@ -7,6 +7,8 @@ Both answer GET and HEAD, on loopback, to whoever addresses them as loopback.
 import asyncio
 import errno
 import ipaddress
+import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 from aiohttp import web
@@ -50,8 +52,8 @@ def port_of(runner: web.AppRunner) -> int:
 def _application(health: Health) -> web.Application:
     async def healthz(_request: web.Request) -> web.Response:
         report = health.report()
-        # A number of tasks that only grows is a leak; from outside the process nobody can count them.
-        page = {**report.as_json(), "tasks": len(asyncio.all_tasks())}
+        # Tasks or pieces of memory whose number only grows are a leak; from outside the process nobody can count them.
+        page = {**report.as_json(), "tasks": len(asyncio.all_tasks()), "memory_blocks": _memory_blocks()}
         return web.json_response(page, status=200 if report.ok else 503)
 
     async def livez(_request: web.Request) -> web.Response:
@@ -62,6 +64,12 @@ def _application(health: Health) -> web.Application:
     application.router.add_get("/livez", livez)
     application.on_response_prepare.append(_never_stored)
     return application
+
+
+def _memory_blocks() -> int | None:
+    """What Python objects hold; None where the interpreter does not tell (PyPy)."""
+    count: Callable[[], int] | None = getattr(sys, "getallocatedblocks", None)
+    return count() if count is not None else None
 
 
 @web.middleware

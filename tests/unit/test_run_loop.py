@@ -1,12 +1,13 @@
-"""The event loop of `perpwatch run`."""
+"""The event loop of `perpwatch run`, and what would hold it."""
 
 import asyncio
+import gc
 import os
 import socket
 
 import pytest
 
-from monitor.cli.run import run_loop
+from monitor.cli.run import run_loop, set_apart_what_stays
 
 
 def test_a_connection_given_up_while_it_is_made_is_closed_once() -> None:
@@ -31,3 +32,13 @@ def test_a_connection_given_up_while_it_is_made_is_closed_once() -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
     assert connection.fileno() == -1
+
+
+def test_what_stays_is_not_looked_through_for_garbage() -> None:
+    stays = [object()]
+    try:
+        set_apart_what_stays()
+        assert not any(found is stays for found in gc.get_objects())
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

@@ -64,6 +64,17 @@ async def test_health_counts_the_tasks_of_the_event_loop() -> None:
         task.cancel()
 
 
+async def test_health_counts_the_memory_that_objects_hold() -> None:
+    async def blocks() -> int:
+        return int(json.loads((await ask(a_health(), "/healthz"))[1])["memory_blocks"])
+
+    await blocks()  # the first request fills caches
+    before = await blocks()
+    held = [object() for _ in range(100_000)]
+    assert await blocks() > before + 90_000
+    del held
+
+
 async def test_the_container_is_alive_though_the_monitor_is_not_well() -> None:
     status, text, _headers = await ask(a_health("down"), "/livez")
     assert (status, text) == (200, '{"ok": true}')
