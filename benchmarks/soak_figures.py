@@ -24,8 +24,9 @@ PAGE_DEADLINE_S = 5.0
 # YAML or an account that comes and goes might keep is more by far. What may grow is delivery's memory of 20,000 rows
 # handed out, and garbage that has not been collected yet.
 MAX_BLOCKS_PER_REQUEST = 0.2
-# Pages are kept where any block on them lives: each worst moment so far leaves the process a little larger. So much
-# over a run, however long, is no leak; beyond it, 1 MB/h is some ten bytes for each request.
+# Resident memory also counts what is free. Once warm, a run however long may still add SQLite's cache of pages, 2 MB as
+# the outbox grows, and two arenas of Python's, 1 MB each, where a worst moment left a block or two. Beyond these 1 MB/h
+# is some ten bytes for each request.
 STEPS_MB = 4.0
 MAX_SLOPE_MB_PER_HOUR = 1.0
 MAX_LAG_S = 5.0
