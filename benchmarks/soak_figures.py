@@ -32,11 +32,11 @@ MAX_SLOPE_MB_PER_HOUR = 1.0
 MAX_LAG_S = 5.0
 # What a bad moment may hold open that a calm one does not: connections kept alive.
 PEAK_FDS = 30
-# Of an account: its reads and the look at its key (2), what is written of it (1), the calls of its own read (4) and of
-# the look at its key (2), the refresh of its venue's public data (1) with each of four parts asked for, read once for
-# all who ask, and put together from its families (3 x 4), and what has just been given up (2). All at once where a
-# venue hangs just as everything has aged: at rest 2, then 21 were seen.
-TASKS_PER_ACCOUNT = 24
+# Of an account: its reads and the look at its key (2), what is written of it (1), the calls of its own read, or those
+# in two layers that tell its mode (6), of its venue's records (3) and of the look at its key (2), the refresh of its
+# venue's public data (1) with each of four parts asked for, read once for all who ask, and put together from its
+# families (3 x 4). All at once where a venue hangs just as everything has aged: at rest 2, then 25 were seen.
+TASKS_PER_ACCOUNT = 27
 # Its lane, and what is written of a send.
 TASKS_PER_CHANNEL = 2
 # Delivery, tending, the loop's pulse, blindness, signs of life, the YAML and its folder, the page and who asks it, with
