@@ -9,9 +9,20 @@ import pytest
 
 from monitor.domain.account import End, Side
 from monitor.exchange.venues.binance import BinanceVenue
+from monitor.paper.engine import Engine
 from tests.daemon_kit import CALM, CRITICAL_MARK, WARNING_MARK, House, a_house
 
 LIQUIDATED_MARK = 87_000.0
+
+
+def at_the_time_of(house: House) -> Engine:
+    """The engine stamps its records with its own time, which stands still until it is told."""
+    house.engine.advance(house.clock.now())
+    return house.engine
+
+
+def liquidate(house: House) -> None:
+    at_the_time_of(house).set_mark("BTCUSDT", LIQUIDATED_MARK)
 
 
 @pytest.fixture
@@ -24,7 +35,7 @@ async def test_a_liquidation_is_told_as_one_and_once(house: House) -> None:
     async with house.running():
         house.mark(CRITICAL_MARK)
         await house.until(lambda: house.sink.about("^CRITICAL main: BTC"))
-        house.mark(LIQUIDATED_MARK)
+        liquidate(house)
         await house.until(lambda: house.sink.about("^LIQUIDATED main"))
         await house.reads(3)
     assert len(house.sink.about("LIQUIDATED main")) == 1
@@ -35,7 +46,7 @@ async def test_a_liquidation_is_told_as_one_and_once(house: House) -> None:
 async def test_a_liquidation_that_no_alert_announced_is_told_with_its_price(house: House) -> None:
     async with house.running():
         await house.reads(1)
-        house.mark(LIQUIDATED_MARK)
+        liquidate(house)
         await house.until(lambda: house.sink.about("^LIQUIDATED main: BTC/USDT:USDT long$"))
     text = next(text for text in house.sink.texts() if "LIQUIDATED" in text)
     assert "1 contracts at " in text
@@ -47,7 +58,7 @@ async def test_a_liquidation_that_no_alert_announced_is_told_with_its_price(hous
 async def test_an_auto_deleveraging_in_calm_is_told_as_critical(house: House) -> None:
     async with house.running():
         await house.reads(1)
-        house.engine.adl("main", "BTCUSDT", Side.LONG, 0.4)
+        at_the_time_of(house).adl("main", "BTCUSDT", Side.LONG, 0.4)
         await house.until(lambda: house.sink.about("^AUTO-DELEVERAGED main: BTC/USDT:USDT long$"))
     assert house.sink.about(r"^0\.4 contracts at 100,000 by the venue's records")
     assert house.sink.about(r"^0\.6 contracts are open now")
@@ -66,7 +77,7 @@ async def test_a_liquidation_while_the_monitor_was_down_is_told_at_its_start_and
         house.mark(WARNING_MARK)
         await house.until(lambda: house.sink.about("^WARNING main: BTC"))
         await house.until(lambda: not house.store.undelivered)
-    house.mark(LIQUIDATED_MARK)
+    liquidate(house)
     for _ in range(2):
         async with house.running():
             await house.until(lambda: house.sink.about("LIQUIDATED main"))
@@ -91,7 +102,7 @@ async def test_records_that_come_late_are_told_all_the_same(house: House, answer
     async with house.running():
         house.mark(WARNING_MARK)
         await house.until(lambda: house.sink.about("^WARNING main: BTC"))
-        house.mark(LIQUIDATED_MARK)
+        liquidate(house)
         await house.until(lambda: house.sink.about("^resolved main: .*position gone"))
         answered.set()
         await house.until(lambda: house.sink.about("^LIQUIDATED main: BTC/USDT:USDT long$"))
@@ -101,7 +112,7 @@ async def test_records_that_come_only_after_a_restart_are_told_by_it(house: Hous
     """The account was seen to hold nothing before the monitor ended."""
     async with house.running():
         await house.reads(1)
-        house.mark(LIQUIDATED_MARK)
+        liquidate(house)
         await house.until(lambda: house.store.accounts["main"].last_flat)
     answered.set()
     async with house.running():
