@@ -1,116 +1,151 @@
-"""What venues answer to one read of an account that holds something: recorded replies, and the paper exchange's."""
+"""What venues answer to the reads of an account that holds something: the paper exchange, and recorded replies.
 
+Every account of every venue in `tests.venues.cases` is a world, asked in its venue's dialect without a network.
+"""
+
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from monitor.clock import SystemClock
-from monitor.exchange.venues import binancecoinm, binanceusdm
-from monitor.paper.dialect import ApiError, Call, Dialect
-from monitor.paper.dialects.binance import BINANCE
-from monitor.paper.dialects.bybit import BYBIT
-from monitor.paper.dialects.deribit import DERIBIT
-from monitor.paper.dialects.deribit_account import CROSS_PM
-from tests import bybit
+from monitor.paper.dialect import ApiError, Asked, Call
+from monitor.paper.engine import Engine
+from monitor.paper.faults import Reply
+from tests import bybit as recorded_bybit
 from tests.builders import SHARED
 from tests.fuzz.junk import places
-from tests.paper import a_venue
-from tests.venues.books import a_book
+from tests.fuzz.records import records_at
+from tests.venues import binance, bybit, hyperliquid
+from tests.venues.cases import CASES
+from tests.venues.kit import AccountCase, VenueCase, book_of, crowd_of
 
 NOW = datetime(2025, 10, 10, 20, 50, tzinfo=UTC)
 NOW_MS = round(NOW.timestamp() * 1000)
-# Parameters that make one path several questions.
-KINDS = ("category", "settleCoin", "symbol", "currency")
-CREDENTIALS = {"apiKey": "key", "secret": "secret", "walletAddress": "0x" + "1" * 40}
+RECORDS = records_at(NOW)
+# A busy machine is no hang: a deadline is this many times as long.
+PATIENCE = 10.0
 
 
 class StandingClock(SystemClock):
-    """Stands still, but for deadlines, which are real."""
+    """Stands still, but for deadlines, which are real; nobody is kept waiting."""
 
     def now(self) -> datetime:
         return NOW
 
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
 
-@dataclass(frozen=True, slots=True)
+    def deadline(self, seconds: float) -> asyncio.Timeout:
+        return asyncio.timeout(PATIENCE * seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
 class World:
-    """`replies` by path, or by path and kind where one path answers several questions: what of KINDS is asked for."""
+    """One account. `recorded` are replies in the place of the paper exchange's, by the beginning of the question."""
 
     name: str
     venue: str
-    replies: Mapping[str, Any] = field(repr=False)
+    case: VenueCase = field(repr=False)
+    account: AccountCase = field(repr=False)
+    recorded: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def engine(self) -> Engine:
+        return crowd_of(self.case, NOW) if self.account is self.case.crowd else book_of(self.case, NOW)
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        return self.case.credentials(self.engine.account(self.account.account))
+
+    def question(self, asked: Asked) -> str:
+        """What is asked for: the dialect's name of it, and everything but signatures."""
+        kept = sorted(item for item in asked.params.items() if item[0] not in self.case.dialect.volatile)
+        return f"{self.case.dialect.name_of(asked)}?{urlencode(kept)}{asked.body} {asked.path}"
+
+    def answer(self, asked: Asked) -> Reply:
+        """The recorded reply, or the paper exchange's."""
+        recorded = told(self.recorded, self.question(asked))
+        return self._paper(asked) if recorded is None else Reply(200, json.dumps(recorded))
+
+    def _paper(self, asked: Asked) -> Reply:
+        dialect = self.case.dialect
+        try:
+            found = dialect.find(asked.method, asked.path)
+            if found is None:
+                raise ApiError(404, -5000, "Path is invalid")
+            endpoint, in_path = found
+            owner = dialect.authorise(self.engine, asked, NOW_MS) if endpoint.signed else None
+            call = Call(self.engine, NOW_MS, {**asked.params, **in_path}, owner, self._profile, asked.body)
+            return Reply(200, json.dumps(endpoint.render(call)))
+        except ApiError as refusal:
+            return dialect.error(refusal)
+        except (ArithmeticError, LookupError, ValueError):  # as a server that does not understand a strange question
+            return Reply(500, "{}")
+
+    @cached_property
+    def _profile(self) -> Any:
+        """The crowd's contracts are not those of the records."""
+        records = {} if self.account is self.case.crowd else RECORDS.get(self.venue, {})
+        return replace(self.case.dialect.profile, **{**records, **self.account.profile})
+
+
+def told(replies: Mapping[str, Any], question: str) -> Any:
+    """The reply to what that question begins with, the longest such beginning; None where there is none."""
+    beginnings = [beginning for beginning in replies if question.startswith(beginning)]
+    return replies[max(beginnings, key=len)] if beginnings else None
+
+
+def worlds() -> tuple[World, ...]:
+    """With recorded replies where their folder is beside the checkout."""
+    of_cases: dict[str, World] = {}
+    for case in CASES:
+        for account in (*case.accounts, *([case.crowd] if case.crowd else [])):
+            name = f"{case.venue}, {account.name}"
+            of_cases.setdefault(name, World(name=name, venue=case.venue, case=case, account=account))
+    return (*of_cases.values(), *(_recorded_worlds() if SHARED.exists() else ()))
+
+
+def _recorded_worlds() -> Iterator[World]:
+    hedged = binance.USDM.accounts[1]
+    linear = {
+        "/fapi/v3/positionRisk": _recorded("binance", "Fetch linear positions with symbols (positionRisk v3)"),
+        "/fapi/v3/account": _recorded("binance", "account endpoint (v3 account), multi-assets"),
+    }
+    yield World(name="USDS-M, recorded", venue="binanceusdm", case=binance.USDM, account=hedged, recorded=linear)
+    coin = {"/dapi/v1/positionRisk": _recorded("binance", "inverse positions"), "/dapi/v1/account": _coin_account()}
+    yield World(
+        name="COIN-M, recorded",
+        venue="binancecoinm",
+        case=binance.COINM,
+        account=binance.COINM.accounts[0],
+        recorded=coin,
+    )
+    listed = "/v5/market/instruments-info"
+    generic = {
+        **recorded_bybit.replies(None),
+        f"{listed}?category=linear": recorded_bybit.replies()[listed],
+        "/v5/position/list": recorded_bybit.recorded_positions(),
+    }
+    yield World(
+        name="Bybit, generic", venue="bybitid", case=bybit.LINEAR, account=bybit.LINEAR.accounts[0], recorded=generic
+    )
+    case, account = hyperliquid.HYPERLIQUID_CASE, hyperliquid.STANDARD[0]
+    for name, description in (
+        ("Hyperliquid, cross", "cross short, liquidationPx far away"),
+        ("Hyperliquid, isolated", "isolated short losing (percentage sign wrong)"),
+    ):
+        yield World(name=name, venue="hyperliquid", case=case, account=account, recorded=_hyperliquid(description))
 
 
 def _recorded(venue: str, description: str) -> Any:
     cases = json.loads((SHARED / "fixtures" / f"{venue}.json").read_text())["methods"]["fetchPositions"]
     return next(case["httpResponse"] for case in cases if case["description"] == description)
-
-
-def _paper(venue: Any, account: str, **profile: Any) -> dict[str, Any]:
-    """Without what an account of that kind is refused."""
-    engine = a_venue(NOW)
-    call = Call(engine, NOW_MS, {}, engine.account(account), replace(BINANCE.profile, **profile))
-    replies = dict[str, Any]()
-    for path in venue.rules.weights:
-        with suppress(ApiError):
-            replies[path] = BINANCE.endpoints[f"GET {path}"].render(call)
-    return replies
-
-
-def _bybit() -> dict[str, Any]:
-    path = "/v5/market/instruments-info"
-    listed = {f"{path} linear": bybit.replies()[path]}
-    return {**bybit.replies(None), **listed, "/v5/position/list": bybit.recorded_positions()}
-
-
-def _bybit_unified() -> dict[str, Any]:
-    """Both sides of a contract, which no price liquidates: an empty liquidation price says so."""
-    return _told(
-        BYBIT,
-        "hedged",
-        "/v5/account/info",
-        "/v5/account/wallet-balance accountType=UNIFIED",
-        "/v5/position/list category=linear settleCoin=USDT",
-        "/v5/position/list category=linear settleCoin=USDC",
-        "/v5/position/list category=inverse",
-        "/v5/position/list category=option",
-        "/v5/market/instruments-info category=linear",
-        "/v5/market/instruments-info category=inverse",
-        "/v5/market/tickers category=linear",
-        "/v5/market/tickers category=inverse",
-        "/v5/market/risk-limit category=linear symbol=BTCUSDT",
-    )
-
-
-def _deribit(account: str) -> dict[str, Any]:
-    """Cross portfolio margin, of which no liquidation price is told."""
-    return _told(
-        DERIBIT,
-        account,
-        "/api/v2/private/get_account_summaries",
-        "/api/v2/private/get_positions currency=any",
-        "/api/v2/public/get_instruments kind=future",
-        *(
-            f"/api/v2/public/get_book_summary_by_currency currency={currency} kind=future"
-            for currency in ("BTC", "ETH", "USDC", "USDT")
-        ),
-        model=CROSS_PM,
-    )
-
-
-def _told(dialect: Dialect, account: str, *asked: str, **profile: Any) -> dict[str, Any]:
-    """What that venue tells of an account of the books to each question: a path, and parameters behind it."""
-    engine = a_book(NOW, {("BTC", "BTC"): 1.0, ("ETH", "ETH"): 1.0})
-    replies = {}
-    for question in asked:
-        path, *words = question.split()
-        params = dict(word.split("=") for word in words)
-        call = Call(engine, NOW_MS, params, engine.account(account), replace(dialect.profile, **profile))
-        kinds = [params[name] for name in KINDS if name in params]
-        replies[" ".join([path, *kinds])] = dialect.endpoints[f"GET {path}"].render(call)
-    return replies
 
 
 def _hyperliquid(description: str) -> dict[str, Any]:
@@ -121,41 +156,17 @@ def _hyperliquid(description: str) -> dict[str, Any]:
     marks = [str(float(p["positionValue"]) / abs(float(p["szi"]))) for p in held]
     contexts = [{"markPx": mark, "midPx": mark, "funding": "0.0000125", "openInterest": "1.0"} for mark in marks]
     return {
-        "/info clearinghouseState": {**account, "time": NOW_MS},
-        "/info spotClearinghouseState": {"balances": []},
-        "/info metaAndAssetCtxs": [{"universe": universe}, contexts],
-        "/info allPerpMetas": [{"universe": universe, "marginTables": [], "collateralToken": 0}],
-        "/info spotMeta": {"tokens": [{"name": "USDC", "index": 0}], "universe": []},
-        "/info perpDexs": [None],
-        "/info userAbstraction": "default",
-        "/info userRole": {"role": "user"},
+        "clearinghouseState": {**account, "time": NOW_MS},
+        "spotClearinghouseState": {"balances": []},
+        "metaAndAssetCtxs": [{"universe": universe}, contexts],
+        "allPerpMetas": [{"universe": universe, "marginTables": [], "collateralToken": 0}],
+        "spotMeta": {"tokens": [{"name": "USDC", "index": 0}], "universe": []},
+        "perpDexs": [None],
+        "userAbstraction": "default",
+        "userRole": {"role": "user"},
+        "frontendOpenOrders": [],
+        "userFillsByTime": [],
     }
-
-
-def worlds() -> tuple[World, ...]:
-    """Needs the folder of recorded replies."""
-    usdm, coinm = _paper(binanceusdm.VENUE, "hedger"), _paper(binancecoinm.VENUE, "hedger")
-    recorded = {
-        "/fapi/v3/positionRisk": _recorded("binance", "Fetch linear positions with symbols (positionRisk v3)"),
-        "/fapi/v3/account": _recorded("binance", "account endpoint (v3 account), multi-assets"),
-    }
-    recorded_coin = {"/dapi/v1/positionRisk": _recorded("binance", "inverse positions")}
-    return (
-        World("USDS-M, hedged", "binanceusdm", usdm),
-        World("USDS-M, one-way", "binanceusdm", _paper(binanceusdm.VENUE, "single")),
-        World("USDS-M, recorded", "binanceusdm", {**usdm, **recorded}),
-        World("USDS-M, multi-assets", "binanceusdm", _paper(binanceusdm.VENUE, "hedger", multi_assets=True)),
-        World("portfolio", "binanceusdm", _paper(binanceusdm.VENUE, "hedger", portfolio_margin=True)),
-        World("COIN-M, hedged", "binancecoinm", coinm),
-        World("COIN-M, one-way", "binancecoinm", _paper(binancecoinm.VENUE, "single")),
-        World("COIN-M, recorded", "binancecoinm", {**coinm, **recorded_coin, "/dapi/v1/account": _coin_account()}),
-        World("Bybit", "bybitid", _bybit()),
-        World("Bybit, unified", "bybit", _bybit_unified()),
-        World("Deribit, inverse", "deribit", _deribit("coin")),
-        World("Deribit, linear", "deribit", _deribit("two")),
-        World("Hyperliquid, cross", "hyperliquid", _hyperliquid("cross short, liquidationPx far away")),
-        World("Hyperliquid, isolated", "hyperliquid", _hyperliquid("isolated short losing (percentage sign wrong)")),
-    )
 
 
 def _coin_account() -> dict[str, Any]:
@@ -170,27 +181,45 @@ def _coin_account() -> dict[str, Any]:
 
 
 class Wire:
-    """Stands for aiohttp's session: answers each request with the text of its path; 404 where there is none."""
+    """Stands for aiohttp's session: asks a world, but for the questions that `spoilt` has a text for.
 
-    def __init__(self) -> None:
-        self.texts: Mapping[str, str] = {}
+    `heard` are the good replies by question, kept from the first read on.
+    """
+
+    def __init__(self, world: World) -> None:
         self.headers: dict[str, str] = {}
+        self.spoilt: Mapping[str, str] = {}
+        self.heard: dict[str, Reply] = {}
+        self._world = world
 
-    def get(self, url: Any, **_: Any) -> "_Answer":
-        kinds = [url.query[name] for name in KINDS if name in url.query]
-        return self._answer(url.path, *(" ".join(kinds[:count]) for count in range(len(kinds), 0, -1)))
+    def get(self, url: Any, **sent: Any) -> "_Answer":
+        return self._answer("GET", url, **sent)
 
-    def post(self, url: Any, data: bytes = b"{}", **_: Any) -> "_Answer":
-        return self._answer(url.path, json.loads(data).get("type"))
+    def post(self, url: Any, **sent: Any) -> "_Answer":
+        return self._answer("POST", url, **sent)
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _answer(self, path: str, *kinds: str | None) -> "_Answer":
-        """Of the most exact question that there is an answer to."""
-        names = [*(f"{path} {kind}" for kind in kinds), path]
-        said = next((self.texts[name] for name in names if name in self.texts), None)
-        return _Answer("{}", 404) if said is None else _Answer(said, 200)
+    def _answer(
+        self, method: str, url: Any, *, data: bytes | None = None, headers: Any = None, **_: Any
+    ) -> "_Answer":
+        query = url.raw_query_string
+        asked = Asked(
+            method=method,
+            path=url.path,
+            query=query,
+            headers={name.lower(): value for name, value in (headers or {}).items()},
+            body=(data or b"").decode(),
+            params=dict(parse_qsl(query, keep_blank_values=True)),
+        )
+        question = self._world.question(asked)
+        if (spoilt := told(self.spoilt, question)) is not None:
+            return _Answer(spoilt, 200)
+        reply = self.heard.get(question) or self._world.answer(asked)
+        if not self.spoilt:
+            self.heard[question] = reply
+        return _Answer(reply.body, reply.status)
 
 
 @dataclass(slots=True)
@@ -218,7 +247,3 @@ def numbers_in(tree: Any) -> Iterator[float]:
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             with suppress(ValueError, OverflowError):
                 yield float(value)
-
-
-def texts_of(replies: Mapping[str, Any]) -> dict[str, str]:
-    return {path: json.dumps(reply) for path, reply in replies.items()}

@@ -198,7 +198,7 @@ async def test_an_endpoint_that_is_shut_is_left_alone_until_the_moment_that_bing
 # --- stop orders ---
 
 
-def _order(**changes: Any) -> dict[str, Any]:
+def an_order(**changes: Any) -> dict[str, Any]:
     told = {"symbol": "BTC-USDT", "orderId": 1, "side": "SELL", "positionSide": "LONG", "type": "STOP_MARKET"}
     return {**told, "origQty": "0.2", "stopPrice": "100000", "priceRate": "", "closePosition": "false", **changes}
 
@@ -209,19 +209,19 @@ Expected = tuple[Side, OrderKind, float | None, float | None, float | None]
 @pytest.mark.parametrize(
     ("order", "expected"),
     [
-        (_order(), (Side.LONG, OrderKind.STOP, 100_000, None, 0.2)),
+        (an_order(), (Side.LONG, OrderKind.STOP, 100_000, None, 0.2)),
         (
-            _order(type="TAKE_PROFIT", side="BUY", positionSide="SHORT"),
+            an_order(type="TAKE_PROFIT", side="BUY", positionSide="SHORT"),
             (Side.SHORT, OrderKind.TAKE_PROFIT, 1e5, None, 0.2),
         ),
-        (_order(positionSide="BOTH", closePosition="true"), (Side.LONG, OrderKind.STOP, 100_000, None, None)),
+        (an_order(positionSide="BOTH", closePosition="true"), (Side.LONG, OrderKind.STOP, 100_000, None, None)),
         (
-            _order(type="TRAILING_STOP_MARKET", priceRate="0.02", stopPrice=""),
+            an_order(type="TRAILING_STOP_MARKET", priceRate="0.02", stopPrice=""),
             (Side.LONG, OrderKind.TRAILING, None, 0.02, 0.2),
         ),
-        (_order(type="LIMIT"), None),
-        (_order(type="TRIGGER_MARKET"), None),
-        (_order(side="BUY"), None),
+        (an_order(type="LIMIT"), None),
+        (an_order(type="TRIGGER_MARKET"), None),
+        (an_order(side="BUY"), None),
     ],
     ids=["stop", "profit", "one-way", "trailing", "limit", "trigger", "opens"],
 )
@@ -237,7 +237,7 @@ async def test_stop_orders_are_read(order: Mapping[str, Any], expected: Expected
 # --- records ---
 
 
-def _forced(kind: str, at: datetime, **changes: Any) -> dict[str, Any]:
+def a_forced_close(kind: str, at: datetime, **changes: Any) -> dict[str, Any]:
     told = {"autoCloseType": kind, "symbol": "BTC-USDT", "side": "SELL", "positionSide": "LONG", "executedQty": "0.5"}
     return {**told, "avgPrice": "99000.5", "time": round(1000 * at.timestamp()), **changes}
 
@@ -245,9 +245,9 @@ def _forced(kind: str, at: datetime, **changes: Any) -> dict[str, Any]:
 async def test_liquidations_and_deleveragings_are_told_by_the_records() -> None:
     at = datetime(2026, 5, 1, 12, tzinfo=UTC)
     told = (
-        _forced("LIQUIDATION", at),
-        _forced("LIQUIDATION", at - timedelta(days=2)),
-        _forced("ADL", at, side="BUY", positionSide="BOTH"),
+        a_forced_close("LIQUIDATION", at),
+        a_forced_close("LIQUIDATION", at - timedelta(days=2)),
+        a_forced_close("ADL", at, side="BUY", positionSide="BOTH"),
     )
     async with mixed(ends=told) as (source, house):
         client = source._client

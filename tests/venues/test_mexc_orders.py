@@ -15,12 +15,12 @@ from tests.venues.mexc import mixed
 # --- stop orders ---
 
 
-def _stop(**changes: Any) -> dict[str, Any]:
+def a_stop(**changes: Any) -> dict[str, Any]:
     told = {"id": 1, "orderId": 0, "symbol": "BTC_USDT", "positionId": 7, "state": 1, "positionType": 1, "vol": 2000}
     return {**told, "stopLossPrice": 0, "takeProfitPrice": 0, "profitLossVolType": "SAME", "volType": 1, **changes}
 
 
-def _trigger(**changes: Any) -> dict[str, Any]:
+def a_trigger(**changes: Any) -> dict[str, Any]:
     return {
         "id": "2",
         "symbol": "ETH_USDT",
@@ -34,7 +34,7 @@ def _trigger(**changes: Any) -> dict[str, Any]:
     }
 
 
-def _trailing(**changes: Any) -> dict[str, Any]:
+def a_trail(**changes: Any) -> dict[str, Any]:
     told = {"id": "3", "symbol": "SOL_USDT", "side": 4, "vol": 40, "backType": 1, "backValue": 0.02, "state": 0}
     return {**told, "triggerPrice": 0, "markPrice": 0, "activePrice": 210, "reduceOnly": False, **changes}
 
@@ -46,37 +46,37 @@ Expected = tuple[str, Side, OrderKind, float | None, float | None, float | None]
     ("profile", "expected"),
     [
         (
-            {"stops": (_stop(stopLossPrice=100_000, takeProfitPrice=130_000),)},
+            {"stops": (a_stop(stopLossPrice=100_000, takeProfitPrice=130_000),)},
             [
                 ("BTC/USDT:USDT", Side.LONG, OrderKind.STOP, 100_000, None, 0.2),
                 ("BTC/USDT:USDT", Side.LONG, OrderKind.TAKE_PROFIT, 130_000, None, 0.2),
             ],
         ),
         (
-            {"stops": (_stop(stopLossPrice=100_000, profitLossVolType="SEPARATE", stopLossVol=500),)},
+            {"stops": (a_stop(stopLossPrice=100_000, profitLossVolType="SEPARATE", stopLossVol=500),)},
             [("BTC/USDT:USDT", Side.LONG, OrderKind.STOP, 100_000, None, 0.05)],
         ),
         (
-            {"stops": (_stop(positionType=2, stopLossPrice=130_000, volType=2),)},
+            {"stops": (a_stop(positionType=2, stopLossPrice=130_000, volType=2),)},
             [("BTC/USDT:USDT", Side.SHORT, OrderKind.STOP, 130_000, None, None)],
         ),
         (
-            {"stops": (_stop(symbol="BTC_USD", stopLossPrice=100_000, vol=300),)},
+            {"stops": (a_stop(symbol="BTC_USD", stopLossPrice=100_000, vol=300),)},
             [("BTC/USD:BTC", Side.LONG, OrderKind.STOP, 100_000, None, 0.3)],
         ),
-        ({"stops": (_stop(stopLossPrice=1, state=3), _stop(stopLossPrice=1, positionId=0))}, []),
-        ({"triggers": (_trigger(),)}, [("ETH/USDT:USDT", Side.SHORT, OrderKind.STOP, 4500, None, 3.0)]),
+        ({"stops": (a_stop(stopLossPrice=1, state=3), a_stop(stopLossPrice=1, positionId=0))}, []),
+        ({"triggers": (a_trigger(),)}, [("ETH/USDT:USDT", Side.SHORT, OrderKind.STOP, 4500, None, 3.0)]),
         (
-            {"triggers": (_trigger(side=4),)},
+            {"triggers": (a_trigger(side=4),)},
             [("ETH/USDT:USDT", Side.LONG, OrderKind.TAKE_PROFIT, 4500, None, 3.0)],
         ),
         (
-            {"triggers": (_trigger(side=3, reduceOnly=True, triggerType=2), _trigger(side=1))},
+            {"triggers": (a_trigger(side=3, reduceOnly=True, triggerType=2), a_trigger(side=1))},
             [("ETH/USDT:USDT", Side.LONG, OrderKind.STOP, 4500, None, 3.0)],
         ),
-        ({"trailing": (_trailing(),)}, [("SOL/USDT:USDT", Side.LONG, OrderKind.TRAILING, None, 0.02, 40.0)]),
+        ({"trailing": (a_trail(),)}, [("SOL/USDT:USDT", Side.LONG, OrderKind.TRAILING, None, 0.02, 40.0)]),
         (
-            {"trailing": (_trailing(backType=2, backValue=5, triggerPrice=200), _trailing(side=1))},
+            {"trailing": (a_trail(backType=2, backValue=5, triggerPrice=200), a_trail(side=1))},
             [("SOL/USDT:USDT", Side.LONG, OrderKind.TRAILING, 200, None, 40.0)],
         ),
     ],
@@ -90,7 +90,7 @@ async def test_stop_orders_of_all_three_lists_are_read(profile: Mapping[str, Any
 
 
 async def test_orders_on_further_pages_are_read_and_endless_ones_refused() -> None:
-    triggers = tuple(_trigger(id=str(number), vol=number + 1) for number in range(230))
+    triggers = tuple(a_trigger(id=str(number), vol=number + 1) for number in range(230))
     async with mixed(triggers=triggers) as opened:
         instruments = await opened.instruments()
         assert len(await VENUE.read_orders(opened.client, instruments, AccountSettings())) == 230
