@@ -73,6 +73,19 @@ def text(row: Row, key: str) -> str:
     return value
 
 
+def word(row: Row, key: str) -> str:
+    """Text, empty where the venue leaves it out (absent or null)."""
+    return text(row, key) if row.get(key) not in (None, "") else ""
+
+
+def flag(row: Row, key: str) -> bool:
+    """Whether that is so, sent as true or as text; false where the venue leaves it out (absent, null or empty text)."""
+    value = row.get(key)
+    if isinstance(value, str) and value.lower() in ("", "false", "true"):
+        return value.lower() == "true"
+    return value is not None and boolean(row, key)
+
+
 def boolean(row: Row, key: str) -> bool:
     value = row.get(key)
     if not isinstance(value, bool):

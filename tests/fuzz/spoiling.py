@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,9 +61,7 @@ def _name(question: str) -> str:
 Spoilt = tuple[bool, str, str]
 
 
-def _changed(
-    reply: Any, dice: random.Random, change: Callable[[Any, Any, random.Random], str]
-) -> tuple[str, str]:
+def _changed(reply: Any, dice: random.Random, change: Callable[[Any, Any, random.Random], str]) -> tuple[str, str]:
     """One to three members changed by `change(container, key, dice)`."""
     holder = {"": copy.deepcopy(reply)}
     said = []

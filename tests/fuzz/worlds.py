@@ -201,9 +201,7 @@ class Wire:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _answer(
-        self, method: str, url: Any, *, data: bytes | None = None, headers: Any = None, **_: Any
-    ) -> "_Answer":
+    def _answer(self, method: str, url: Any, *, data: bytes | None = None, headers: Any = None, **_: Any) -> "_Answer":
         query = url.raw_query_string
         asked = Asked(
             method=method,

@@ -12,6 +12,7 @@ from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, St
 from monitor.exchange.values import (
     Row,
     boolean,
+    flag,
     malformed,
     not_negative,
     number,
@@ -24,7 +25,7 @@ from monitor.exchange.values import (
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments
 
-KINDS: Mapping[object, OrderKind] = {
+KINDS: Mapping[str, OrderKind] = {
     "STOP": OrderKind.STOP,
     "STOP_MARKET": OrderKind.STOP,
     "TAKE_PROFIT": OrderKind.TAKE_PROFIT,
@@ -44,7 +45,7 @@ def stop_orders(reply: object, instruments: Instruments) -> list[StopOrder]:
     parsed = (
         _stop_order(row, KINDS[kind], instruments)
         for row in rows(reply, "open orders")
-        if (kind := _first(row, "orderType", "strategyType", "type")) in KINDS
+        if (kind := text(row, _first(row, "orderType", "strategyType", "type"))) in KINDS
     )
     return [order for order in parsed if order is not None]
 
@@ -58,7 +59,7 @@ def _stop_order(row: Row, kind: OrderKind, instruments: Instruments) -> StopOrde
     names = ("activatePrice",) if is_trailing else ("triggerPrice", "stopPrice")
     trigger_price = _positive(row, *names)
     callback = _positive(row, "callbackRate", "priceRate") if is_trailing else None
-    closes_all = row.get("closePosition") is True
+    closes_all = flag(row, "closePosition")
     return StopOrder(
         instrument=instrument,
         side=closed,
@@ -88,8 +89,9 @@ def _closed(row: Row) -> Side:
     return side
 
 
-def _first(row: Row, *names: str) -> object:
-    return next((row[name] for name in names if name in row), None)
+def _first(row: Row, *names: str) -> str:
+    """The name under which the row's dialect tells it."""
+    return next((name for name in names if name in row), names[0])
 
 
 def _positive(row: Row, *names: str) -> float | None:

@@ -28,7 +28,7 @@ from monitor.exchange.venues.contracts import check_notional, instrument_of, kno
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
-SIDES: Mapping[object, Side] = {"LONG": Side.LONG, "SHORT": Side.SHORT}
+SIDES: Mapping[str, Side] = {"LONG": Side.LONG, "SHORT": Side.SHORT}
 MAX_TIERS = 36
 
 # A position with its row and the asset that it is margined in.
@@ -66,9 +66,9 @@ def _refuse_twins(names: Sequence[str]) -> None:
 
 def _leg(row: Row, instruments: Instruments) -> Leg:
     """In demo trading positions are margined in an asset of its own (VST), which they name."""
-    instrument, side = instrument_of(row, instruments), SIDES.get(row.get("positionSide"))
+    instrument, side = instrument_of(row, instruments), SIDES.get(text(row, "positionSide"))
     if side is None:
-        raise malformed(f"{instrument.symbol}: positionSide {row.get('positionSide')!r:.20} is not a side")
+        raise malformed(f"{instrument.symbol}: positionSide {row['positionSide']:.20} is not a side")
     asset = text(row, "currency") if row.get("currency") else instrument.settle
     mark_price, contracts, isolated = (
         positive(row, "markPrice"),

@@ -11,6 +11,7 @@ from monitor.exchange.together import together
 from monitor.exchange.values import (
     Row,
     boolean,
+    flag,
     malformed,
     mapping,
     number,
@@ -20,7 +21,9 @@ from monitor.exchange.values import (
     rows,
     text,
     time_of,
+    word,
 )
+from monitor.exchange.venues.bingx_account import SIDES
 from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.venue import Instruments, KeyFacts
 
@@ -96,8 +99,8 @@ async def key_facts(client: Any) -> KeyFacts:
 
 def _by_numbers(info: Row, clock_ahead_s: float) -> KeyFacts:
     may, addresses = info["permissions"], info.get("ipAddresses")
-    if not isinstance(may, list) or not may:
-        raise malformed("apiPermissions: permissions are no list")
+    if not isinstance(may, list) or not may or not all(type(word) in (int, str) for word in may):
+        raise malformed("apiPermissions: permissions are no list of numbers")
     strange = sorted({str(word) for word in may if word not in KNOWN})
     return KeyFacts(
         may_trade=True if TRADES & set(may) else None if strange else False,
@@ -110,10 +113,10 @@ def _by_numbers(info: Row, clock_ahead_s: float) -> KeyFacts:
 
 def _side(row: Row) -> Side:
     """Of the position that an order is about: named in hedge mode, the other side of the order's in one-way mode."""
-    named = {"LONG": Side.LONG, "SHORT": Side.SHORT}.get(str(row.get("positionSide")).upper())
-    side = named or REDUCED_BY.get(text(row, "side"))
+    named = word(row, "positionSide").upper()
+    side = REDUCED_BY.get(text(row, "side")) if named in ("BOTH", "") else SIDES.get(named)
     if side is None:
-        raise malformed(f"side: {row.get('side')!r:.20} is not a side")
+        raise malformed(f"side: {row['side']!r:.20} of {named:.20} is not a side")
     return side
 
 
@@ -128,7 +131,7 @@ def _stop(row: Row, instruments: Instruments) -> StopOrder | None:
         kind=kind,
         trigger_price=optional_positive(row, "stopPrice"),
         callback_rate=optional_number(row, "priceRate") if kind is OrderKind.TRAILING else None,
-        size=None if str(row.get("closePosition")).lower() == "true" else positive(row, "origQty"),
+        size=None if flag(row, "closePosition") else positive(row, "origQty"),
         reduce_only=True,
     )
 

@@ -17,6 +17,7 @@ from monitor.exchange.values import (
     rows,
     text,
     time_of,
+    word,
 )
 from monitor.exchange.venues.bitget_rows import data_of, side_of
 from monitor.exchange.venues.contracts import ends_in, instrument_of
@@ -97,10 +98,10 @@ def _classic_stop(row: Row, instruments: Instruments, marks: Marks) -> StopOrder
     In hedge mode `side` is that of the position; `posSide` is "net" in one-way mode.
     """
     plan, instrument = text(row, "planType"), instrument_of(row, instruments)
-    if plan in (TRIGGER, TRAILING) and row.get("tradeSide") == "open":
+    if plan in (TRIGGER, TRAILING) and word(row, "tradeSide") == "open":
         return None
+    side = _of_side(row)
     hedged = row.get("posSide") in ("long", "short")
-    side = side_of(row, "posSide") if hedged else _reduces(row)
     price = optional_positive(row, "triggerPrice")
     rate = optional_positive(row, "callbackRatio")
     return StopOrder(
@@ -127,9 +128,9 @@ def _unified_stops(row: Row, instruments: Instruments, marks: Marks) -> Iterable
         if (price := optional_positive(row, key)) is not None:
             yield _stop(instrument, side_of(row, "posSide"), kind, price, size)
     trigger = optional_positive(row, "triggerPrice")
-    if trigger is not None and row.get("side") in REDUCES:
+    if trigger is not None and word(row, "side"):
         side = _reduces(row)
-        if row.get("posSide") in (None, "", side):
+        if word(row, "posSide") in ("", side):
             yield _stop(instrument, side, _kind(TRIGGER, side, trigger, marks.get(text(row, "symbol"))), trigger, size)
 
 
@@ -146,10 +147,15 @@ def _stop(instrument: Instrument, side: Side, kind: OrderKind, price: float, siz
 
 
 def _reduces(row: Row) -> Side:
-    side = REDUCES.get(str(row.get("side")))
+    side = REDUCES.get(text(row, "side"))
     if side is None:
-        raise malformed(f"side: {row.get('side')!r:.40} is not a side")
+        raise malformed(f"side: {row['side']:.40} is not a side")
     return side
+
+
+def _of_side(row: Row) -> Side:
+    """Of the position that an order is about: named in hedge mode, what its side reduces in one-way mode."""
+    return _reduces(row) if word(row, "posSide") in ("", "net") else side_of(row, "posSide")
 
 
 # --- ends ---
@@ -213,11 +219,11 @@ def _classic_end(row: Row, instruments: Instruments) -> End | None:
 
 def _unified_end(row: Row, instruments: Instruments) -> End | None:
     """None for an order of the owner's."""
-    if row.get("execType") not in LIQUIDATES:
+    if text(row, "execType") not in LIQUIDATES:
         return None
     return End(
         instrument=instrument_of(row, instruments),
-        side=side_of(row, "posSide") if row.get("posSide") in ("long", "short") else _reduces(row),
+        side=_of_side(row),
         kind=EndKind.LIQUIDATED,
         at=time_of(number(row, "updatedTime")),
         contracts=optional_positive(row, "cumExecQty"),

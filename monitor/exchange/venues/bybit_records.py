@@ -48,7 +48,7 @@ def stop_order(row: Row, instrument: Instrument) -> StopOrder:
     return StopOrder(
         instrument=instrument,
         side=side,
-        kind=KINDS.get(str(row.get("stopOrderType"))) or _by_direction(row, side),
+        kind=KINDS.get(text(row, "stopOrderType")) or _by_direction(row, side),
         trigger_price=trigger_price,
         callback_rate=None,
         size=_base_units(instrument, quantity, trigger_price),

@@ -12,6 +12,7 @@ from monitor.domain.account import FailureKind, Instrument, MarginBalance, Margi
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
+    flag,
     is_absurd,
     malformed,
     mapping,
@@ -21,6 +22,7 @@ from monitor.exchange.values import (
     optional_positive,
     positive,
     text,
+    word,
 )
 from monitor.exchange.venues.binance_account import ROUNDING
 from monitor.exchange.venues.contracts import check_notional
@@ -110,16 +112,16 @@ def _margin_mode(account: Row) -> str:
     name = MODES_BY_NUMBER.get(told) if isinstance(told, int) else told
     if name not in MODES:
         raise ReadError(FailureKind.UNSUPPORTED, f"the account's margin mode {told!r:.40} is not read")
-    if name == CLASSIC and account.get("enable_evolved_classic") is False:
+    if name == CLASSIC and "enable_evolved_classic" in account and not flag(account, "enable_evolved_classic"):
         raise ReadError(FailureKind.UNSUPPORTED, "the account is in the old classic margin mode, which is not read")
     return str(name)
 
 
 def _position_mode(account: Row) -> str:
-    name = account.get("position_mode") or ("dual" if account.get("in_dual_mode") is True else "single")
+    name = word(account, "position_mode") or ("dual" if flag(account, "in_dual_mode") else "single")
     if name not in POSITION_MODES:
         raise ReadError(FailureKind.UNSUPPORTED, f"the account's position mode {name!r:.40} is not read")
-    return POSITION_MODES[str(name)]
+    return POSITION_MODES[name]
 
 
 # --- positions ---

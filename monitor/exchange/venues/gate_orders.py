@@ -6,6 +6,7 @@ from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, St
 from monitor.exchange.values import (
     Row,
     boolean,
+    flag,
     malformed,
     mapping,
     number,
@@ -14,6 +15,7 @@ from monitor.exchange.values import (
     rows,
     text,
     time_of,
+    word,
 )
 from monitor.exchange.venues.gate_account import instrument_of
 from monitor.exchange.venues.venue import Instruments
@@ -34,7 +36,7 @@ def price_order(row: Row, settle: str, instruments: Instruments) -> list[StopOrd
     contracts, rule, price = abs(number(initial, "size")), number(trigger, "rule"), optional_positive(trigger, "price")
     if rule not in (AT_OR_ABOVE, AT_OR_BELOW):
         raise malformed(f"trigger.rule: {rule:g} is no rule")
-    closes = contracts == 0 or initial.get("is_close") is True or "close" in str(row.get("order_type"))
+    closes = contracts == 0 or flag(initial, "is_close") or "close" in word(row, "order_type")
     return [
         StopOrder(
             instrument=instrument,
@@ -43,7 +45,7 @@ def price_order(row: Row, settle: str, instruments: Instruments) -> list[StopOrd
             trigger_price=price,
             callback_rate=None,
             size=_size(instrument, contracts, price),
-            reduce_only=closes or initial.get("is_reduce_only") is True,
+            reduce_only=closes or flag(initial, "is_reduce_only"),
         )
         for side in _sides(row, initial)
     ]
@@ -51,8 +53,8 @@ def price_order(row: Row, settle: str, instruments: Instruments) -> list[StopOrd
 
 def _sides(row: Row, initial: Row) -> Sequence[Side]:
     """Whose position an order reduces: named by its type, or the other one than it would open."""
-    kind, size = str(row.get("order_type") or ""), number(initial, "size")
-    named = next((side for side in Side if f"-{side}-" in kind), CLOSES.get(str(initial.get("auto_size"))))
+    kind, size = word(row, "order_type"), number(initial, "size")
+    named = next((side for side in Side if f"-{side}-" in kind), CLOSES.get(word(initial, "auto_size")))
     if named is not None:
         return (named,)
     return tuple(Side) if size == 0 else (Side.LONG if size < 0 else Side.SHORT,)

@@ -28,6 +28,7 @@ from monitor.exchange.failures import BROKEN_PARSING, ReadError, Reply
 from monitor.exchange.together import together
 from monitor.exchange.values import (
     Row,
+    flag,
     malformed,
     mapping,
     number,
@@ -168,7 +169,7 @@ class KucoinFuturesVenue:
                 client.safe_currency_code(text(row, f"{name}Currency")) for name in ("base", "quote", "settle")
             )
             dated = "" if row.get("nextFundingRateTime") is not None else f"-{client.yymmdd(row['expireDate'], '')}"
-            size, is_inverse = _contract_size(row), row.get("isInverse") is True
+            size, is_inverse = _contract_size(row), flag(row, "isInverse")
             return a_contract(self.id, (base, quote, settle), size, inverse=is_inverse, dated=dated)
         except (ReadError, *BROKEN_PARSING):
             return None

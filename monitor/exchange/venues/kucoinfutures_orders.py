@@ -1,7 +1,7 @@
 """KuCoin's resting stops, and what its fills tell of liquidations and auto-deleveragings."""
 
 from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, StopOrder
-from monitor.exchange.values import Row, malformed, optional_positive, positive, text, time_of
+from monitor.exchange.values import Row, flag, malformed, optional_positive, positive, text, time_of
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments
 
@@ -29,7 +29,7 @@ def unified_stop(row: Row, instruments: Instruments) -> StopOrder | None:
 def _stop(row: Row, instruments: Instruments, side: Side, *, rises: bool, trigger: float, unit: str) -> StopOrder:
     instrument = instrument_of(row, instruments)
     against = rises is (side is Side.SHORT)
-    closes = row.get("closeOrder") is True
+    closes = flag(row, "closeOrder")
     return StopOrder(
         instrument=instrument,
         side=side,
@@ -37,7 +37,7 @@ def _stop(row: Row, instruments: Instruments, side: Side, *, rises: bool, trigge
         trigger_price=trigger,
         callback_rate=None,
         size=None if closes else _base_units(instrument, positive(row, "size"), unit, trigger),
-        reduce_only=closes or row.get("reduceOnly") is True,
+        reduce_only=closes or flag(row, "reduceOnly"),
     )
 
 

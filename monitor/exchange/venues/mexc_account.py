@@ -35,7 +35,7 @@ from monitor.exchange.venues.contracts import instrument_of, known_price
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
-SIDES: Mapping[object, Side] = {1: Side.LONG, 2: Side.SHORT}
+SIDES: Mapping[float, Side] = {1: Side.LONG, 2: Side.SHORT}
 MODES: Mapping[object, MarginMode] = {1: MarginMode.ISOLATED, 2: MarginMode.CROSS}
 HELD_BY_SYSTEM, CLOSED = 2, 3
 # A position with its row.
@@ -96,9 +96,9 @@ def _refuse_multi_asset(money: Mapping[str, Row]) -> None:
 def _position(row: Row, marks: Mapping[str, float], instruments: Instruments) -> Position:
     instrument = instrument_of(row, instruments)
     raw = row["symbol"]
-    side, mode, mark_price = SIDES.get(row.get("positionType")), MODES.get(row.get("openType")), marks.get(raw)
+    side, mode, mark_price = SIDES.get(number(row, "positionType")), MODES.get(number(row, "openType")), marks.get(raw)
     if side is None or mode is None:
-        raise malformed(f"{raw}: positionType {row.get('positionType')!r:.20}, openType {row.get('openType')!r:.20}")
+        raise malformed(f"{raw}: positionType {row['positionType']!s:.20}, openType {row['openType']!s:.20}")
     if mark_price is None:
         raise malformed(f"{raw}: no fair price is told")
     contracts = positive(row, "holdVol")

@@ -10,6 +10,7 @@ from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
 from monitor.exchange.values import (
     Row,
+    flag,
     malformed,
     mapping,
     number,
@@ -128,9 +129,9 @@ def _of_position(row: Row, instruments: Instruments) -> Iterable[StopOrder]:
     """One row may hold both prices. A row without a position waits for its limit order, and protects nothing yet."""
     if number(row, "state") != UNTRIGGERED or not optional_positive(row, "positionId"):
         return
-    side = SIDES.get(row.get("positionType"))
+    side = SIDES.get(number(row, "positionType"))
     if side is None:
-        raise malformed(f"stoporder: positionType {row.get('positionType')!r:.20}")
+        raise malformed(f"stoporder: positionType {row['positionType']!s:.20}")
     instrument = instrument_of(row, instruments)
     for kind, name in ((OrderKind.STOP, "stopLoss"), (OrderKind.TAKE_PROFIT, "takeProfit")):
         price = optional_positive(row, f"{name}Price")
@@ -152,7 +153,7 @@ def _of_position(row: Row, instruments: Instruments) -> Iterable[StopOrder]:
 def _reduced(row: Row) -> Side | None:
     """The side of the position that an order reduces; None for one that opens."""
     side = int(number(row, "side"))
-    return CLOSES.get(side) or (REDUCES.get(side) if row.get("reduceOnly") is True else None)
+    return CLOSES.get(side) or (REDUCES.get(side) if flag(row, "reduceOnly") else None)
 
 
 def _trigger(row: Row, instruments: Instruments) -> StopOrder | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, StopOrder
-from monitor.exchange.values import Row, malformed, optional_positive, positive, text, time_of
+from monitor.exchange.values import Row, flag, malformed, optional_positive, positive, text, time_of
 from monitor.exchange.venues.venue import KeyFacts
 
 SIDES = {"long": Side.LONG, "short": Side.SHORT}
@@ -37,7 +37,7 @@ def stop_orders(row: Row, instrument: Instrument) -> Iterator[StopOrder]:
             trigger_price=trigger_price,
             callback_rate=optional_positive(row, "callbackRatio"),
             size=_base_units(row, instrument, trigger_price),
-            reduce_only=text(row, "posSide") in SIDES or row.get("reduceOnly") == "true",
+            reduce_only=text(row, "posSide") in SIDES or flag(row, "reduceOnly"),
         )
 
 
