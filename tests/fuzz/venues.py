@@ -8,6 +8,7 @@ import asyncio
 import json
 import math
 import random
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -211,8 +212,9 @@ def _stands(name: str, position: Position, numbers: Iterable[Sequence[float]]) -
     value = getattr(position, name)
     if value is None or name in {estimate.figure for estimate in position.estimates}:
         return True
-    close = CLOSE * abs(value)
-    return any(abs(abs(number) - abs(value)) <= close for of_reply in numbers for number in of_reply)
+    lowest, highest = abs(value) * (1 - CLOSE), abs(value) * (1 + CLOSE)
+    places = ((told, bisect_left(told, lowest)) for told in numbers)
+    return any(place < len(told) and told[place] <= highest for told, place in places)
 
 
 def _check_margin(margin: MarginBalance) -> None:
@@ -220,8 +222,9 @@ def _check_margin(margin: MarginBalance) -> None:
 
 
 def _numbers_of(text: str) -> list[float]:
+    """Without their signs, in order."""
     try:
-        return list(numbers_in(json.loads(text)))
+        return sorted(abs(number) for number in numbers_in(json.loads(text)) if not math.isnan(number))
     except (ValueError, RecursionError):
         return []
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, StopOrder
-from monitor.exchange.values import Row, flag, malformed, optional_positive, positive, text, time_of
+from monitor.exchange.values import Row, flag, malformed, number, optional_positive, positive, text, time_of
 from monitor.exchange.venues.venue import KeyFacts
 
 SIDES = {"long": Side.LONG, "short": Side.SHORT}
@@ -85,7 +85,7 @@ def _base_units(row: Row, instrument: Instrument, price: float | None) -> float 
 
 def end_of(row: Row, instrument: Instrument) -> End | None:
     """A row of /account/bills; none where it only moves money."""
-    closed = FORCED.get(text(row, "subType"))
+    closed = FORCED.get(f"{number(row, 'subType'):g}")
     if closed is None:
         return None
     kind, side = closed
