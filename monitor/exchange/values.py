@@ -78,6 +78,14 @@ def word(row: Row, key: str) -> str:
     return text(row, key) if row.get(key) not in (None, "") else ""
 
 
+def words(row: Row, key: str) -> list[str]:
+    """A list of texts, empty where the venue leaves it out (absent)."""
+    found = row.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise malformed(f"{key}: expected a list of texts")
+    return found
+
+
 def flag(row: Row, key: str) -> bool:
     """Whether that is so, sent as true or as text; false where the venue leaves it out (absent, null or empty text)."""
     value = row.get(key)

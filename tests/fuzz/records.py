@@ -46,7 +46,7 @@ def records_at(at: datetime) -> Mapping[str, Records]:
             ),
         },
         "mexc": {
-            "stops": (mexc.a_stop(stopLossPrice=100_000, takeProfitPrice=130_000),),
+            "stops": (mexc.a_stop(stopLossPrice=100_000), mexc.a_stop(takeProfitPrice=130_000, id=2)),
             "triggers": (mexc.a_trigger(),),
             "trailing": (mexc.a_trail(),),
             "history": tuple(
@@ -86,7 +86,8 @@ def _of_bitget(at_ms: int) -> Records:
     return {
         "plans": (bitget.a_plan(), bitget.a_plan(planType="moving_plan", callbackRatio="2.5", orderId="8")),
         "strategies": (
-            bitget.a_strategy(stopLoss="100000", takeProfit="130000"),
+            bitget.a_strategy(stopLoss="100000", tpslMode="partial"),
+            bitget.a_strategy(takeProfit="130000", tpslMode="partial"),
             bitget.a_strategy(type="trigger", side="sell", posSide="", triggerPrice="100000"),
         ),
         "fills": (bitget.a_fill(1, "burst_close_long", 0) | dated,),

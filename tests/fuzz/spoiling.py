@@ -64,10 +64,12 @@ Spoilt = tuple[bool, str, str]
 def _changed(reply: Any, dice: random.Random, change: Callable[[Any, Any, random.Random], str]) -> tuple[str, str]:
     """One to three members changed by `change(container, key, dice)`."""
     holder = {"": copy.deepcopy(reply)}
-    said = []
+    said, changed = list[str](), list[tuple[Any, Any]]()
     for _ in range(dice.choice((1, 1, 2, 3))):
-        if holder:
-            container, key = dice.choice(list(places(holder)))
+        container, key = dice.choice(list(places(holder)) or [(None, None)])
+        # What has been changed is no longer the venue's word, by which junk is told from what it may say.
+        if container is not None and not any(container is at and key == name for at, name in changed):
+            changed.append((container, key))
             said.append(f"{key} {change(container, key, dice)}")
     return ", ".join(said), json.dumps(holder[""]) if holder else ""
 

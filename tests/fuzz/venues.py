@@ -275,8 +275,10 @@ def _agrees(record: Record, known: Record) -> bool:
     """Whether all that is known of it is the same."""
     for of in fields(record):
         value, due = getattr(record, of.name), getattr(known, of.name)
-        may_be_unknown = value is None and of.name not in NEVER_UNKNOWN
-        if not (may_be_unknown or isinstance(value, Instrument | tuple) or _same(value)(due)):
+        may_be_other = value is None and of.name not in NEVER_UNKNOWN
+        # A list of addresses that is left out is an empty one.
+        may_be_other |= of.name == "ip_restricted" and value is False
+        if not (may_be_other or isinstance(value, Instrument | tuple) or _same(value)(due)):
             return False
     return True
 

@@ -22,6 +22,7 @@ from monitor.exchange.values import (
     text,
     time_of,
     word,
+    words,
 )
 from monitor.exchange.venues.bingx_account import SIDES
 from monitor.exchange.venues.contracts import ends_in, instrument_of
@@ -98,14 +99,14 @@ async def key_facts(client: Any) -> KeyFacts:
 
 
 def _by_numbers(info: Row, clock_ahead_s: float) -> KeyFacts:
-    may, addresses = info["permissions"], info.get("ipAddresses")
+    may = info["permissions"]
     if not isinstance(may, list) or not may or not all(type(word) in (int, str) for word in may):
         raise malformed("apiPermissions: permissions are no list of numbers")
     strange = sorted({str(word) for word in may if word not in KNOWN})
     return KeyFacts(
         may_trade=True if TRADES & set(may) else None if strange else False,
         may_withdraw=True if MOVES_MONEY & set(may) else None if strange else False,
-        ip_restricted=bool(addresses) if isinstance(addresses, list) else None,
+        ip_restricted=bool(words(info, "ipAddresses")) if "ipAddresses" in info else None,
         clock_ahead_s=clock_ahead_s,
         notes=(f"the key has a permission that is not known: {', '.join(strange):.80}",) if strange else (),
     )

@@ -38,6 +38,7 @@ KINDS = {
     "moving_plan": OrderKind.TRAILING,
     TRAILING: OrderKind.TRAILING,
 }
+PRICES = {"stopLoss": OrderKind.STOP, "takeProfit": OrderKind.TAKE_PROFIT}
 # What an order reduces by its own side.
 REDUCES = {"buy": Side.SHORT, "sell": Side.LONG}
 # How a fill begins that the venue made: a position liquidated whole, in part, or set against its opposite before.
@@ -110,7 +111,8 @@ def _classic_stop(row: Row, instruments: Instruments, marks: Marks) -> StopOrder
         kind=KINDS[plan] if plan in KINDS else _kind(plan, side, price, marks.get(text(row, "symbol"))),
         trigger_price=price,
         callback_rate=rate / 100 if rate is not None else None,
-        size=optional_positive(row, "size"),
+        # One that is the position's own closes all of it.
+        size=optional_positive(row, "size") if plan.startswith("pos_") else positive(row, "size"),
         reduce_only=hedged or plan not in (TRIGGER, TRAILING),
     )
 
@@ -123,12 +125,15 @@ def _kind(plan: str, side: Side, price: float | None, mark: float | None) -> Ord
 
 def _unified_stops(row: Row, instruments: Instruments, marks: Marks) -> Iterable[StopOrder]:
     """One row may hold both prices. A trigger tells nothing of what it reduces but by its side."""
-    instrument, size = instrument_of(row, instruments), optional_positive(row, "qty")
-    for kind, key in ((OrderKind.STOP, "stopLoss"), (OrderKind.TAKE_PROFIT, "takeProfit")):
-        if (price := optional_positive(row, key)) is not None:
-            yield _stop(instrument, side_of(row, "posSide"), kind, price, size)
+    instrument = instrument_of(row, instruments)
+    size = positive(row, "qty") if row.get("tpslMode") == "partial" else optional_positive(row, "qty")
+    prices = {key: price for key in PRICES if (price := optional_positive(row, key)) is not None}
+    for key, price in prices.items():
+        yield _stop(instrument, side_of(row, "posSide"), PRICES[key], price, size)
     trigger = optional_positive(row, "triggerPrice")
-    if trigger is not None and word(row, "side"):
+    if trigger is None and not prices:
+        raise malformed(f"{instrument.symbol}: a strategy order without a price")
+    if trigger is not None:
         side = _reduces(row)
         if word(row, "posSide") in ("", side):
             yield _stop(instrument, side, _kind(TRIGGER, side, trigger, marks.get(text(row, "symbol"))), trigger, size)

@@ -8,11 +8,13 @@ from monitor.exchange.values import (
     boolean,
     malformed,
     mapping,
+    not_negative,
     number,
     optional_positive,
     positive,
     text,
     time_of,
+    words,
 )
 from monitor.exchange.venues.venue import KeyFacts
 
@@ -41,7 +43,7 @@ def stop_order(row: Row, instrument: Instrument) -> StopOrder:
     Bybit trails by a distance in price, which is no rate.
     """
     side = _closed(row)
-    quantity = optional_positive(row, "qty")
+    quantity = not_negative(row, "qty")
     trigger_price = optional_positive(row, "triggerPrice")
     # In hedge mode the row's index says whose position it is for, reduceOnly or not.
     for_this_side = number(row, "positionIdx") == HEDGE_INDEX[side]
@@ -62,8 +64,8 @@ def _by_direction(row: Row, side: Side) -> OrderKind:
     return OrderKind.TAKE_PROFIT if takes_profit else OrderKind.STOP
 
 
-def _base_units(instrument: Instrument, quantity: float | None, price: float | None) -> float | None:
-    if quantity is None:
+def _base_units(instrument: Instrument, quantity: float, price: float | None) -> float | None:
+    if quantity == 0:
         return None
     units = quantity * instrument.contract_size
     if not instrument.inverse:
@@ -101,9 +103,10 @@ def key_facts(key: Row, *, ahead_s: float) -> KeyFacts:
     if read_only not in (0, 1):
         raise malformed(f"readOnly: {read_only:g} is neither 0 nor 1")
     permissions = mapping(key.get("permissions"), "permissions")
-    granted = {name: _words(permissions, name) for name in (*TRADES, "Wallet")}
+    # A group that the reply does not name is not granted.
+    granted = {name: words(permissions, name) for name in (*TRADES, "Wallet")}
     wallet = granted.pop("Wallet")
-    addresses = _words(key, "ips")
+    addresses = words(key, "ips")
     moves_within = read_only == 0 and "AccountTransfer" in wallet
     return KeyFacts(
         may_trade=read_only == 0 and any(granted.values()),
@@ -113,14 +116,6 @@ def key_facts(key: Row, *, ahead_s: float) -> KeyFacts:
         expires_at=_expiry(key),
         notes=("the key may move funds between this account's own wallets",) if moves_within else (),
     )
-
-
-def _words(row: Row, key: str) -> list[object]:
-    """A group that the reply does not name is not granted."""
-    words = row.get(key, [])
-    if not isinstance(words, list):
-        raise malformed(f"{key}: expected a list")
-    return words
 
 
 def _expiry(key: Row) -> datetime | None:

@@ -37,6 +37,7 @@ from monitor.exchange.values import (
     positive,
     rows,
     text,
+    words,
 )
 from monitor.exchange.venues import gate_orders as orders
 from monitor.exchange.venues.contracts import ends_in
@@ -242,11 +243,11 @@ class GateVenue:
         )
         own = orders.key_of(keys, client.apiKey) if keys is not None else None
         writes = orders.may_write(own) if own is not None else None
-        addresses = mapping(detail, "account.detail").get("ip_whitelist")
+        account = mapping(detail, "account.detail")
         return KeyFacts(
             may_trade=None if writes is None else bool(writes - orders.MOVES_MONEY),
             may_withdraw=None if writes is None else bool(writes & orders.MOVES_MONEY),
-            ip_restricted=bool(addresses) if isinstance(addresses, list) else None,
+            ip_restricted=bool(words(account, "ip_whitelist")) if "ip_whitelist" in account else None,
             clock_ahead_s=clock_ahead_s(client, number(mapping(server, "time"), "server_time")),
             notes=() if own is not None else ("Gate tells what a key may do to keys of the main account alone",),
         )

@@ -101,14 +101,21 @@ def _share(offset: str) -> float:
 
 def liquidation(row: Row, settle: str, instruments: Instruments) -> End:
     """The size is that of the position taken, a short's below 0."""
-    size = number(row, "size")
+    size = _signed(row, "size")
     return _end(row, settle, instruments, EndKind.LIQUIDATED, Side.LONG if size > 0 else Side.SHORT, size)
 
 
 def deleveraging(row: Row, settle: str, instruments: Instruments) -> End:
     """The size is that of the trade: below 0 it sold, out of a long."""
-    size = number(row, "trade_size")
+    size = _signed(row, "trade_size")
     return _end(row, settle, instruments, EndKind.DELEVERAGED, Side.LONG if size < 0 else Side.SHORT, size)
+
+
+def _signed(row: Row, key: str) -> float:
+    size = number(row, key)
+    if size == 0:
+        raise malformed(f"{key}: 0 contracts are of no side")
+    return size
 
 
 def _end(row: Row, settle: str, instruments: Instruments, kind: EndKind, side: Side, size: float) -> End:

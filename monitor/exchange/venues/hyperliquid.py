@@ -271,8 +271,9 @@ def _tables(told: Any) -> dict[int, Steps]:
 
 def tiers_of(steps: Steps) -> Tiers:
     """Maintenance is half of the initial margin at the tier's leverage; the amounts make it continuous."""
-    if not steps or steps[0][0] != 0:
-        raise malformed("marginTiers: the first does not begin at 0")
+    floors = [floor for floor, _ in steps]
+    if not floors or floors[0] != 0 or floors != sorted(set(floors)):
+        raise malformed("marginTiers: they do not rise from 0")
     tiers: list[Tier] = []
     for (floor, leverage), cap in zip(steps, (*(floor for floor, _ in steps[1:]), LARGEST), strict=True):
         rate = 0.5 / leverage

@@ -58,7 +58,7 @@ def stops(orders: Sequence[Row], instruments: Instruments) -> Iterator[StopOrder
             trigger_price=positive(row, "triggerPx"),
             callback_rate=None,
             # That of a whole position is written as 0.
-            size=optional_positive(row, "sz"),
+            size=optional_positive(row, "sz") if whole else positive(row, "sz"),
             reduce_only=boolean(row, "reduceOnly") or whole,
         )
 

@@ -38,6 +38,7 @@ from monitor.exchange.values import (
     rows,
     text,
     time_of,
+    word,
 )
 from monitor.exchange.venues.contracts import a_contract, ends_in
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
@@ -258,7 +259,7 @@ class KucoinFuturesVenue:
         return KeyFacts(
             may_trade=bool(allowed & MAY_TRADE),
             may_withdraw=bool(allowed & MAY_WITHDRAW),
-            ip_restricted=bool(told.get("ipWhitelist")),
+            ip_restricted=bool(word(told, "ipWhitelist")),
             clock_ahead_s=clock_ahead_s(client, server_ms),
             expires_at=time_of(expires_ms) if expires_ms else None,
             notes=(f"what {', '.join(strange):.100} allows is not known",) if strange else (),

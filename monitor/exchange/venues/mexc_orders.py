@@ -30,6 +30,7 @@ UNTRIGGERED = 1
 WHOLE_POSITION = 2
 AT_LEAST, AT_MOST = 1, 2
 PERCENT = 1
+KINDS = {"stopLoss": OrderKind.STOP, "takeProfit": OrderKind.TAKE_PROFIT}
 # 2 the system takes a position over, 4 ADL, 6 it sets a long against a short before that.
 ENDS_BY_CATEGORY = {2: EndKind.LIQUIDATED, 4: EndKind.DELEVERAGED, 6: EndKind.LIQUIDATED}
 # The side of an order -> the position that it reduces; 1 and 3 open, but where they reduce only (one-way mode).
@@ -133,16 +134,16 @@ def _of_position(row: Row, instruments: Instruments) -> Iterable[StopOrder]:
     if side is None:
         raise malformed(f"stoporder: positionType {row['positionType']!s:.20}")
     instrument = instrument_of(row, instruments)
-    for kind, name in ((OrderKind.STOP, "stopLoss"), (OrderKind.TAKE_PROFIT, "takeProfit")):
-        price = optional_positive(row, f"{name}Price")
-        if price is None:
-            continue
+    prices = {name: price for name in KINDS if (price := optional_positive(row, f"{name}Price")) is not None}
+    if not prices:
+        raise malformed("stoporder: neither a stop loss nor a take profit has a price")
+    for name, price in prices.items():
         own = f"{name}Vol" if row.get("profitLossVolType") == "SEPARATE" else "vol"
         size = None if row.get("volType") == WHOLE_POSITION else _units(instrument, positive(row, own), price)
         yield StopOrder(
             instrument=instrument,
             side=side,
-            kind=kind,
+            kind=KINDS[name],
             trigger_price=price,
             callback_rate=None,
             size=size,

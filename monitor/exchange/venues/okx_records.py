@@ -58,8 +58,10 @@ def _triggers(row: Row, side: Side) -> Iterator[tuple[OrderKind, float | None]]:
         yield _by_direction(side, price, positive(row, "last")), price
     elif kind in ("conditional", "oco"):
         prices = {OrderKind.STOP: "slTriggerPx", OrderKind.TAKE_PROFIT: "tpTriggerPx"}
-        told = [(meant, optional_positive(row, name)) for meant, name in prices.items()]
-        yield from ((meant, price) for meant, price in told if price is not None)
+        told = [(meant, price) for meant, name in prices.items() if (price := optional_positive(row, name)) is not None]
+        if len(told) < (2 if kind == "oco" else 1):
+            raise malformed(f"ordType: {kind} without its trigger price")
+        yield from told
     else:
         raise malformed(f"ordType: {kind:.40} was not asked for")
 
