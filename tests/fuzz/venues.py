@@ -29,7 +29,7 @@ from monitor.domain.account import (
 )
 from monitor.domain.market import Markets
 from monitor.exchange.failures import MAX_DETAIL_CHARS, ReadError, clean
-from monitor.exchange.registry import AccountAccess, Exchanges
+from monitor.exchange.registry import AccountAccess, Exchanges, exact_venues
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.binance_market import DEFAULT_FUNDING_INTERVAL
 from monitor.exchange.venues.venue import KeyFacts
@@ -136,6 +136,8 @@ async def _records(source: AccountSource) -> dict[str, Sequence[Record] | ReadEr
             found[kind] = await read
         except ReadError as failed:
             found[kind] = failed
+    if venue.id not in exact_venues():
+        return found  # what ccxt takes for a time, and nothing of the key
     try:
         found["key"] = (await venue.read_key_facts(client),)
     except ReadError as failed:

@@ -273,11 +273,14 @@ def _limits(row: Row) -> Iterable[tuple[float, float]]:
     """(largest position, maintenance rate) of each tier, lowest first; of one side alone they are not taken."""
     if row.get("riskLongShortSwitch") not in (None, 0):
         raise malformed("the tiers of longs and shorts differ")
-    if row.get("riskLimitMode") == "CUSTOM":
+    mode = text(row, "riskLimitMode")
+    if mode == "CUSTOM":
         return [
             (positive(level, "maxVol"), not_negative(level, "mmr"))
             for level in rows(row.get("riskLimitCustom"), "riskLimitCustom")
         ]
+    if mode != "INCREASE":
+        raise malformed(f"riskLimitMode: {mode:.40} is not known")
     first, step = positive(row, "riskBaseVol"), not_negative(row, "riskIncrVol")
     rate, rise = not_negative(row, "maintenanceMarginRate"), not_negative(row, "riskIncrMmr")
     levels = int(positive(row, "riskLevelLimit")) if step >= SMALLEST else 1

@@ -57,8 +57,9 @@ def _triggers(row: Row, side: Side) -> Iterator[tuple[OrderKind, float | None]]:
         price = positive(row, "triggerPx")
         yield _by_direction(side, price, positive(row, "last")), price
     elif kind in ("conditional", "oco"):
-        prices = {OrderKind.STOP: "slTriggerPx", OrderKind.TAKE_PROFIT: "tpTriggerPx"}
-        told = [(meant, price) for meant, name in prices.items() if (price := optional_positive(row, name)) is not None]
+        named = {OrderKind.STOP: "slTriggerPx", OrderKind.TAKE_PROFIT: "tpTriggerPx"}
+        prices = {meant: optional_positive(row, name) for meant, name in named.items()}
+        told = [(meant, price) for meant, price in prices.items() if price is not None]
         if len(told) < (2 if kind == "oco" else 1):
             raise malformed(f"ordType: {kind} without its trigger price")
         yield from told
