@@ -1,5 +1,6 @@
 """Public market data, shared by every account of a venue; each figure carries the time it was received."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,6 +42,19 @@ class Tier:
 
 
 Tiers = tuple[Tier, ...]
+# Venues round the amounts that they tell.
+ROUNDING = 1e-6
+
+
+def are_sound(tiers: Tiers) -> bool:
+    """Whether brackets can be: they do not lap over each other, and ask for a share of what is held, never less."""
+    floors = [tier.floor for tier in tiers]
+    return all(
+        0 <= tier.floor < tier.cap <= following
+        and 0 <= tier.rate <= 1
+        and -ROUNDING <= tier.amount <= tier.floor * tier.rate * (1 + ROUNDING) + ROUNDING
+        for tier, following in zip(tiers, [*floors[1:], math.inf], strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

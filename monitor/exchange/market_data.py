@@ -12,7 +12,7 @@ from typing import Any
 
 from monitor.clock import Clock
 from monitor.domain.account import Instrument
-from monitor.domain.market import FundingRate, Markets, MarketState, Observed, Tiers
+from monitor.domain.market import FundingRate, Markets, MarketState, Observed, Tiers, are_sound
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import Lazy, SharedRead
 from monitor.exchange.venues.venue import Held, Instruments, Mark, Venue
@@ -150,8 +150,13 @@ class _MarketStates:
             instrument=instrument,
             mark_price=Observed(mark.value.price, mark.observed_at) if mark else None,
             funding=self._funding(instrument, mark) if mark else None,
-            tiers=_of(self.tiers, instrument),
+            tiers=self._tiers(instrument),
         )
+
+    def _tiers(self, instrument: Instrument) -> Observed[Tiers] | None:
+        """Brackets that cannot be are unknown."""
+        tiers = _of(self.tiers, instrument)
+        return tiers if tiers is not None and are_sound(tiers.value) else None
 
     def _funding(self, instrument: Instrument, mark: Observed[Mark]) -> Observed[FundingRate] | None:
         if mark.value.funding_rate is None:

@@ -9,6 +9,7 @@ from tests.venues import test_binance_orders as binance
 from tests.venues import test_bingx as bingx
 from tests.venues import test_bitget_orders as bitget
 from tests.venues import test_bybit as bybit
+from tests.venues import test_deribit_records as deribit
 from tests.venues import test_gate as gate
 from tests.venues import test_hyperliquid as hyperliquid
 from tests.venues import test_kucoinfutures as kucoinfutures
@@ -33,6 +34,10 @@ def records_at(at: datetime) -> Mapping[str, Records]:
             "bills": (okx.a_bill(at, "5", "100"), okx.a_bill(at, "9", "126", 2)),
         },
         "bitget": _of_bitget(at_ms),
+        "deribit": {
+            "orders": tuple({**row, "order_id": str(number)} for number, (row, _) in enumerate(deribit.ORDERS)),
+            "trades": (deribit.a_trade(at), deribit.a_trade(at, 2, liquidation="MT")),
+        },
         "gate": _of_gate(round(at.timestamp())),
         "kucoinfutures": _of_kucoin(at_ms),
         "hyperliquid": {

@@ -74,7 +74,10 @@ def _stop_order(row: Row, kind: OrderKind, instruments: Instruments) -> StopOrde
 
 def _base_units(row: Row, instrument: Instrument, price: float | None) -> float:
     name = "quantity" if "quantity" in row else "origQty"
-    units = (not_negative(row, name) - (optional_number(row, "executedQty") or 0.0)) * instrument.contract_size
+    contracts = not_negative(row, name) - (optional_number(row, "executedQty") or 0.0)
+    if contracts <= 0:
+        raise malformed(f"{instrument.symbol}: a stop order over {contracts:g} contracts")
+    units = contracts * instrument.contract_size
     if not instrument.inverse:
         return units
     if price is None:
