@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.paper.dialect import Json
+from monitor.paper.dialects.krakenfutures import iso
 from tests.venues import test_binance_orders as binance
 from tests.venues import test_bingx as bingx
 from tests.venues import test_bitget_orders as bitget
@@ -12,6 +13,7 @@ from tests.venues import test_bybit as bybit
 from tests.venues import test_deribit_records as deribit
 from tests.venues import test_gate as gate
 from tests.venues import test_hyperliquid as hyperliquid
+from tests.venues import test_krakenfutures_records as kraken
 from tests.venues import test_kucoinfutures as kucoinfutures
 from tests.venues import test_mexc_orders as mexc
 from tests.venues import test_okx_records as okx
@@ -37,6 +39,14 @@ def records_at(at: datetime) -> Mapping[str, Records]:
         "deribit": {
             "orders": tuple({**row, "order_id": str(number)} for number, (row, _) in enumerate(deribit.ORDERS)),
             "trades": (deribit.a_trade(at), deribit.a_trade(at, 2, liquidation="MT")),
+        },
+        "krakenfutures": {
+            "orders": (
+                kraken.an_order(),
+                kraken.an_order(orderType="take_profit", side="buy"),
+                kraken.an_order(orderType="lmt", stopPrice=None),
+            ),
+            "fills": (kraken.a_fill("liquidation", fillTime=iso(at)), kraken.a_fill("fill", fillTime=iso(at))),
         },
         "gate": _of_gate(round(at.timestamp())),
         "kucoinfutures": _of_kucoin(at_ms),

@@ -43,7 +43,7 @@ async def _records(house: House, **profile: Any) -> tuple[Any, Instruments]:
 # --- stop orders ---
 
 
-def _order(**changes: Any) -> dict[str, Any]:
+def an_order(**changes: Any) -> dict[str, Any]:
     return {
         "order_id": "59302619-41d2-4f0b-941f-7e7914760ad3",
         "symbol": "PF_XBTUSD",
@@ -95,13 +95,13 @@ def _stop(instrument: Instrument, **changes: Any) -> StopOrder:
 async def test_whatever_waits_for_a_price_is_a_stop_order(
     house: House, order: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> None:
-    client, instruments = await _records(house, orders=(_order(**order), _order(orderType="lmt", stopPrice=None)))
+    client, instruments = await _records(house, orders=(an_order(**order), an_order(orderType="lmt", stopPrice=None)))
     found = await VENUE.read_orders(client, instruments, AccountSettings())
     assert found == [_stop(PERP, **expected)]
 
 
 async def test_the_size_of_a_stop_in_coin_is_at_its_price(house: House) -> None:
-    order = _order(symbol="PI_XBTUSD", unfilledSize=35_000)
+    order = an_order(symbol="PI_XBTUSD", unfilledSize=35_000)
     trailing = {**order, "orderType": "trailing_stop", "stopPrice": None}
     client, instruments = await _records(house, orders=(order, trailing))
     found = await VENUE.read_orders(client, instruments, AccountSettings())
@@ -113,7 +113,7 @@ async def test_the_size_of_a_stop_in_coin_is_at_its_price(house: House) -> None:
 
 @pytest.mark.parametrize("change", [{"side": "both"}, {"symbol": "PF_NOVELUSD"}, {"unfilledSize": 0}])
 async def test_a_stop_that_is_not_sound_is_malformed(house: House, change: Mapping[str, Any]) -> None:
-    client, instruments = await _records(house, orders=(_order(**change),))
+    client, instruments = await _records(house, orders=(an_order(**change),))
     with pytest.raises(ReadError) as failure:
         await VENUE.read_orders(client, instruments, AccountSettings())
     assert failure.value.kind is FailureKind.MALFORMED
@@ -122,7 +122,7 @@ async def test_a_stop_that_is_not_sound_is_malformed(house: House, change: Mappi
 # --- ends ---
 
 
-def _fill(kind: str, minutes_ago: float = 0.0, **changes: Any) -> dict[str, Any]:
+def a_fill(kind: str, minutes_ago: float = 0.0, **changes: Any) -> dict[str, Any]:
     told = {"fill_id": "522d4e08", "order_id": "c18f0c17", "symbol": "PF_XBTUSD", "side": "sell", "size": 0.5}
     return {
         **told,
@@ -147,7 +147,7 @@ def _fill(kind: str, minutes_ago: float = 0.0, **changes: Any) -> dict[str, Any]
     ],
 )
 async def test_ends_are_told_by_the_kind_of_their_fill(house: House, kind: str, end: EndKind | None) -> None:
-    client, instruments = await _records(house, fills=(_fill(kind),))
+    client, instruments = await _records(house, fills=(a_fill(kind),))
     found = await VENUE.read_ends(client, instruments, AccountSettings(), AT - timedelta(hours=1))
     if end is None:
         assert found == []
@@ -156,7 +156,7 @@ async def test_ends_are_told_by_the_kind_of_their_fill(house: House, kind: str, 
 
 
 async def test_ends_are_read_page_by_page_back_to_where_they_were_asked_for(house: House) -> None:
-    fills = tuple(_fill("liquidation" if n in (3, 150, 240) else "taker", minutes_ago=n) for n in range(250))
+    fills = tuple(a_fill("liquidation" if n in (3, 150, 240) else "taker", minutes_ago=n) for n in range(250))
     client, instruments = await _records(house, fills=fills)
     found = await VENUE.read_ends(client, instruments, AccountSettings(), AT - timedelta(minutes=160))
     assert [end.at for end in found] == [AT - timedelta(minutes=n) for n in (3, 150)]
@@ -166,10 +166,10 @@ async def test_ends_are_read_page_by_page_back_to_where_they_were_asked_for(hous
 @pytest.mark.parametrize(
     ("fills", "words"),
     [
-        (tuple(_fill("taker", minutes_ago=n) for n in range(1_100)), "more than 10 pages"),
-        ((_fill("taker", fillTime="yesterday"),), "is not a time"),
-        ((_fill("taker", fillTime="2026-04-19T15:28:00"),), "is not a time"),
-        ((_fill("taker", fillTime="0001-01-01T00:00:00+14:00"),), "is not a time"),
+        (tuple(a_fill("taker", minutes_ago=n) for n in range(1_100)), "more than 10 pages"),
+        ((a_fill("taker", fillTime="yesterday"),), "is not a time"),
+        ((a_fill("taker", fillTime="2026-04-19T15:28:00"),), "is not a time"),
+        ((a_fill("taker", fillTime="0001-01-01T00:00:00+14:00"),), "is not a time"),
     ],
 )
 async def test_fills_that_cannot_be_read_whole_are_malformed(house: House, fills: Any, words: str) -> None:
@@ -182,7 +182,7 @@ async def test_fills_that_cannot_be_read_whole_are_malformed(house: House, fills
 async def test_a_page_that_follows_itself_is_malformed() -> None:
     class Stuck:
         async def privateGetFills(self, _asked: Any) -> Any:
-            return {"result": "success", "fills": [_fill("taker")] * 100}
+            return {"result": "success", "fills": [a_fill("taker")] * 100}
 
     with pytest.raises(ReadError, match="told again"):
         await VENUE.read_ends(Stuck(), KNOWN, AccountSettings(), AT - timedelta(days=1))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, StopOrder
-from monitor.exchange.values import Row, boolean, malformed, optional_positive, positive, text, time_of
+from monitor.exchange.values import Row, boolean, flag, malformed, optional_positive, positive, text, time_of, words
 from monitor.exchange.venues.deribit_account import base_units
 from monitor.exchange.venues.venue import KeyFacts
 
@@ -27,7 +27,7 @@ def stop_orders(row: Row, instrument: Instrument) -> Iterator[StopOrder]:
 
     The distance of a trailing stop is told in price, which is no rate.
     """
-    if row.get("is_secondary_oto") is True:
+    if flag(row, "is_secondary_oto"):
         return
     kind, trigger_price = KINDS.get(text(row, "order_type")), optional_positive(row, "trigger_price")
     if kind is None:
@@ -83,11 +83,10 @@ def key_facts(keys: Sequence[Row], client_id: str, *, ahead_s: float) -> KeyFact
     notes = [f"the key has the right {name:.40}, which is not known here" for name in sorted(writes - known)]
     if "account" in writes:
         notes.append("the key may change API keys, its own as well: give it account:read")
-    addresses = own[0].get("ip_whitelist")
     return KeyFacts(
         may_trade=not writes.isdisjoint((*TRADING, "account")),
         may_withdraw=not writes.isdisjoint(WITHDRAWING),
-        ip_restricted=bool(addresses) if isinstance(addresses, list) else None,
+        ip_restricted=bool(words(own[0], "ip_whitelist")) if "ip_whitelist" in own[0] else None,
         clock_ahead_s=ahead_s,
         notes=tuple(notes),
     )
@@ -96,10 +95,10 @@ def key_facts(keys: Sequence[Row], client_id: str, *, ahead_s: float) -> KeyFact
 def _rights(key: Row) -> Iterator[tuple[str, str]]:
     """`account:read trade:read_write wallet:none`; words without a colon tell of sessions."""
     told = key.get("max_scope")
-    words = told.split() if isinstance(told, str) else told
-    if not words or not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    scopes = told.split() if isinstance(told, str) else words(key, "max_scope")
+    if not scopes:
         raise malformed("max_scope: expected the rights of the key")
-    for word in words:
+    for word in scopes:
         name, colon, right = word.partition(":")
         if not colon:
             continue

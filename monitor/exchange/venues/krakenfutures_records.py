@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.account import End, EndKind, OrderKind, Side, StopOrder
-from monitor.exchange.values import Row, malformed, mapping, optional_positive, positive, text
+from monitor.exchange.values import Row, flag, malformed, mapping, optional_positive, positive, text
 from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.krakenfutures_account import listed, named, time_at
 from monitor.exchange.venues.venue import Instruments, KeyFacts
@@ -63,7 +63,7 @@ def _stop(row: Row, instruments: Instruments) -> StopOrder:
         trigger_price=trigger,
         callback_rate=distance / 100 if distance is not None and in_percent else None,
         size=size,
-        reduce_only=row.get("reduceOnly") is True,
+        reduce_only=flag(row, "reduceOnly"),
     )
 
 
