@@ -18,6 +18,8 @@ NO_NUMBER: tuple[Any, ...] = (
     *("１２", "٣", " 7 ", "7\n", "+", ".", "e5", "null", "[]", "9" * 400, True, math.nan, math.inf, -math.inf, 10**400),
     *([], {}, [1], [[]], {"a": 1}, [None]),
 )
+# Without it an order rests at KuCoin that waits for no price.
+OPTIONAL = frozenset({"triggerPrice"})
 # Numbers that no account has, yet numbers.
 ODD: tuple[Any, ...] = (
     *(0, "0", "-0", -1, "-5", "0.00000000", "1e300", "1e-999999999", 10**9, 1e308, "1e-300", 5e-324, 10**30, "1e15"),
@@ -75,11 +77,12 @@ def _changed(reply: Any, dice: random.Random, change: Callable[[Any, Any, random
 
 
 def _is_no_junk(junk: Any, before: Any) -> bool:
-    """Another truth, another name and an empty list are things that a venue may well say."""
+    """Another truth, another name, another list of codes and an empty one are things that a venue may well say."""
     is_name = isinstance(before, str) and not list(numbers_in(before))
     return (
         (isinstance(junk, bool) and isinstance(before, bool))
         or (junk == [] and isinstance(before, list))
+        or (junk == [1] and isinstance(before, list) and all(type(one) is int for one in before))
         or (is_name and isinstance(junk, str) and junk != "")
     )
 
@@ -87,7 +90,7 @@ def _is_no_junk(junk: Any, before: Any) -> bool:
 def _no_number(reply: Any, dice: random.Random) -> Spoilt:
     def change(container: Any, key: Any, dice: random.Random) -> str:
         junk, before = dice.choice(NO_NUMBER), container[key]
-        if _is_no_junk(junk, before):
+        if _is_no_junk(junk, before) or (key in OPTIONAL and junk in (MISSING, None, "")):
             return "left"
         if junk is MISSING:
             if isinstance(container, list):

@@ -215,9 +215,14 @@ def _stands(name: str, position: Position, numbers: Iterable[Sequence[float]]) -
     value = getattr(position, name)
     if value is None or name in {estimate.figure for estimate in position.estimates}:
         return True
-    lowest, highest = abs(value) * (1 - CLOSE), abs(value) * (1 + CLOSE)
-    places = ((told, bisect_left(told, lowest)) for told in numbers)
-    return any(place < len(told) and told[place] <= highest for told, place in places)
+    # Contracts may be told by what they are worth, a margin in the currency of the pool.
+    amounts = {abs(value) * unit for unit in (1.0, position.instrument.contract_size, position.pool_rate)}
+    return any(_is_among(told, amount) for told in numbers for amount in amounts)
+
+
+def _is_among(told: Sequence[float], amount: float) -> bool:
+    place = bisect_left(told, amount * (1 - CLOSE))
+    return place < len(told) and told[place] <= amount * (1 + CLOSE)
 
 
 def _check_margin(margin: MarginBalance) -> None:
@@ -281,8 +286,8 @@ def _agrees(record: Record, known: Record) -> bool:
     for of in fields(record):
         value, due = getattr(record, of.name), getattr(known, of.name)
         may_be_other = value is None and of.name not in NEVER_UNKNOWN
-        # A list of addresses that is left out is an empty one.
-        may_be_other |= of.name == "ip_restricted" and value is False
+        # What is left out is not so.
+        may_be_other |= of.name in ("ip_restricted", "reduce_only") and value is False
         if not (may_be_other or isinstance(value, Instrument | tuple) or _same(value)(due)):
             return False
     return True

@@ -86,7 +86,7 @@ def key_facts(keys: Sequence[Row], client_id: str, *, ahead_s: float) -> KeyFact
     return KeyFacts(
         may_trade=not writes.isdisjoint((*TRADING, "account")),
         may_withdraw=not writes.isdisjoint(WITHDRAWING),
-        ip_restricted=bool(words(own[0], "ip_whitelist")) if "ip_whitelist" in own[0] else None,
+        ip_restricted=bool(words(own[0], "ip_whitelist")) if own[0].get("ip_whitelist") is not None else None,
         clock_ahead_s=ahead_s,
         notes=tuple(notes),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Any
 
 from monitor.domain.account import End, EndKind, OrderKind, Side, StopOrder
@@ -116,9 +117,10 @@ def _ranges(key: Row) -> set[str]:
         raise malformed("allowedCidrBlocks are not told")
     blocks = key["allowedCidrBlocks"]
     told = [key.get("allowedCidrBlock"), *(blocks if isinstance(blocks, list) else [blocks])]
-    if not all(block is None or isinstance(block, str) for block in told):
-        raise malformed("allowedCidrBlocks are no ranges of addresses")
-    return {block for block in told if block}
+    try:
+        return {str(ip_network(block, strict=False)) for block in told if block not in (None, "")}
+    except ValueError:
+        raise malformed("allowedCidrBlocks are no ranges of addresses") from None
 
 
 def _may_act(rights: Row, name: str) -> bool | None:
