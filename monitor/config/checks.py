@@ -63,14 +63,16 @@ def check_venues(
 ) -> None:
     for path, account in _entries(root, "accounts"):
         venue = account.mapping.get("venue")
-        if venue is not None and isinstance(venue.value, str) and not is_venue(venue.value):
+        if venue is None or not isinstance(venue.value, str):
+            continue
+        if not is_venue(venue.value):
             known = [name for name in _COMMON_VENUES if is_venue(name)]
             hint = did_you_mean(venue.value, known) or ": expected a ccxt id such as binanceusdm"
             problems.add(venue.place, (*path, "venue"), f"unknown venue {shown_value(venue.written)}{hint}")
             continue
         mode = account.mapping.get("mode")
-        if venue is not None and mode is not None and mode.value in ("demo", "testnet"):
-            error = mode_error(str(venue.value), mode.value)
+        if mode is not None and mode.value in ("demo", "testnet"):
+            error = mode_error(venue.value, mode.value)
             if error is not None:
                 problems.add(mode.place, (*path, "mode"), error)
 

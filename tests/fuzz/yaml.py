@@ -4,7 +4,7 @@ import math
 import random
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -203,8 +203,9 @@ def check(file: Path, content: bytes) -> str:
     else:
         return _checked_settings(settings)
     assert 0 < len(problems) <= MAX_PROBLEMS
+    lines = _BREAK.split(content.decode("utf-8-sig", "replace"))
     for problem in problems:
-        _check_problem(problem, content)
+        _check_problem(problem, lines)
     return "refused"
 
 
@@ -213,7 +214,7 @@ def _checked_settings(settings: Settings) -> str:
     return "loaded"
 
 
-def _check_problem(problem: Problem, content: bytes) -> None:
+def _check_problem(problem: Problem, lines: Sequence[str]) -> None:
     told = str(problem)
     assert told.isprintable(), f"not printable: {told!r}"
     assert len(problem.message) <= MAX_MESSAGE_CHARS, f"{len(problem.message)} characters: {told[:200]}"
@@ -221,7 +222,6 @@ def _check_problem(problem: Problem, content: bytes) -> None:
     if problem.line is None:
         assert "larger than" in told, f"without a place: {told}"
         return
-    lines = _BREAK.split(content.decode("utf-8-sig", "replace"))
     assert 1 <= problem.line <= len(lines), f"line {problem.line} of {len(lines)}: {told}"
     width = len(lines[problem.line - 1])
     assert problem.column is not None

@@ -117,10 +117,16 @@ def _ranges(key: Row) -> set[str]:
         raise malformed("allowedCidrBlocks are not told")
     blocks = key["allowedCidrBlocks"]
     told = [key.get("allowedCidrBlock"), *(blocks if isinstance(blocks, list) else [blocks])]
+    return {_range(block) for block in told if block not in (None, "")}
+
+
+def _range(block: object) -> str:
     try:
-        return {str(ip_network(block, strict=False)) for block in told if block not in (None, "")}
+        if isinstance(block, str):
+            return str(ip_network(block, strict=False))
     except ValueError:
-        raise malformed("allowedCidrBlocks are no ranges of addresses") from None
+        pass
+    raise malformed(f"allowedCidrBlocks: {block!r:.40} is no range of addresses")
 
 
 def _may_act(rights: Row, name: str) -> bool | None:
