@@ -3,40 +3,58 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from monitor.config.loader import load
+from monitor.config.problems import ConfigError
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
+from monitor.exchange.failures import ReadError
+from monitor.exchange.modes import mode_error
+from monitor.exchange.registry import is_venue
 from tests.builders import needs_shared
+from tests.fuzz.junk import places
 from tests.fuzz.venues import Figures, Reader, figures_of
-from tests.fuzz.worlds import World, worlds
+from tests.fuzz.worlds import worlds
 
 POSITIONS = "/v5/position/list"
 BYBIT, USDM = "Bybit, generic", "binanceusdm, hedged"
 
 
-@pytest.fixture
+WORLDS = {world.name: world for world in worlds()}
+
+
+@pytest.fixture(scope="module")
 def reader() -> Iterator[Reader]:
     with asyncio.Runner() as runner:
         yield Reader(runner)
 
 
-def world(name: str) -> World:
-    return next(world for world in worlds() if world.name == name)
-
-
 def read(reader: Reader, name: str, **texts: str) -> tuple[Observation, Figures]:
     """The read with those texts in the place of the world's own."""
-    heard = reader.read(world(name), texts)
+    heard = reader.read(WORLDS[name], texts)
     return heard.observation, figures_of(heard)
 
 
 def reply_of(reader: Reader, name: str, question: str) -> Any:
     """The world's own answer to what begins so."""
     return next(
-        json.loads(text) for asked, text in reader.known(world(name)).texts.items() if asked.startswith(question)
+        json.loads(text) for asked, text in reader.known(WORLDS[name]).texts.items() if asked.startswith(question)
     )
+
+
+def spoilt(reader: Reader, name: str, question: str, member: str, junk: Any) -> dict[str, str]:
+    """The first of the replies to what begins so that has such a member, with junk in all of them."""
+    for asked, text in reader.known(WORLDS[name]).texts.items():
+        reply = json.loads(text)
+        found = [container for container, key in places([reply]) if key == member]
+        if asked.startswith(question) and found:
+            for container in found:
+                container[member] = junk
+            return {question: json.dumps(reply)}
+    raise AssertionError(f"no reply to {question} holds {member}")
 
 
 def bybit_position(reader: Reader, **changes: Any) -> str:
@@ -119,3 +137,91 @@ def test_a_margin_below_zero_is_a_malformed_reply(reader: Reader) -> None:
     observation, _ = read(reader, BYBIT, **{POSITIONS: bybit_position(reader, positionMM="-1")})
     assert isinstance(observation, PollFailure), observation
     assert (observation.kind, "maintenanceMargin is -1" in observation.detail) == (FailureKind.MALFORMED, True)
+
+
+ALGOS, BILLS = "/api/v5/trade/orders-algo-pending", "/api/v5/account/bills"
+PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfilled-strategy-orders"
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "member", "junk", "kind"),
+    [
+        ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "orderType", None, "stops"),
+        ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "orderType", ["STOP"], "stops"),
+        ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "quantity", "-0", "stops"),
+        ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "closePosition", "yes", "stops"),
+        ("bingx, mixed", "/openApi/swap/v2/trade/openOrders", "closePosition", "1", "stops"),
+        ("bingx, mixed", "/openApi/swap/v2/trade/openOrders", "positionSide", {}, "stops"),
+        ("bingx, mixed", "/openApi/v1/account/apiPermissions", "permissions", [[2]], "key"),
+        ("bingx, mixed", "/openApi/v1/account/apiPermissions", "ipAddresses", [None], "key"),
+        ("bitget, mixed", PLANS, "posSide", 7, "stops"),
+        ("bitget, unified-mixed", STRATEGIES, "stopLoss", "", "stops"),
+        ("bitget, unified-mixed", "/api/v3/trade/history-orders", "execType", ["liquidation"], "ends"),
+        ("bybit, mixed cross", "/v5/order/realtime", "stopOrderType", None, "stops"),
+        ("bybit, mixed cross", "/v5/order/realtime", "qty", "", "stops"),
+        ("bybit, mixed cross", "/v5/user/query-api", "ips", [None], "key"),
+        ("deribit, coin segregated_sm", "/api/v2/private/get_open_orders", "is_secondary_oto", "1_0", "stops"),
+        ("gate, classic-mixed", "/api/v4/account/detail", "ip_whitelist", [None], "key"),
+        ("gate, classic-mixed", "/api/v4/futures/usdt/price_orders", "is_reduce_only", [], "stops"),
+        ("gate, classic-mixed", "/api/v4/futures/usdt/liquidates", "size", "0", "ends"),
+        ("hyperliquid, portfolio-two", "frontendOpenOrders cash", "sz", None, "stops"),
+        ("krakenfutures, mixed", "/derivatives/api/v3/openorders", "reduceOnly", [1], "stops"),
+        ("krakenfutures, mixed", "/api/auth/v1/api-keys/v3/check", "allowedCidrBlocks", "nan", "key"),
+        ("kucoinfutures, mixed", "/api/v1/stopOrders", "reduceOnly", "1e999", "stops"),
+        ("mexc, mixed", "/api/v1/private/stoporder/open_orders", "stopLossPrice", None, "stops"),
+        ("mexc, mixed", "/api/v1/private/stoporder/open_orders", "positionType", [1], "stops"),
+        ("okx, mixed futures mode", ALGOS, "reduceOnly", [], "stops"),
+        ("okx, mixed futures mode", ALGOS, "slTriggerPx", "", "stops"),
+        ("okx, mixed futures mode", BILLS, "subType", "1,000", "ends"),
+    ],
+)
+def test_junk_beside_an_account_is_a_malformed_reply(
+    reader: Reader, name: str, question: str, member: str, junk: Any, kind: str
+) -> None:
+    """Not a stop order less, not another one, and no crash."""
+    found = reader.read(WORLDS[name], spoilt(reader, name, question, member, junk)).records[kind]
+    assert isinstance(found, ReadError), found
+    assert found.kind is FailureKind.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "member", "junk"),
+    [
+        ("mexc, mixed", "/api/v1/private/position/open_positions", "positionType", [1]),
+        ("bingx, mixed", "/openApi/swap/v2/user/positions", "positionSide", ["LONG"]),
+        ("gate, classic-mixed", "/api/v4/futures/usdt/accounts", "position_mode", [1]),
+    ],
+)
+def test_a_list_for_a_word_is_a_malformed_account(
+    reader: Reader, name: str, question: str, member: str, junk: Any
+) -> None:
+    observation = reader.read(WORLDS[name], spoilt(reader, name, question, member, junk)).observation
+    assert isinstance(observation, PollFailure), observation
+    assert observation.kind is FailureKind.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "member", "junk"),
+    [
+        ("bingx, mixed", "/openApi/swap/v1/maintMarginRatio", "maintAmount", 10**9),
+        ("bitget, mixed", "/api/v3/market/position-tier", "mmr", "2"),
+        ("hyperliquid, unified-mixed", "allPerpMetas", "lowerBound", "0.0"),
+        ("mexc, mixed", "/api/v1/contract/detail", "riskLimitMode", {}),
+    ],
+)
+def test_a_venues_brackets_that_cannot_be_are_unknown(
+    reader: Reader, name: str, question: str, member: str, junk: Any
+) -> None:
+    known = reader.known(WORLDS[name])
+    read = reader.read(known.world, spoilt(reader, name, question, member, junk))
+    assert isinstance(read.observation, AccountSnapshot), read.observation
+    assert any(" tier 0 rate" in figure for figure in known.figures)
+    assert not any(" tier 0 rate" in figure for figure in figures_of(read))
+
+
+def test_a_venue_left_empty_beside_a_mode_is_a_problem_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "perpwatch.yaml"
+    file.write_text("accounts:\n  main: {venue: , mode: testnet}\n")
+    with pytest.raises(ConfigError) as refused:
+        load(file, is_venue=is_venue, channel_error=lambda _: None, mode_error=mode_error, env={})
+    assert [(problem.line, problem.path) for problem in refused.value.errors] == [(2, "accounts.main.venue")]
