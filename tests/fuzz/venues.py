@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
-from asyncio_throttle import Throttler
-
 from monitor.domain.account import (
     AccountSnapshot,
     End,
@@ -28,6 +26,7 @@ from monitor.domain.account import (
     StopOrder,
 )
 from monitor.domain.market import Markets
+from monitor.exchange.budget import Budget
 from monitor.exchange.failures import MAX_DETAIL_CHARS, ReadError, clean
 from monitor.exchange.registry import AccountAccess, Exchanges, exact_venues
 from monitor.exchange.source import AccountSource
@@ -109,17 +108,27 @@ class Reader:
     async def _read(self, world: World, spoilt: Mapping[str, str]) -> Read:
         wire = self._wires.setdefault(world.name, Wire(world))
         wire.spoilt = spoilt
+        self._exchanges._budgets.clear()
         self._exchanges._session = wire  # type: ignore[assignment]  # as much of a session as ccxt asks for
         access = AccountAccess(
             name="main", venue=world.venue, credentials=world.credentials, read_deadline_s=DEADLINE_S
         )
         source = self._exchanges.open_account(access)
-        source._client.shared.budget._throttler = Throttler(10**9, 1.0)
+        _spend_at_will(source._client.shared.budget)
         try:
             observation, markets = await source.observe(), source.markets()
             return Read(observation, markets, await _records(source), frozenset(markets))
         finally:
             await self._exchanges.close_account(source)
+
+
+def _spend_at_will(budget: Budget) -> None:
+    """Nobody waits for his turn, or is refused for the many before him."""
+
+    async def spend(*_: object) -> None:
+        budget._raise_if_stopped()
+
+    budget.spend = spend  # type: ignore[assignment,method-assign]
 
 
 async def _records(source: AccountSource) -> dict[str, Sequence[Record] | ReadError]:
