@@ -168,6 +168,7 @@ PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfi
         ("krakenfutures, mixed", "/derivatives/api/v3/openorders", "reduceOnly", [1], "stops"),
         ("krakenfutures, mixed", "/api/auth/v1/api-keys/v3/check", "allowedCidrBlocks", "nan", "key"),
         ("kucoinfutures, mixed", "/api/v1/stopOrders", "reduceOnly", "1e999", "stops"),
+        ("mexc, mixed", "/api/v3/apiKeyInfo", "remainingValidity", "1e15", "key"),
         ("mexc, mixed", "/api/v1/private/stoporder/open_orders", "stopLossPrice", None, "stops"),
         ("mexc, mixed", "/api/v1/private/stoporder/open_orders", "positionType", [1], "stops"),
         ("okx, mixed futures mode", ALGOS, "reduceOnly", [], "stops"),

@@ -1,7 +1,7 @@
 """Beside the account of MEXC: its envelope, stop orders, records of liquidation and ADL, and what a key may do."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
@@ -30,6 +30,7 @@ UNTRIGGERED = 1
 WHOLE_POSITION = 2
 AT_LEAST, AT_MOST = 1, 2
 PERCENT = 1
+DAY_S = 86_400.0
 KINDS = {"stopLoss": OrderKind.STOP, "takeProfit": OrderKind.TAKE_PROFIT}
 # 2 the system takes a position over, 4 ADL, 6 it sets a long against a short before that.
 ENDS_BY_CATEGORY = {2: EndKind.LIQUIDATED, 4: EndKind.DELEVERAGED, 6: EndKind.LIQUIDATED}
@@ -81,7 +82,8 @@ async def ends(client: Any, instruments: Instruments, since: datetime) -> Sequen
 
 async def key_facts(client: Any) -> KeyFacts:
     info, server = await together(_key_info(client), client.contractPublicGetPing())
-    clock_ahead_s = client.shared.clock.now().timestamp() - number({"time": told(server, "ping")}, "time") / 1000
+    now_s = client.shared.clock.now().timestamp()
+    clock_ahead_s = now_s - number({"time": told(server, "ping")}, "time") / 1000
     if info is None:
         return KeyFacts(
             may_trade=None, may_withdraw=None, ip_restricted=None, clock_ahead_s=clock_ahead_s, notes=(NO_KEY_INFO,)
@@ -97,7 +99,7 @@ async def key_facts(client: Any) -> KeyFacts:
         may_withdraw=any("WITHDRAW" in word or "TRANSFER" in word for word in writes),
         ip_restricted=bool(addresses) if isinstance(addresses, str) else None,
         clock_ahead_s=clock_ahead_s,
-        expires_at=client.shared.clock.now() + timedelta(days=days) if days and not addresses else None,
+        expires_at=time_of(1000 * (now_s + days * DAY_S)) if days and not addresses else None,
     )
 
 
