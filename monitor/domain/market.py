@@ -48,12 +48,12 @@ ROUNDING = 1e-6
 
 def are_sound(tiers: Tiers) -> bool:
     """Whether brackets can be: they do not lap over each other, and ask for a share of what is held, never less."""
-    floors = [tier.floor for tier in tiers]
+    ends = [*(tier.floor for tier in tiers[1:]), math.inf]
     return all(
         0 <= tier.floor < tier.cap <= following
         and 0 <= tier.rate <= 1
         and -ROUNDING <= tier.amount <= tier.floor * tier.rate * (1 + ROUNDING) + ROUNDING
-        for tier, following in zip(tiers, [*floors[1:], math.inf], strict=True)
+        for tier, following in zip(tiers, ends, strict=False)
     )
 
 

@@ -13,8 +13,10 @@ LOW, HIGH = Tier(0, 50_000, 0.004, 0), Tier(50_000, 1e9, 0.005, 50)
 
 @pytest.mark.parametrize(
     ("row", "due"),
-    [({}, False), ({"x": None}, False), ({"x": ""}, False), ({"x": False}, False), ({"x": "false"}, False)]
-    + [({"x": True}, True), ({"x": "true"}, True), ({"x": "TRUE"}, True)],
+    [
+        *(({}, False), ({"x": None}, False), ({"x": ""}, False), ({"x": False}, False), ({"x": "false"}, False)),
+        *(({"x": True}, True), ({"x": "true"}, True), ({"x": "TRUE"}, True)),
+    ],
 )
 def test_a_flag_is_sent_as_true_or_as_text_or_left_out(row: dict[str, Any], due: bool) -> None:
     assert flag(row, "x") is due
