@@ -10,7 +10,7 @@ import pytest
 
 from monitor.config.loader import load
 from monitor.config.problems import ConfigError
-from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
+from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure, StopOrder
 from monitor.exchange.failures import ReadError
 from monitor.exchange.modes import mode_error
 from monitor.exchange.registry import is_venue
@@ -150,6 +150,7 @@ PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfi
         ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "orderType", ["STOP"], "stops"),
         ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "quantity", "-0", "stops"),
         ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "closePosition", "yes", "stops"),
+        ("binanceusdm, mixed", "/sapi/v1/account/apiRestrictions", "enableInternalTransfer", "yes", "key"),
         ("bingx, mixed", "/openApi/swap/v2/trade/openOrders", "closePosition", "1", "stops"),
         ("bingx, mixed", "/openApi/swap/v2/trade/openOrders", "positionSide", {}, "stops"),
         ("bingx, mixed", "/openApi/v1/account/apiPermissions", "permissions", [[2]], "key"),
@@ -163,6 +164,7 @@ PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfi
         ("deribit, coin segregated_sm", "/api/v2/private/get_open_orders", "is_secondary_oto", "1_0", "stops"),
         ("gate, classic-mixed", "/api/v4/account/detail", "ip_whitelist", [None], "key"),
         ("gate, classic-mixed", "/api/v4/futures/usdt/price_orders", "is_reduce_only", [], "stops"),
+        ("gate, classic-mixed", "/api/v4/futures/usdt/autoorder/v1/trail/list", "price_offset", "0%", "stops"),
         ("gate, classic-mixed", "/api/v4/futures/usdt/liquidates", "size", "0", "ends"),
         ("hyperliquid, portfolio-two", "frontendOpenOrders cash", "sz", None, "stops"),
         ("krakenfutures, mixed", "/derivatives/api/v3/openorders", "reduceOnly", [1], "stops"),
@@ -226,3 +228,20 @@ def test_a_venue_left_empty_beside_a_mode_is_a_problem_with_its_place(tmp_path: 
     with pytest.raises(ConfigError) as refused:
         load(file, is_venue=is_venue, channel_error=lambda _: None, mode_error=mode_error, env={})
     assert [(problem.line, problem.path) for problem in refused.value.errors] == [(2, "accounts.main.venue")]
+
+
+def test_a_position_of_a_kind_not_read_in_a_coin_that_is_none_is_malformed(reader: Reader) -> None:
+    reply = reply_of(reader, "okx, mixed futures mode", "/api/v5/account/positions")
+    reply["data"].append({"instId": "BTC-USD-261225-90000-P", "instType": "OPTION", "pos": "-5", "ccy": ["USDT"]})
+    observation, _ = read(reader, "okx, mixed futures mode", **{"/api/v5/account/positions": json.dumps(reply)})
+    assert isinstance(observation, PollFailure), observation
+    assert observation.kind is FailureKind.MALFORMED
+
+
+def test_a_callback_of_nothing_is_unknown(reader: Reader) -> None:
+    orders = "/openApi/swap/v2/trade/openOrders"
+    found = reader.read(WORLDS["bingx, mixed"], spoilt(reader, "bingx, mixed", orders, "priceRate", "0")).records[
+        "stops"
+    ]
+    assert not isinstance(found, ReadError), found
+    assert {order.callback_rate for order in found if isinstance(order, StopOrder)} == {None}

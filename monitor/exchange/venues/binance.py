@@ -18,7 +18,7 @@ from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
-from monitor.exchange.values import boolean, mapping, number, text
+from monitor.exchange.values import boolean, flag, mapping, number, text
 from monitor.exchange.venues.binance_market import Family, call, mark
 from monitor.exchange.venues.binance_orders import ends, stop_orders
 from monitor.exchange.venues.figures import Figures
@@ -200,8 +200,8 @@ class BinanceVenue:
         for name in ("enableFutures", "enableSpotAndMarginTrading", "enableWithdrawals", "permitsUniversalTransfer"):
             boolean(allowed, name)
         return KeyFacts(
-            may_trade=any(allowed.get(name) is True for name in TRADES),
-            may_withdraw=any(allowed.get(name) is True for name in MOVES_FUNDS),
+            may_trade=any(flag(allowed, name) for name in TRADES),
+            may_withdraw=any(flag(allowed, name) for name in MOVES_FUNDS),
             ip_restricted=boolean(allowed, "ipRestrict"),
             clock_ahead_s=_ahead_s(client, server),
         )

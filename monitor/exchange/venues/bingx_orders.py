@@ -15,7 +15,6 @@ from monitor.exchange.values import (
     malformed,
     mapping,
     number,
-    optional_number,
     optional_positive,
     positive,
     rows,
@@ -131,7 +130,7 @@ def _stop(row: Row, instruments: Instruments) -> StopOrder | None:
         side=side,
         kind=kind,
         trigger_price=optional_positive(row, "stopPrice"),
-        callback_rate=optional_number(row, "priceRate") if kind is OrderKind.TRAILING else None,
+        callback_rate=optional_positive(row, "priceRate") if kind is OrderKind.TRAILING else None,
         size=None if flag(row, "closePosition") else positive(row, "origQty"),
         reduce_only=True,
     )

@@ -11,7 +11,7 @@ from monitor.exchange.values import (
     mapping,
     number,
     optional_positive,
-    plain_number,
+    positive,
     rows,
     text,
     time_of,
@@ -93,10 +93,7 @@ def _trailing(row: Row, settle: str, instruments: Instruments) -> StopOrder:
 
 
 def _share(offset: str) -> float:
-    try:
-        return plain_number(offset.removesuffix("%")) / 100
-    except ValueError as error:
-        raise malformed(f"price_offset: {error}") from None
+    return positive({"price_offset": offset.removesuffix("%")}, "price_offset") / 100
 
 
 def liquidation(row: Row, settle: str, instruments: Instruments) -> End:

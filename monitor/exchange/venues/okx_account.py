@@ -23,6 +23,7 @@ from monitor.exchange.values import (
     positive,
     rows,
     text,
+    word,
 )
 from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
 from monitor.exchange.venues.completeness import caveats_of, check_held_once
@@ -217,7 +218,7 @@ def _futures_pools(coins: Mapping[str, Row], legs: Sequence[Leg], others: Sequen
     Raises ReadError: implausible where more maintenance is owed in one than its positions listed owe.
     """
     cross = [leg for leg in legs if not leg.is_isolated]
-    unread = {row.get("ccy") for row in others}
+    unread = {word(row, "ccy") for row in others}
     if missing := {leg.currency for leg in cross} - coins.keys():
         raise malformed(f"the account does not list {', '.join(sorted(missing)):.40}, in which a position is margined")
     pools = []
