@@ -47,9 +47,9 @@ ROUNDING = 1e-6
 
 
 def are_sound(tiers: Tiers) -> bool:
-    """Whether brackets can be: they do not lap over each other, and ask for a share of what is held, never less."""
+    """Whether brackets can be: they begin at 0, do not lap over each other, and never ask for less than nothing."""
     ends = [*(tier.floor for tier in tiers[1:]), math.inf]
-    return all(
+    return (not tiers or tiers[0].floor == 0) and all(
         0 <= tier.floor < tier.cap <= following
         and 0 <= tier.rate <= 1
         and -ROUNDING <= tier.amount <= tier.floor * tier.rate * (1 + ROUNDING) + ROUNDING

@@ -71,7 +71,10 @@ def records_at(at: datetime) -> Mapping[str, Records]:
         },
         "bingx": {
             "orders": (bingx.an_order(), bingx.an_order(type="TRAILING_STOP_MARKET", priceRate="0.02", stopPrice="")),
-            "ends": (bingx.a_forced_close("LIQUIDATION", at), bingx.a_forced_close("ADL", at, side="BUY")),
+            "ends": (
+                bingx.a_forced_close("LIQUIDATION", at),
+                bingx.a_forced_close("ADL", at, side="BUY", positionSide="SHORT"),
+            ),
         },
     }
 

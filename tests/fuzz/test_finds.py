@@ -193,9 +193,10 @@ def test_junk_beside_an_account_is_a_malformed_reply(
         ("mexc, mixed", "/api/v1/private/position/open_positions", "positionType", [1]),
         ("bingx, mixed", "/openApi/swap/v2/user/positions", "positionSide", ["LONG"]),
         ("gate, classic-mixed", "/api/v4/futures/usdt/accounts", "position_mode", [1]),
+        ("okx, mixed futures mode", "/api/v5/account/balance", "mmr", -1),
     ],
 )
-def test_a_list_for_a_word_is_a_malformed_account(
+def test_words_and_amounts_that_are_none_are_a_malformed_account(
     reader: Reader, name: str, question: str, member: str, junk: Any
 ) -> None:
     observation = reader.read(WORLDS[name], spoilt(reader, name, question, member, junk)).observation
