@@ -193,7 +193,8 @@ def _adl_rank(row: Row) -> int | None:
 
 def _pool(name: str, currency: str, equity: float, row: Row) -> MarginBalance:
     """`mgnRatio` is empty where nothing is owed; it is no ratio where the equity is gone, and `mmr` stands alone."""
-    ratio, told = optional_positive(row, "mgnRatio"), not_negative({"mmr": row.get("mmr") or 0.0}, "mmr")
+    ratio = optional_positive(row, "mgnRatio")
+    told = 0.0 if optional_number(row, "mmr") is None else not_negative(row, "mmr")
     if told > 0 and optional_number(row, "mgnRatio") is None:
         raise malformed(f"mgnRatio: not told of {name:.60}, though maintenance is owed")
     return MarginBalance(
