@@ -1,6 +1,5 @@
 """Public market data, shared by every account of a venue; each figure carries the time it was received."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -48,12 +47,13 @@ ROUNDING = 1e-6
 
 def are_sound(tiers: Tiers) -> bool:
     """Whether brackets can be: they begin at 0, do not lap over each other, and never ask for less than nothing."""
-    ends = [*(tier.floor for tier in tiers[1:]), math.inf]
+    starts = [0.0, *(tier.cap for tier in tiers)]
     return (not tiers or tiers[0].floor == 0) and all(
-        0 <= tier.floor < tier.cap <= following
+        start <= tier.floor < tier.cap
         and 0 <= tier.rate <= 1
-        and -ROUNDING <= tier.amount <= tier.floor * tier.rate * (1 + ROUNDING) + ROUNDING
-        for tier, following in zip(tiers, ends, strict=False)
+        # Between two brackets that do not meet counts the upper one.
+        and -ROUNDING <= tier.amount <= start * tier.rate * (1 + ROUNDING) + ROUNDING
+        for start, tier in zip(starts, tiers, strict=False)
     )
 
 

@@ -59,6 +59,7 @@ def test_brackets_that_rise_are_sound(tiers: tuple[Tier, ...]) -> None:
     "tiers",
     [
         (HIGH,),
+        (LOW, Tier(60_000, 1e9, 0.005, 251)),
         (HIGH, LOW),
         (LOW, LOW),
         (LOW, Tier(49_999, 1e9, 0.005, 50)),
