@@ -261,14 +261,16 @@ def _numbers_of(text: str) -> list[float]:
         return []
 
 
-def _estimated(snapshot: AccountSnapshot) -> frozenset[str]:
-    """Names of the figures that are marked as our own."""
-    of_positions = [f"{p.subject} {estimate.figure}" for p in snapshot.positions for estimate in p.estimates]
-    of_pools = [f"{m.pool} {estimate.figure}" for m in snapshot.margins for estimate in m.estimates]
-    return frozenset([*of_positions, *of_pools])
+def _estimated(snapshot: AccountSnapshot) -> Mapping[str, float]:
+    """Figures that are marked as our own, and how far each may be off: any way in a pool whose coins are held still."""
+    found = {f"{m.pool} {estimate.figure}": ESTIMATE_ERROR for m in snapshot.margins for estimate in m.estimates}
+    for position in snapshot.positions:
+        error = ESTIMATE_ERROR if position.pool_rate == 1.0 else math.inf
+        found |= {f"{position.subject} {estimate.figure}": error for estimate in position.estimates}
+    return found
 
 
-def _check_against(clean: Figures, found: Figures, estimated: frozenset[str], *, by_ccxt: bool) -> None:
+def _check_against(clean: Figures, found: Figures, estimated: Mapping[str, float], *, by_ccxt: bool) -> None:
     """Each figure is the one from the clean reply, or unknown; a contract may have got another name."""
     by_field: dict[str, list[Any]] = {}
     for name, value in clean.items():
@@ -280,7 +282,7 @@ def _check_against(clean: Figures, found: Figures, estimated: frozenset[str], *,
         allowed = [clean[name]] if name in clean else by_field.get(field, [])
         allowed += [UNLISTED[field]] if field in UNLISTED else []
         is_known = value is not None and not (by_ccxt and field in BY_CCXT)
-        same = _same(value, ESTIMATE_ERROR if name in estimated else 1e-9)
+        same = _same(value, estimated.get(name, 1e-9))
         assert not is_known or any(map(same, allowed)), f"{name} is {value} because of junk, not {allowed}"
 
 
