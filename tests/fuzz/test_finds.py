@@ -246,3 +246,11 @@ def test_a_callback_of_nothing_is_unknown(reader: Reader) -> None:
     ]
     assert not isinstance(found, ReadError), found
     assert {order.callback_rate for order in found if isinstance(order, StopOrder)} == {None}
+
+
+def test_a_contract_in_coin_whose_size_is_junk_is_not_taken_for_one_dollar(reader: Reader) -> None:
+    name = "binanceusdm, mixed portfolio"
+    found = reader.read(WORLDS[name], spoilt(reader, name, "/dapi/v1/exchangeInfo", "contractSize", "")).records[
+        "stops"
+    ]
+    assert isinstance(found, ReadError), found

@@ -153,9 +153,11 @@ def _instrument(client: Any, venue_id: str, row: Row) -> Instrument | None:
         return None
     try:
         market = client.parse_market(row)
-    except (*BROKEN_PARSING, ccxt.BaseError):
-        return None
-    if market is None or not (market["linear"] or market["inverse"]) or not market["contractSize"]:
+        if market is None or not (market["linear"] or market["inverse"]):
+            return None
+        # ccxt takes a size that is not told for 1, which it is of linear contracts alone.
+        size = positive(row if market["inverse"] else market, "contractSize")
+    except (*BROKEN_PARSING, ccxt.BaseError, ReadError):
         return None
     return Instrument(
         venue=venue_id,
@@ -163,6 +165,6 @@ def _instrument(client: Any, venue_id: str, row: Row) -> Instrument | None:
         base=market["base"],
         quote=market["quote"],
         settle=market["settle"],
-        contract_size=positive(market, "contractSize"),
+        contract_size=size,
         inverse=bool(market["inverse"]),
     )
