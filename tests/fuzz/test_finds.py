@@ -173,6 +173,7 @@ PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfi
         ("mexc, mixed", "/api/v3/apiKeyInfo", "remainingValidity", "1e15", "key"),
         ("mexc, mixed", "/api/v1/private/stoporder/open_orders", "stopLossPrice", None, "stops"),
         ("mexc, mixed", "/api/v1/private/stoporder/open_orders", "positionType", [1], "stops"),
+        ("mexc, mixed", "/api/v1/private/stoporder/open_orders", "positionId", None, "stops"),
         ("okx, mixed futures mode", ALGOS, "reduceOnly", [], "stops"),
         ("okx, mixed futures mode", ALGOS, "slTriggerPx", "", "stops"),
         ("okx, mixed futures mode", BILLS, "subType", "1,000", "ends"),
