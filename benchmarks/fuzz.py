@@ -26,7 +26,7 @@ TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {
     "messages": messages.target,
 }
 SLOW_S = 1.0
-MAX_PROBLEMS = 60
+MAX_PROBLEMS = 20
 MAX_SHOWN_CHARS = 600
 
 

@@ -33,4 +33,4 @@ def test_any_rows_make_a_message_that_pings_nobody_and_keeps_its_lines() -> None
 
 @needs_shared
 def test_any_reply_is_a_snapshot_without_figures_of_junk_or_a_failure() -> None:
-    hold(venues.target, 200)
+    hold(venues.target, 120)

@@ -131,7 +131,7 @@ async def _pages(call: Any, params: dict[str, Any], names: tuple[str, str]) -> l
 def _of_position(row: Row, instruments: Instruments) -> Iterable[StopOrder]:
     """One row may hold both prices. A row without a position waits for its limit order, and protects nothing yet."""
     of_position, of_order = optional_positive(row, "positionId"), optional_positive(row, "orderId")
-    if of_position is None and of_order is None and row.get("positionId") is None:
+    if of_position is None and of_order is None and row.get("positionId") in (None, ""):
         raise malformed("stoporder: neither its position nor its order is told")
     if number(row, "state") != UNTRIGGERED or of_position is None:
         return
