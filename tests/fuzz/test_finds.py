@@ -157,6 +157,7 @@ PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfi
         ("bingx, mixed", "/openApi/v1/account/apiPermissions", "ipAddresses", [None], "key"),
         ("bitget, mixed", PLANS, "posSide", 7, "stops"),
         ("bitget, unified-mixed", STRATEGIES, "stopLoss", "", "stops"),
+        ("bitget, unified-mixed", f"{STRATEGIES} USDT-FUTURES?category=USDT-FUTURES&type=trigger", "qty", "", "stops"),
         ("bitget, unified-mixed", "/api/v3/trade/history-orders", "execType", ["liquidation"], "ends"),
         ("bybit, mixed cross", "/v5/order/realtime", "stopOrderType", None, "stops"),
         ("bybit, mixed cross", "/v5/order/realtime", "qty", "", "stops"),

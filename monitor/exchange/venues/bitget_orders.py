@@ -136,7 +136,8 @@ def _unified_stops(row: Row, instruments: Instruments, marks: Marks) -> Iterable
     if trigger is not None:
         side = _reduces(row)
         if word(row, "posSide") in ("", side):
-            yield _stop(instrument, side, _kind(TRIGGER, side, trigger, marks.get(text(row, "symbol"))), trigger, size)
+            kind = _kind(TRIGGER, side, trigger, marks.get(text(row, "symbol")))
+            yield _stop(instrument, side, kind, trigger, positive(row, "qty"))
 
 
 def _stop(instrument: Instrument, side: Side, kind: OrderKind, price: float, size: float | None) -> StopOrder:
