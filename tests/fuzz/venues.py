@@ -265,7 +265,8 @@ def _estimated(snapshot: AccountSnapshot) -> Mapping[str, float]:
     """Figures that are marked as our own, and how far each may be off: any way in a pool whose coins are held still."""
     found = {f"{m.pool} {estimate.figure}": ESTIMATE_ERROR for m in snapshot.margins for estimate in m.estimates}
     for position in snapshot.positions:
-        error = ESTIMATE_ERROR if position.pool_rate == 1.0 else math.inf
+        of_one_coin = position.pool.endswith((f":{position.instrument.settle}", f":{position.side}"))
+        error = ESTIMATE_ERROR if of_one_coin else math.inf
         found |= {f"{position.subject} {estimate.figure}": error for estimate in position.estimates}
     return found
 
