@@ -22,6 +22,11 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "margin_ratio": (_thresholds("15%", "30%"), _thresholds("20%", "40%"), _thresholds("40%", "65%")),
     "liquidation_distance": (_thresholds("20%", "10%"), _thresholds("12%", "6%"), _thresholds("3%", "1.5%")),
     "leverage": (_thresholds("3x", "5x"), _thresholds("5x", "7x"), _thresholds("20x", "25x")),
+    "position_size": (_thresholds("5%", "10%"), _thresholds("10%", "15%"), _thresholds("25%", "50%")),
+    "concentration": (_thresholds("60%", "80%"), _thresholds("60%", "80%"), _thresholds("60%", "90%")),
+    "loss": (_thresholds("10%", "20%"), _thresholds("20%", "40%"), _thresholds("40%", "70%")),
+    "adl_rank": (_thresholds("4", "5"), _thresholds("4", "5"), _thresholds("4", "5")),
+    "tier_cliff": (_thresholds("5%"), _thresholds("5%"), _thresholds("5%")),
     "funding_exposure": (_thresholds("0.15%", "0.5%"), _thresholds("0.3%", "1%"), _thresholds("0.5%", "2%")),
 }
 

@@ -4,8 +4,32 @@ Source: Binance "Leverage and Margin of USDⓈ-M Futures": maintenance = notiona
 bracket the notional falls in. Progressive venues, summing slice by slice, give the same figure.
 """
 
+from dataclasses import dataclass
+
 from monitor.domain.account import Position
 from monitor.domain.market import Tier, Tiers
+
+
+@dataclass(frozen=True, slots=True)
+class InitialMargin:
+    """What a position stakes in settle units, above 0; `basis` says what it is made of where it is our estimate."""
+
+    amount: float
+    basis: str | None = None
+
+
+def initial_margin_of(position: Position) -> InitialMargin | None:
+    """The venue's own figure, else notional / leverage; None where neither is told.
+
+    Readers refuse a reply that lacks what the venue tells, so None is a venue, or a mode of it, that tells none. A
+    hedge for which a venue asks no margin is at stake all the same.
+    """
+    if position.initial_margin:
+        basis = next((e.basis for e in position.estimates if e.figure == "initial_margin"), None)
+        return InitialMargin(position.initial_margin, basis)
+    if position.leverage:
+        return InitialMargin(position.notional / position.leverage, "notional / leverage")
+    return None
 
 
 def tier_of(tiers: Tiers, notional: float) -> Tier:

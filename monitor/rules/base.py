@@ -16,6 +16,8 @@ from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Un
 from monitor.rules.quantities import Duration, Ratio
 
 HYSTERESIS = 0.10
+# What rounding may take from an exact remedy, and no more.
+_HAIR = 1e-9
 
 
 class Frozen(BaseModel):
@@ -90,6 +92,10 @@ class Rule(Frozen):
     """A rule of the YAML: its parameters and one pure `evaluate`. Durations are seconds, ratios fractions."""
 
     kind: str
+    # For `perpwatch rules` and `explain`; the formula in the names of the inputs, which are replaced by their figures.
+    why: ClassVar[str]
+    formula: ClassVar[str]
+
     where: Where = Where()
     for_: Duration | SeverityDurations | None = Field(
         default=None, alias="for", description="how long it must hold before it fires; 0s fires at once"
@@ -139,6 +145,11 @@ class ThresholdRule(Rule):
     def clear_at(self) -> float:
         """The value at which the lowest severity is clear again: what a remedy has to reach."""
         return self._past_hysteresis(self._thresholds[0][1])
+
+    @property
+    def goal(self) -> float:
+        """What an exact remedy aims at: a hair past `clear_at`, so that rounding does not leave it short."""
+        return self.clear_at * (1 - _HAIR if self.worse == "higher" else 1 + _HAIR)
 
     def is_clear(self, value: float | None) -> bool:
         return value is not None and self._verdict(value, self._thresholds[0][1]) is Verdict.CLEAR

@@ -6,19 +6,40 @@ from typing import Annotated
 from pydantic import Field
 
 from monitor.domain.reading import Reading, Scope
+from monitor.rules.adl_rank import AdlRank
 from monitor.rules.base import Context, Rule
+from monitor.rules.concentration import Concentration
 from monitor.rules.funding_exposure import FundingExposure
 from monitor.rules.leverage import Leverage
 from monitor.rules.liquidation_distance import LiquidationDistance
+from monitor.rules.loss import Loss
 from monitor.rules.margin_ratio import MarginRatio
+from monitor.rules.position_size import PositionSize
+from monitor.rules.tier_cliff import TierCliff
 
-AnyRule = Annotated[MarginRatio | LiquidationDistance | FundingExposure | Leverage, Field(discriminator="kind")]
+AnyRule = Annotated[
+    MarginRatio
+    | LiquidationDistance
+    | FundingExposure
+    | Leverage
+    | PositionSize
+    | Concentration
+    | Loss
+    | AdlRank
+    | TierCliff,
+    Field(discriminator="kind"),
+]
 
 RULE_KINDS: Mapping[str, type[Rule]] = {
     "margin_ratio": MarginRatio,
     "liquidation_distance": LiquidationDistance,
     "funding_exposure": FundingExposure,
     "leverage": Leverage,
+    "position_size": PositionSize,
+    "concentration": Concentration,
+    "loss": Loss,
+    "adl_rank": AdlRank,
+    "tier_cliff": TierCliff,
 }
 
 # Names of the monitor's own alerts, which no rule of the YAML may take.

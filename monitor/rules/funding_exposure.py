@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
 from monitor.domain.reading import Reading, Scope, Unit
@@ -32,6 +32,11 @@ class FundingExposure(ThresholdRule):
     kind: Literal["funding_exposure"] = "funding_exposure"
     warning: Threshold | None = None
     critical: Threshold | None = None
+
+    why: ClassVar[str] = (
+        "funding is charged on the notional: leverage multiplies it, and a crowded trade pays for weeks"
+    )
+    formula: ClassVar[str] = "per day / equity"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

@@ -19,7 +19,7 @@ class Leverage(ThresholdRule):
     critical: LeverageThreshold | None = None
 
     why: ClassVar[str] = "at 10x a move of 10 % takes everything; a cap keeps such moves rare"
-    formula: ClassVar[str] = "sum of |notional| / equity"
+    formula: ClassVar[str] = "notional / equity"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot
@@ -54,7 +54,7 @@ class Leverage(ThresholdRule):
 
     def _remedy(self, gross: float, equity: float) -> dict[str, Any]:
         """Exact, since leverage is linear in size."""
-        found: dict[str, Any] = {"add_collateral": gross / self.clear_at - equity}
+        found: dict[str, Any] = {"add_collateral": gross / self.goal - equity}
         if equity > 0:
-            found["cut_share"] = 1 - self.clear_at * equity / gross
+            found["cut_share"] = 1 - self.goal * equity / gross
         return found

@@ -1,6 +1,6 @@
 """liquidation_distance: how far the mark may still go against a position before its pool is liquidated."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import MarginMode, Position, PriceOrigin
 from monitor.domain.reading import Reading, Scope, Unit
@@ -21,6 +21,9 @@ class LiquidationDistance(ThresholdRule):
     warning: Threshold | None = None
     critical: Threshold | None = None
     worse = "lower"
+
+    why: ClassVar[str] = "a wick is enough: what is liquidated does not come back with the price"
+    formula: ClassVar[str] = "(mark price - liquidation price) / mark price, of a short the negative"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

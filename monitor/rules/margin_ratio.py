@@ -1,6 +1,6 @@
 """margin_ratio: how much of a margin pool's equity its maintenance margin has eaten."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
 from monitor.domain.reading import Reading, Scope, Unit
@@ -15,6 +15,9 @@ class MarginRatio(ThresholdRule):
     kind: Literal["margin_ratio"] = "margin_ratio"
     warning: Threshold | None = None
     critical: Threshold | None = None
+
+    why: ClassVar[str] = "when maintenance has eaten the equity, the venue takes all positions of the pool at once"
+    formula: ClassVar[str] = "maintenance margin / equity"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

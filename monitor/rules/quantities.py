@@ -12,6 +12,7 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_RANK = re.compile(r"[1-5]")
 _LEVERAGE = re.compile(r"(\d+(?:\.\d+)?)\s*x")
 
 MAX_DURATION_S = 366 * 86400.0
@@ -37,6 +38,13 @@ def parse_leverage(text: Any) -> float:
     return _parse(text, _LEVERAGE, 1.0, MAX_LEVERAGE, "a leverage, such as 5x")
 
 
+def parse_rank(text: Any) -> float:
+    """`4` to 4.0: a place in a queue has no unit to forget."""
+    if not isinstance(text, str) or not _RANK.fullmatch(text.strip()):
+        raise ValueError("expected a rank from 1 to 5")
+    return float(text)
+
+
 def _parse(text: Any, pattern: re.Pattern[str], divisor: float, maximum: float, expected: str) -> float:
     match = pattern.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
@@ -60,3 +68,8 @@ Ratio = Annotated[float, BeforeValidator(parse_ratio), _written(r"^\d+(\.\d+)?\s
 Threshold = Annotated[Ratio, Field(gt=0)]
 Leverage = Annotated[float, BeforeValidator(parse_leverage), _written(r"^\d+(\.\d+)?\s*x$", "5x")]
 LeverageThreshold = Annotated[Leverage, Field(gt=0)]
+Rank = Annotated[
+    float,
+    BeforeValidator(parse_rank),
+    WithJsonSchema({"type": ["integer", "string"], "pattern": "^[1-5]$", "minimum": 1, "maximum": 5, "examples": [4]}),
+]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from monitor.notify.text import foreign
-from monitor.notify.words import funding, margin, own, sizing
+from monitor.notify.words import funding, margin, own, sizing, venue
 from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
 
 _ANY_KIND = Phrases(
@@ -16,6 +16,11 @@ _KINDS: Mapping[str, Phrases] = {
     "margin_ratio": Phrases(margin.ratio_headline, named("margin ratio"), margin.ratio_details),
     "funding_exposure": Phrases(funding.headline, named("funding"), funding.details),
     "leverage": Phrases(sizing.leverage_headline, named("leverage"), sizing.leverage_details),
+    "position_size": Phrases(sizing.size_headline, named("position size"), sizing.size_details),
+    "concentration": Phrases(sizing.concentration_headline, named("concentration"), sizing.concentration_details),
+    "loss": Phrases(sizing.loss_headline, named("loss"), sizing.loss_details),
+    "adl_rank": Phrases(venue.adl_headline, named("ADL rank"), venue.adl_details),
+    "tier_cliff": Phrases(venue.cliff_headline, named("below a margin bracket's edge"), venue.cliff_details),
     "blind": Phrases(own.blind_headline, once("is read again", "no good read"), own.blind_details),
     "key_permissions": Phrases(
         own.key_headline, once("its key is as it should be", "its key was not looked at again"), own.key_details

@@ -1,0 +1,75 @@
+"""concentration: how much of what an account holds hangs on one underlying."""
+
+from typing import Any, ClassVar, Literal
+
+from monitor.domain.account import Position
+from monitor.domain.reading import Reading, Scope, Unit
+from monitor.risk.worth import UnknownWorthError, notional_of
+from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.quantities import Threshold
+
+
+class Concentration(ThresholdRule):
+    """Gross notional of the largest underlying / gross notional of all, in dollars, of one account.
+
+    All contracts on one underlying count together, both sides as well. An account that holds one underlying only is
+    clear: its owner knows what it hangs on, and a hedged pair is no concentration.
+    """
+
+    kind: Literal["concentration"] = "concentration"
+    warning: Threshold | None = None
+    critical: Threshold | None = None
+
+    why: ClassVar[str] = "positions that look spread fall together when one of them is most of the account"
+    formula: ClassVar[str] = "largest notional / gross notional"
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        snapshot = context.snapshot
+        positions = [position for position in snapshot.positions if self.where.matches_position(position)]
+        if not self.where.matches_account(snapshot.account, snapshot.venue) or (snapshot.positions and not positions):
+            return ()
+        by_base: dict[str, list[Position]] = {}
+        for position in positions:
+            by_base.setdefault(position.instrument.base, []).append(position)
+        try:
+            held = {base: sum(_dollars(p, context) for p in members) for base, members in by_base.items()}
+        except UnknownWorthError as unknown:
+            return (self._reading(name, context, None, {"why": str(unknown)}),)
+        if len(held) < 2:
+            return (self._reading(name, context, None, {"underlyings": len(held)}, is_clear=True),)
+        largest, gross = max(held, key=lambda base: held[base]), sum(held.values())
+        inputs = {"underlying": largest, "largest_notional": held[largest], "gross_notional": gross}
+        inputs |= {"underlyings": len(held), "currency": "USD"}
+        reading = self._reading(name, context, held[largest] / gross, inputs)
+        size = sum(position.size for position in by_base[largest])
+        return (self.with_remedy(reading, lambda: self._remedy(largest, size, held)),)
+
+    def _reading(
+        self, name: str, context: Context, value: float | None, inputs: dict[str, Any], *, is_clear: bool = False
+    ) -> Reading:
+        account = context.snapshot.account
+        return self.reading(
+            name=name,
+            account=account,
+            scope=Scope.ACCOUNT,
+            subject=account,
+            value=value,
+            unit=Unit.RATIO,
+            inputs=inputs,
+            levels=self.all_clear() if is_clear else None,
+        )
+
+    def _remedy(self, largest: str, size: float, held: dict[str, float]) -> dict[str, Any]:
+        """The cut of the largest underlying that leaves it the share wanted, unless another one is too large then."""
+        others = sum(held.values()) - held[largest]
+        if self.goal >= 1:
+            return {}
+        left = others * self.goal / (1 - self.goal)
+        if not self.is_clear(max(left, *(worth for base, worth in held.items() if base != largest)) / (left + others)):
+            return {}
+        share = 1 - left / held[largest]
+        return {"cut_share": share, "cut_size": size * share, "base": largest}
+
+
+def _dollars(position: Position, context: Context) -> float:
+    return abs(notional_of(position, context.snapshot, context.markets))
