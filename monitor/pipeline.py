@@ -141,6 +141,8 @@ def _next(
     if taken:
         told = replace(alert, inputs={**alert.inputs, "taken": taken_words(taken, now)})
         return end(told, _RESOLUTIONS[taken[-1].kind], now)
+    if _is_untold(plan, key, readings, observation):
+        return advance_absent(alert, now, Resolution.UNTOLD)
     if _is_let_go(plan, key, readings, observation):
         return end(alert, Resolution.REMOVED, now)
     return advance_absent(alert, now)
@@ -156,15 +158,35 @@ def _taken(key: AlertKey, snapshot: AccountSnapshot, ends: Sequence[End]) -> tup
     )
 
 
+def _is_untold(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey], snapshot: AccountSnapshot) -> bool:
+    """The position is there, the rule is for it, and yet has no figure of it: the venue, or a new mode, tells none."""
+    rule = plan.rules.get(key.rule)
+    position = next((position for position in snapshot.positions if position.subject == key.subject), None)
+    return (
+        rule is not None
+        and key.scope is Scope.POSITION
+        and position is not None
+        and rule.where.matches_account(snapshot.account, snapshot.venue)
+        and rule.where.matches_position(position)
+        and not _another_speaks(plan, key, readings)
+    )
+
+
+def _another_speaks(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey]) -> bool:
+    kind = plan.rule_kind(key)
+    return any(
+        (plan.rule_kind(other), other.scope, other.subject) == (kind, key.scope, key.subject) for other in readings
+    )
+
+
 def _is_let_go(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey], snapshot: AccountSnapshot) -> bool:
     """An edit took the subject from its rule: another of its kind speaks for it now, or none for an open position.
 
     A pool or currency that a rule is silent about may still be there, while the position that it filters on is gone.
     """
-    kind = plan.rule_kind(key)
-    return any(
-        (plan.rule_kind(other), other.scope, other.subject) == (kind, key.scope, key.subject) for other in readings
-    ) or (key.scope is Scope.POSITION and any(position.subject == key.subject for position in snapshot.positions))
+    return _another_speaks(plan, key, readings) or (
+        key.scope is Scope.POSITION and any(position.subject == key.subject for position in snapshot.positions)
+    )
 
 
 def _unassessed(plan: AccountPlan, readings: tuple[Reading, ...]) -> Reading:

@@ -37,6 +37,7 @@ class Resolution(StrEnum):
     LIQUIDATED = "liquidated"
     AUTO_DELEVERAGED = "auto-deleveraged"
     REMOVED = "removed from the configuration"
+    UNTOLD = "its figure is not told any more"
 
 
 class Reason(StrEnum):
