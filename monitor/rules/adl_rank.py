@@ -22,6 +22,7 @@ class AdlRank(ThresholdRule):
 
     why: ClassVar[str] = "in a crash the venue closes winners at its price; a hedge is gone when it is needed most"
     formula: ClassVar[str] = "the rank that the venue tells, of 5"
+    is_standing: ClassVar[bool] = True
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

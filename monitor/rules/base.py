@@ -95,6 +95,8 @@ class Rule(Frozen):
     # For `perpwatch rules` and `explain`; the formula in the names of the inputs, which are replaced by their figures.
     why: ClassVar[str]
     formula: ClassVar[str]
+    # A state that may last for days and is no emergency of the hour: its critical alert is repeated as a warning is.
+    is_standing: ClassVar[bool] = False
 
     where: Where = Where()
     for_: Duration | SeverityDurations | None = Field(

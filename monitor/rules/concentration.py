@@ -22,6 +22,7 @@ class Concentration(ThresholdRule):
 
     why: ClassVar[str] = "positions that look spread fall together when one of them is most of the account"
     formula: ClassVar[str] = "largest notional / gross notional"
+    is_standing: ClassVar[bool] = True
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

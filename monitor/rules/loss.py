@@ -25,6 +25,7 @@ class Loss(ThresholdRule):
 
     why: ClassVar[str] = "a small loss is a decision, a large one a hope: it is told while there is something to decide"
     formula: ClassVar[str] = "loss / initial margin"
+    is_standing: ClassVar[bool] = True
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

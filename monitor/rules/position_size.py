@@ -24,6 +24,7 @@ class PositionSize(ThresholdRule):
 
     why: ClassVar[str] = "a trade that stakes a tenth can be wrong ten times; one that stakes half only twice"
     formula: ClassVar[str] = "initial margin / equity"
+    is_standing: ClassVar[bool] = True
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

@@ -71,5 +71,7 @@ LeverageThreshold = Annotated[Leverage, Field(gt=0)]
 Rank = Annotated[
     float,
     BeforeValidator(parse_rank),
-    WithJsonSchema({"type": ["integer", "string"], "pattern": "^[1-5]$", "minimum": 1, "maximum": 5, "examples": [4]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 5}, {"type": "string", "pattern": "^[1-5]$"}]}
+    ),
 ]

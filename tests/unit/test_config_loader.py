@@ -224,6 +224,26 @@ def test_the_house_policy_is_the_default_and_settings_and_rules_override_it() ->
     assert [funding.of(s).keep_firing_for_s for s in (Severity.WARNING, Severity.CRITICAL)] == [300.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("alerts", "critical", "standing"),
+    [
+        ("{}", 300.0, 4 * 3600.0),
+        ("{warning: {repeat: 1h}}", 300.0, 3600.0),
+        ("{critical: {repeat: 8h}}", 8 * 3600.0, 8 * 3600.0),
+        ("{warning: {repeat: never}}", 300.0, None),
+        ("{critical: {repeat: never}}", None, None),
+    ],
+)
+def test_a_critical_state_that_may_last_for_days_is_repeated_as_rarely_as_a_warning(
+    alerts: str, critical: float | None, standing: float | None
+) -> None:
+    config = read(f"{MINIMAL}alerts: {alerts}\n")
+    for kind, repeat_s in (("margin_ratio", critical), ("position_size", standing)):
+        policy = config.alerts.policy_for(config.rules[kind])
+        assert policy.of(Severity.CRITICAL).repeat_s == repeat_s
+        assert policy.of(Severity.INFO) == HOUSE_POLICY[Severity.INFO]
+
+
 def test_blindness_is_told_at_once_whatever_the_waits_of_the_rules() -> None:
     policy = read(MINIMAL + "alerts: {warning: {for: 1h, group_wait: 10m, repeat: 2h}}\n").alerts.blind_policy()
     for severity in (Severity.WARNING, Severity.CRITICAL):
