@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from monitor.cli.errors import CommandError
-from monitor.config.loader import load
+from monitor.config.loader import load_with_origins
 from monitor.config.problems import ConfigError, Problem
+from monitor.config.rulebook import Origins
 from monitor.config.settings import Settings
 from monitor.exchange.client import is_venue
 from monitor.exchange.modes import mode_error
@@ -22,6 +23,11 @@ ConfigPath = Annotated[
 
 def load_settings(path: Path) -> Settings:
     """The settings of that file; raises ConfigError with every problem of it, or CommandError where it is missing."""
+    return load_explained(path)[0]
+
+
+def load_explained(path: Path) -> tuple[Settings, Origins]:
+    """As `load_settings`, with where each key of the rules comes from."""
     require(path)
     return _load(path)
 
@@ -37,7 +43,7 @@ def require(path: Path) -> None:
 
 def load_to_run(path: Path) -> Settings:
     """The settings of that file for a monitor; raises ConfigError, also where nobody would hear a critical alert."""
-    settings = _load(path)
+    settings, _ = _load(path)
     if settings.unheard_accounts:
         names = ", ".join(settings.unheard_accounts)
         message = f"no channel receives the critical alerts of {names}: nobody would be woken"
@@ -45,5 +51,7 @@ def load_to_run(path: Path) -> Settings:
     return settings
 
 
-def _load(path: Path) -> Settings:
-    return load(path, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env=os.environ)
+def _load(path: Path) -> tuple[Settings, Origins]:
+    return load_with_origins(
+        path, is_venue=is_venue, channel_error=channel_error, mode_error=mode_error, env=os.environ
+    )

@@ -102,7 +102,7 @@ def as_object(read: Read) -> dict[str, Any]:
         "margins": [_margin(margin) for margin in observation.margins],
         "positions": [_position(position) for position in observation.positions],
         "orders": None if isinstance(read.orders, PollFailure) else [_order(order) for order in read.orders or ()],
-        "readings": [_reading(reading) for reading in read.readings],
+        "readings": [reading_object(reading) for reading in read.readings],
         "events": None if read.events is None else [_event(event) for event in read.events],
         "caveats": list(observation.caveats),
     }
@@ -124,7 +124,7 @@ def _event(event: AccountEvent) -> dict[str, Any]:
     return asdict(event) | {"at": event.at.isoformat()}
 
 
-def _reading(reading: Reading) -> dict[str, Any]:
+def reading_object(reading: Reading) -> dict[str, Any]:
     return {
         "key": asdict(reading.key),
         "verdict": str(reading.verdict),
@@ -136,9 +136,13 @@ def _reading(reading: Reading) -> dict[str, Any]:
     }
 
 
+def a_console() -> Console:
+    """A narrow terminal wraps lines; it must never cut a figure."""
+    return Console(width=max(Console().width, MIN_WIDTH), highlight=False)
+
+
 def print_table(reads: list[Read]) -> None:
-    # A narrow terminal wraps lines; it must never cut a figure.
-    console = Console(width=max(Console().width, MIN_WIDTH), highlight=False)
+    console = a_console()
     for read in reads:
         observation = read.observation
         if isinstance(observation, PollFailure):
@@ -156,11 +160,7 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
     for line in _order_lines(read.orders):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     for reading in read.readings:
-        # Colours do not reach a pipe: how bad it is stands in words.
-        verdict = str(reading.severity if reading.verdict is Verdict.BREACH else reading.verdict)
-        line = f"  {verdict:<8} {reading.key.rule} of {reading.key.subject}: {_value(reading)}"
-        style = "magenta" if reading.is_unknown else _COLOURS[reading.severity]
-        console.print(line, style=style, markup=False, soft_wrap=True)
+        print_reading(console, reading)
     for event in read.events or ():
         detail = f" ({event.detail})" if event.detail else ""
         line = f"  {event.at:%Y-%m-%d %H:%M:%S} UTC  {event.subject} {event.kind}{detail}"
@@ -168,6 +168,14 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
     for caveat in snapshot.caveats:
         console.print(f"  note: {caveat}", style="dim", markup=False, soft_wrap=True)
     console.print()
+
+
+def print_reading(console: Console, reading: Reading) -> None:
+    # Colours do not reach a pipe: how bad it is stands in words.
+    verdict = str(reading.severity if reading.verdict is Verdict.BREACH else reading.verdict)
+    line = f"  {verdict:<8} {reading.key.rule} of {reading.key.subject}: {value_words(reading)}"
+    style = "magenta" if reading.is_unknown else _COLOURS[reading.severity]
+    console.print(line, style=style, markup=False, soft_wrap=True)
 
 
 def _order_lines(orders: Sequence[StopOrder] | PollFailure | None) -> Iterator[str]:
@@ -223,7 +231,7 @@ def _liquidation(position: Position) -> str:
     return origin if position.liquidation_price is None else f"{price(position.liquidation_price)} ({origin})"
 
 
-def _value(reading: Reading) -> str:
+def value_words(reading: Reading) -> str:
     if reading.is_unknown:
         return str(reading.inputs.get("why", "unknown"))
     if reading.value is not None:

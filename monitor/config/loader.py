@@ -5,6 +5,7 @@ from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import TypedDict, Unpack
 
 from pydantic import ValidationError
 
@@ -14,7 +15,7 @@ from monitor.config.explain import explain
 from monitor.config.keys import check_keys
 from monitor.config.problems import Place, Problems
 from monitor.config.references import interpolate, read_credential_files
-from monitor.config.rulebook import resolve_rules
+from monitor.config.rulebook import Origins, origins_of, resolve_rules
 from monitor.config.secrets import register_secrets
 from monitor.config.settings import Settings
 from monitor.config.tree import Node, read_tree
@@ -25,44 +26,38 @@ MAX_FILE_BYTES = 256 * 1024
 _ENV_NAME = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
 
-def load(
-    path: Path,
-    *,
-    is_venue: Callable[[str], bool],
-    channel_error: Callable[[str], str | None],
-    mode_error: Callable[[str, str], str | None],
-    env: Mapping[str, str],
-) -> Settings:
-    """The settings in the file, under the overrides in `env`; raises ConfigError with every problem found.
-
-    `is_venue` knows the venues, `channel_error` says in one sentence why a channel's URL cannot be used, or None;
-    `mode_error` the same of a venue's mode.
+class Outside(TypedDict):
+    """What a file is checked against. `is_venue` knows the venues, `channel_error` says in one sentence why a channel's
+    URL cannot be used, or None; `mode_error` the same of a venue's mode. `env` is the environment with its overrides.
     """
+
+    is_venue: Callable[[str], bool]
+    channel_error: Callable[[str], str | None]
+    mode_error: Callable[[str, str], str | None]
+    env: Mapping[str, str]
+
+
+def load(path: Path, **outside: Unpack[Outside]) -> Settings:
+    """The settings in the file; raises ConfigError with every problem found."""
+    return load_with_origins(path, **outside)[0]
+
+
+def load_with_origins(path: Path, **outside: Unpack[Outside]) -> tuple[Settings, Origins]:
+    """The settings in the file, and where each key of its rules comes from. Raises ConfigError."""
     problems = Problems()
     text = _read(path, problems)
     problems.raise_if_any()
-    return load_text(
-        text,
-        str(path),
-        is_venue=is_venue,
-        channel_error=channel_error,
-        mode_error=mode_error,
-        env=env,
-        folder=path.parent,
-    )
+    return _loaded(text, str(path), path.parent, outside)
 
 
 def load_text(
-    text: str,
-    file: str = "perpwatch.yaml",
-    *,
-    is_venue: Callable[[str], bool],
-    channel_error: Callable[[str], str | None],
-    mode_error: Callable[[str, str], str | None],
-    env: Mapping[str, str],
-    folder: Path = Path(),
+    text: str, file: str = "perpwatch.yaml", *, folder: Path = Path(), **outside: Unpack[Outside]
 ) -> Settings:
     """As `load`, for the text of a file; `folder` is where the names of credential files start."""
+    return _loaded(text, file, folder, outside)[0]
+
+
+def _loaded(text: str, file: str, folder: Path, outside: Outside) -> tuple[Settings, Origins]:
     problems = Problems()
     root = read_tree(text, file, problems)
     if root is None or not isinstance(root.value, dict):
@@ -70,13 +65,13 @@ def load_text(
             problems.add(root.place, (), "expected a mapping with accounts, channels and rules at the top")
         raise problems.as_error()
     used = frozenset(name.upper() for name in _ENV_NAME.findall(text))
-    overlay(root, env, used, problems)
-    interpolate(root, env, problems)
+    overlay(root, outside["env"], used, problems)
+    interpolate(root, outside["env"], problems)
     read_credential_files(root, folder, problems)
     check_names(root, problems)
     check_globs(root, problems)
-    check_venues(root, is_venue, mode_error, problems)
-    check_channels(root, channel_error, problems)
+    check_venues(root, outside["is_venue"], outside["mode_error"], problems)
+    check_channels(root, outside["channel_error"], problems)
     resolve_rules(root, problems)
     check_rules(root, problems)
     check_keys(root, problems)
@@ -84,7 +79,7 @@ def load_text(
     problems.raise_if_any()
     assert settings is not None, "invalid settings without a problem"
     register_secrets(settings)
-    return settings
+    return settings, origins_of(root)
 
 
 def _validated(root: Node, problems: Problems) -> Settings | None:

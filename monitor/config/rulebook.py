@@ -4,7 +4,7 @@ A rule for some positions (`doge_distance: {kind: liquidation_distance, where: .
 its kind, because it replaces it there: leaving out `critical` must not switch the critical alert off.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from monitor.config.problems import NAME, Path, Place, Problems, did_you_mean, one_of, shown_value
 from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
@@ -12,6 +12,20 @@ from monitor.config.tree import Node
 from monitor.rules.book import RESERVED_RULE_NAMES, RULE_KINDS
 
 _OFF = frozenset({"false", "off"})
+
+
+# By the rule's name and the key: `perpwatch.yaml:12:28`, or `from the profile retail`.
+Origins = Mapping[str, Mapping[str, str]]
+
+
+def origins_of(root: Node) -> Origins:
+    """Where each key of the effective rules comes from; of a tree whose rules are resolved."""
+    return {
+        name: {
+            key: node.inherited or str(node.place) for key, node in rule.mapping.items() if isinstance(node.value, str)
+        }
+        for name, rule in root.mapping["rules"].mapping.items()
+    }
 
 
 def resolve_rules(root: Node, problems: Problems) -> None:

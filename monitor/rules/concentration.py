@@ -20,7 +20,7 @@ class Concentration(ThresholdRule):
     warning: Threshold | None = None
     critical: Threshold | None = None
 
-    why: ClassVar[str] = "positions that look spread fall together when one of them is most of the account"
+    why: ClassVar[str] = "an account that looks spread stands and falls with the coin that is most of it"
     formula: ClassVar[str] = "largest notional / gross notional"
     is_standing: ClassVar[bool] = True
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
 from monitor.domain.account import MarginBalance, Position
 from monitor.paper.faults import Fault, FaultKind
 from monitor.rules.book import RULE_KINDS
@@ -48,7 +49,7 @@ def test_commands_that_need_no_venue(shell: Shell) -> None:
     assert (shell.run()).code == 2
     help_text = shell.run("--help")
     assert help_text.code == 0
-    for command in ("run", "demo", "check", "once", "test-alert", "rules", "schema"):
+    for command in ("run", "demo", "check", "once", "explain", "test-alert", "rules", "schema"):
         assert command in help_text.out
         assert (shell.run(command, "--help")).out.count("--config"), f"{command} takes -c"
 
@@ -59,7 +60,8 @@ def test_rules_and_schema_explain_themselves(shell: Shell) -> None:
     for kind in RULE_KINDS:
         assert kind in rules.out
     for profile in ("beginner", "retail", "professional"):
-        assert rules.out.count(profile) == len(RULE_KINDS)
+        assert rules.out.count(profile) == len(PROFILES[profile])
+    assert rules.out.count("an alert, as the default profile sends it:") == len(PROFILES[DEFAULT_PROFILE])
     schema = shell.run("schema", "--config", "nowhere.yaml")
     assert schema.code == 0
     assert set(RULE_KINDS) <= set(json.loads(schema.out)["properties"]["rules"]["properties"])

@@ -1,0 +1,289 @@
+"""`perpwatch explain`: why each rule says of an account what it says: figures, formula, thresholds, their origin."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from monitor.cli.errors import CommandError
+from monitor.cli.loading import CONFIG, ConfigPath, load_explained
+from monitor.cli.once import (
+    INCOMPLETE_EXIT,
+    Read,
+    a_console,
+    as_object,
+    print_reading,
+    print_table,
+    reading_object,
+    value_words,
+)
+from monitor.clock import Clock, SystemClock
+from monitor.config.problems import did_you_mean
+from monitor.config.rulebook import Origins
+from monitor.config.settings import Settings
+from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
+from monitor.domain.reading import AlertKey, Level, Reading, Scope
+from monitor.exchange.registry import Exchanges
+from monitor.log import configure
+from monitor.notify.text import amount, percent, price, quantity
+from monitor.pipeline import assess
+from monitor.plan import AccountPlan
+from monitor.rules.base import Rule, Where
+from monitor.watching import access_of
+
+# What to do is the alert's to say; why a figure is unknown stands in its place.
+_NOT_INPUTS = frozenset({"add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why"})
+
+Place = tuple[str, Scope, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One reading, the rule that speaks, and the names of less specific ones that would have spoken of the subject."""
+
+    reading: Reading
+    rule: Rule
+    instead_of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """`silent` are rules that judge nothing here, by name, with the reason."""
+
+    observation: Observation
+    judged: tuple[Judged, ...] = ()
+    silent: Mapping[str, str] | None = None
+
+
+def explain(
+    account: Annotated[str, typer.Argument(help="The account's name in the YAML.", show_default=False)],
+    symbol: Annotated[
+        str | None, typer.Argument(help="Only what judges it: BTC/USDT:USDT, a coin, or a glob.", show_default=False)
+    ] = None,
+    config: ConfigPath = CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> int:
+    """Read one account once and show why each rule says what it says; exits 2 where it could not be read."""
+    settings, origins = load_explained(config)
+    if account not in settings.accounts:
+        hint = did_you_mean(account, settings.accounts)
+        raise CommandError(f"no account is called {account}{hint}: there is {', '.join(settings.accounts)}")
+    configure("warning", settings.log.format)
+    found = asyncio.run(explained(settings, account, SystemClock()))
+    if symbol is not None and isinstance(found.observation, AccountSnapshot):
+        found = _narrowed(found, found.observation, symbol)
+    if as_json:
+        typer.echo(json.dumps(explained_object(found, origins, settings.profile), indent=2))
+    else:
+        _print(found, origins, settings.profile)
+    return INCOMPLETE_EXIT if isinstance(found.observation, PollFailure) else 0
+
+
+async def explained(settings: Settings, name: str, clock: Clock) -> Explained:
+    """One read, judged by all rules as the monitor judges it, and by each of them alone."""
+    exchanges = Exchanges(clock)
+    try:
+        source = exchanges.open_account(access_of(settings, name))
+        observation = await source.observe()
+        if isinstance(observation, PollFailure):
+            return Explained(observation)
+        plan, markets, now = AccountPlan.of(settings, name), source.markets(), clock.now()
+        readings = assess(plan, observation, markets, now)
+        alone = {
+            rule: [
+                reading.key
+                for reading in assess(replace(plan, rules={rule: plan.rules[rule]}), observation, markets, now)
+                if reading.key.rule == rule
+            ]
+            for rule in plan.rules
+        }
+        return Explained(observation, *_sorted_out(plan, observation, readings, alone))
+    finally:
+        await exchanges.close()
+
+
+def _sorted_out(
+    plan: AccountPlan, snapshot: AccountSnapshot, readings: Sequence[Reading], alone: Mapping[str, Sequence[AlertKey]]
+) -> tuple[tuple[Judged, ...], Mapping[str, str]]:
+    spoken = {reading.key for reading in readings}
+    beaten: dict[Place, list[str]] = {}
+    for name, keys in alone.items():
+        for key in keys:
+            if key not in spoken:
+                beaten.setdefault(_place(plan, key), []).append(name)
+    judged = tuple(
+        Judged(reading, plan.rules[reading.key.rule], tuple(beaten.get(_place(plan, reading.key), ())))
+        for reading in readings
+        if reading.key.rule in plan.rules
+    )
+    speaking = {key.rule for key in spoken}
+    silent = {
+        name: _why_silent(rule, snapshot, judges=bool(alone[name]))
+        for name, rule in plan.rules.items()
+        if name not in speaking
+    }
+    return judged, silent
+
+
+def _place(plan: AccountPlan, key: AlertKey) -> Place:
+    return plan.rule_kind(key), key.scope, key.subject
+
+
+def _why_silent(rule: Rule, snapshot: AccountSnapshot, *, judges: bool) -> str:
+    if judges:
+        return "a more specific rule of its kind speaks"
+    if not rule.where.matches_account(snapshot.account, snapshot.venue):
+        return "it is for other accounts"
+    if not snapshot.positions:
+        return "no position is open"
+    if not any(map(rule.where.matches_position, snapshot.positions)):
+        return "it is for other positions"
+    return "the venue tells no figure that it needs"
+
+
+def _narrowed(found: Explained, snapshot: AccountSnapshot, symbol: str) -> Explained:
+    """What judges those positions: themselves, the pools that hold them, and the sums over the account."""
+    positions = [position for position in snapshot.positions if _is_meant(position, symbol)]
+    if not positions:
+        held = ", ".join(dict.fromkeys(position.instrument.symbol for position in snapshot.positions)) or "nothing"
+        raise CommandError(f"{snapshot.account} holds no {symbol}: it holds {held}")
+    about = {position.subject for position in positions} | {position.pool for position in positions}
+    kept = tuple(
+        judged
+        for judged in found.judged
+        if judged.reading.key.subject in about or judged.reading.key.scope not in (Scope.POSITION, Scope.POOL)
+    )
+    return replace(found, judged=kept)
+
+
+def _is_meant(position: Position, symbol: str) -> bool:
+    instrument = position.instrument
+    return symbol.upper() == instrument.base.upper() or fnmatchcase(instrument.symbol, symbol)
+
+
+# --- what is said of one reading ---
+
+
+def worked(rule: Rule, reading: Reading) -> str | None:
+    """The rule's formula with its inputs' figures in the place of their names; None where none of them is known."""
+    figures = {
+        name.replace("_", " "): _figure(name, value)
+        for name, value in reading.inputs.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    if not figures:
+        return None
+    names = sorted(figures, key=len, reverse=True)
+    pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names))
+    text = pattern.sub(lambda match: figures[match.group()], rule.formula)
+    if text == rule.formula:
+        return None
+    return text if reading.value is None else f"{text} = {value_words(reading)}"
+
+
+def _figure(name: str, value: float) -> str:
+    if name.endswith("price"):
+        return price(value)
+    return percent(value) if name.endswith(("rate", "ratio", "share")) else amount(value)
+
+
+def _threshold(level: Level, judged: Judged, origins: Origins) -> tuple[str, str]:
+    """`15%`, and `from the profile retail`."""
+    reading, own = judged.reading, getattr(judged.rule, str(level.severity), None)
+    source = origins[reading.key.rule].get(str(level.severity), "by the rule itself")
+    here = "" if level.threshold == own else f", where it is {quantity(own, reading.unit)}: another for this one"
+    return quantity(level.threshold, reading.unit), f"{source}{here}"
+
+
+def _where(where: Where) -> str:
+    """`symbol BTC/*, side long`; empty where it is for everything."""
+    filters = where.model_dump(exclude_none=True)
+    return ", ".join(
+        f"{key} {' or '.join(value) if isinstance(value, tuple) else value}" for key, value in filters.items()
+    )
+
+
+def _speaker(judged: Judged) -> str:
+    name, where = judged.reading.key.rule, _where(judged.rule.where)
+    kind = f" (a {judged.rule.kind})" if name != judged.rule.kind else ""
+    instead = f"; more specific than {', '.join(judged.instead_of)}" if judged.instead_of else ""
+    return f"{name}{kind}{f' where {where}' if where else ' for everything'}{instead}"
+
+
+def explained_object(found: Explained, origins: Origins, profile: str) -> dict[str, Any]:
+    """The JSON: what `once` says of a failure; else each reading with its rule, formula and thresholds."""
+    read = as_object(Read(found.observation, tuple(judged.reading for judged in found.judged)))
+    common = {name: read[name] for name in ("account", "observed_at", "failure")} | {"profile": profile}
+    if isinstance(found.observation, PollFailure):
+        return common | {"readings": None, "silent": None}
+    return common | {"readings": [_object(judged, origins) for judged in found.judged], "silent": found.silent}
+
+
+def _object(judged: Judged, origins: Origins) -> dict[str, Any]:
+    reading, rule = judged.reading, judged.rule
+    return reading_object(reading) | {
+        "kind": rule.kind,
+        "where": rule.where.model_dump(mode="json", exclude_none=True),
+        "instead_of": list(judged.instead_of),
+        "formula": rule.formula,
+        "worked": worked(rule, reading),
+        "thresholds": {
+            str(level.severity): {
+                "value": level.threshold,
+                "verdict": str(level.verdict),
+                "source": _threshold(level, judged, origins)[1],
+            }
+            for level in reading.levels
+        },
+    }
+
+
+def _print(found: Explained, origins: Origins, profile: str) -> None:
+    observation = found.observation
+    if isinstance(observation, PollFailure):
+        print_table([Read(observation, ())])
+        return
+    console = a_console()
+    at = f"{observation.observed_at:%Y-%m-%d %H:%M:%S} UTC"
+    console.print(f"[bold]{observation.account}[/] on {observation.venue}, {at}, profile {profile}\n")
+    for judged in found.judged:
+        print_reading(console, judged.reading)
+        console.print(_table(judged, origins))
+    for name, why in (found.silent or {}).items():
+        console.print(f"  silent   {name}: {why}", markup=False, soft_wrap=True)
+
+
+def _table(judged: Judged, origins: Origins) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in _rows(judged, origins):
+        table.add_row(f"           {label:<8}", Console().render_str(text, markup=False, highlight=False))
+    table.add_row("", "")
+    return table
+
+
+def _rows(judged: Judged, origins: Origins) -> Iterator[tuple[str, str]]:
+    reading = judged.reading
+    yield "formula", judged.rule.formula
+    if numbers := worked(judged.rule, reading):
+        yield "numbers", numbers
+    told = [
+        f"{name.replace('_', ' ')} {_figure(name, value) if isinstance(value, int | float) else value}"
+        for name, value in reading.inputs.items()
+        if value is not None and name not in _NOT_INPUTS
+    ]
+    if told:
+        yield "inputs", ", ".join(told)
+    for level in reading.levels:
+        text, source = _threshold(level, judged, origins)
+        verb = "at or below" if not reading.higher_is_worse else "at"
+        yield str(level.severity), f"{verb} {text}, {source}: {level.verdict}"
+    yield "rule", _speaker(judged)

@@ -1,0 +1,127 @@
+"""An example of each rule's alert: a small account in trouble, judged by the rule and told by the real renderer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
+from monitor.domain.account import AccountSnapshot, Instrument, MarginBalance, MarginMode, Position, Side
+from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy, Reason, advance
+from monitor.domain.market import FundingRate, MarketState, Observed, Tier
+from monitor.domain.notification import Notification, facts_of
+from monitor.domain.reading import Reading, Severity, Verdict
+from monitor.notify.message import Rendered, render
+from monitor.risk.estimate import completed
+from monitor.rules.base import Context, Rule
+from monitor.rules.book import AnyRule
+
+_VENUE, _POOL = "binanceusdm", "cross:USDT"
+_NOW = datetime(2025, 10, 10, 21, 13, tzinfo=UTC)
+_MAX_CHARS = 2_000
+_RULE: TypeAdapter[Any] = TypeAdapter(AnyRule)
+_AT_ONCE = LevelPolicy(for_s=0.0, keep_firing_for_s=0.0, group_wait_s=0.0, repeat_s=None)
+_POLICY = AlertPolicy(dict.fromkeys(Severity, _AT_ONCE))
+_TIERS = (Tier(0.0, 50_000.0, 0.004, 0.0), Tier(50_000.0, 600_000.0, 0.005, 50.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What the example's account has, in dollars; everything else about it stands in `context`."""
+
+    equity: float = 9_000.0
+
+    def context(self) -> Context:
+        """A long of BTC that loses, a short of ETH that gains, across, with funding and brackets known."""
+        positions = (
+            _position("BTC", Side.LONG, 0.5, entry=99_500.0, mark=98_000.0, leverage=20.0, rank=1),
+            _position("ETH", Side.SHORT, 2.0, entry=4_000.0, mark=3_600.0, leverage=5.0, rank=5),
+        )
+        pool = MarginBalance(pool=_POOL, currency="USDT", equity=self.equity, maintenance_margin=None)
+        snapshot = AccountSnapshot(account="main", venue=_VENUE, observed_at=_NOW, margins=(pool,), positions=positions)
+        markets = {position.instrument.symbol: _market(position) for position in positions}
+        return Context(snapshot=completed(snapshot, markets), markets=markets, now=_NOW)
+
+
+# Where the one scene does not show what the rule is for.
+_SCENES: Mapping[str, Scene] = MappingProxyType(
+    {
+        "margin_ratio": Scene(equity=900.0),
+        "liquidation_distance": Scene(equity=4_000.0),
+        "position_size": Scene(equity=18_000.0),
+    }
+)
+
+
+def example_of(kind: str) -> Rendered | None:
+    """The alert that the default profile's rule of that kind sends; None where it has no levels, or says nothing."""
+    levels = PROFILES[DEFAULT_PROFILE].get(kind)
+    if levels is None:
+        return None
+    rule: Rule = _RULE.validate_python({"kind": kind, **levels})
+    readings = rule.evaluate(kind, _SCENES.get(kind, Scene()).context())
+    breached = [reading for reading in readings if reading.verdict is Verdict.BREACH]
+    return _told(breached[0], kind) if breached else None
+
+
+def _told(reading: Reading, kind: str) -> Rendered:
+    alert = advance(Alert(key=reading.key), reading, _POLICY, _NOW)
+    assert alert.severity is not None, "a breach fires at once here"
+    row = Notification(
+        key=alert.key,
+        episode=alert.episode,
+        sequence=alert.sequence,
+        reason=Reason.FIRST,
+        target="phone",
+        severity=alert.severity,
+        facts=facts_of(alert, kind, _VENUE),
+        created_at=_NOW,
+        send_after=_NOW,
+    )
+    return render([row], _NOW, _MAX_CHARS)
+
+
+def _position(base: str, side: Side, size: float, *, entry: float, mark: float, leverage: float, rank: int) -> Position:
+    instrument = Instrument(
+        venue=_VENUE,
+        symbol=f"{base}/USDT:USDT",
+        base=base,
+        quote="USDT",
+        settle="USDT",
+        contract_size=1.0,
+        inverse=False,
+    )
+    return Position(
+        instrument=instrument,
+        side=side,
+        pool=_POOL,
+        contracts=size,
+        size=size,
+        notional=size * mark,
+        mark_price=mark,
+        entry_price=entry,
+        leverage=leverage,
+        margin_mode=MarginMode.CROSS,
+        initial_margin=size * mark / leverage,
+        unrealized_pnl=instrument.pnl(side, size, entry, mark),
+        adl_rank=rank,
+    )
+
+
+def _market(position: Position) -> MarketState:
+    funding = FundingRate(
+        instrument=position.instrument,
+        rate=0.0003 * position.side.sign,
+        interval=timedelta(hours=8),
+        next_at=datetime(2025, 10, 11, tzinfo=UTC),
+        origin="premiumIndex",
+    )
+    return MarketState(
+        instrument=position.instrument,
+        mark_price=Observed(position.mark_price, _NOW),
+        funding=Observed(funding, _NOW),
+        tiers=Observed(_TIERS, _NOW),
+    )

@@ -1,0 +1,28 @@
+"""The example alerts of `perpwatch rules`: real readings, told as they would arrive."""
+
+import pytest
+
+from monitor.cli.rules_example import example_of
+from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
+from monitor.rules.book import RULE_KINDS
+
+
+@pytest.mark.parametrize("kind", PROFILES[DEFAULT_PROFILE])
+def test_every_rule_of_the_default_profile_has_an_example_that_says_what_to_do(kind: str) -> None:
+    example = example_of(kind)
+    assert example is not None
+    assert example.title.startswith(("WARNING main: ", "CRITICAL main: "))
+    assert "Do: " in example.body
+    assert "unknown" not in example.title + example.body
+
+
+def test_a_rule_without_levels_of_its_own_has_none() -> None:
+    assert example_of("no such rule") is None
+
+
+def test_every_rule_says_why_it_matters_and_how_it_counts() -> None:
+    for kind, rule in RULE_KINDS.items():
+        for line in (rule.why, rule.formula):
+            assert line, kind
+            assert not line.endswith("."), kind
+            assert "\n" not in line, kind
