@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Level, Reading, Scope, Unit
+from monitor.domain.reading import Level, Reading, Unit
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Rank
 
@@ -25,10 +25,7 @@ class AdlRank(ThresholdRule):
     is_standing: ClassVar[bool] = True
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        snapshot = context.snapshot
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
-        ranked = [(p, p.adl_rank) for p in snapshot.positions if self.where.matches_position(p)]
+        ranked = [(position, position.adl_rank) for position in self.positions_in(context.snapshot)]
         return tuple(self._judge(name, position, rank, context) for position, rank in ranked if rank is not None)
 
     def _judge(self, name: str, position: Position, rank: int, context: Context) -> Reading:
@@ -42,16 +39,8 @@ class AdlRank(ThresholdRule):
             "advice": "take a part of the profit or lower the leverage, which lowers the rank"
             + (f"; be ready to close {other_side.subject}" if other_side else ""),
         }
-        return self.reading(
-            name=name,
-            account=context.snapshot.account,
-            scope=Scope.POSITION,
-            subject=position.subject,
-            value=float(rank),
-            unit=Unit.RANK,
-            inputs=inputs,
-            levels=self._levels_of_a_hedge(rank) if other_side else None,
-        )
+        levels = self._levels_of_a_hedge(rank) if other_side else None
+        return self.of_position(name, context, position, float(rank), Unit.RANK, inputs, levels)
 
     def _levels_of_a_hedge(self, rank: int) -> tuple[Level, ...]:
         """Critical from the lower of both thresholds on."""

@@ -193,6 +193,56 @@ class ThresholdRule(Rule):
             inputs=dict(inputs),
         )
 
+    def positions_in(self, snapshot: AccountSnapshot) -> tuple[Position, ...]:
+        """The positions that the rule is for."""
+        if not self.where.matches_account(snapshot.account, snapshot.venue):
+            return ()
+        return tuple(position for position in snapshot.positions if self.where.matches_position(position))
+
+    def of_position(
+        self,
+        name: str,
+        context: Context,
+        position: Position,
+        value: float | None,
+        unit: Unit,
+        inputs: Mapping[str, Any],
+        levels: tuple[Level, ...] | None = None,
+    ) -> Reading:
+        """The reading of one position; `levels` where the value alone does not decide them."""
+        return self.reading(
+            name=name,
+            account=context.snapshot.account,
+            scope=Scope.POSITION,
+            subject=position.subject,
+            value=value,
+            unit=unit,
+            inputs=inputs,
+            levels=levels,
+        )
+
+    def of_account(
+        self,
+        name: str,
+        context: Context,
+        value: float | None,
+        unit: Unit,
+        inputs: Mapping[str, Any],
+        levels: tuple[Level, ...] | None = None,
+    ) -> Reading:
+        """The same of the account as a whole."""
+        account = context.snapshot.account
+        return self.reading(
+            name=name,
+            account=account,
+            scope=Scope.ACCOUNT,
+            subject=account,
+            value=value,
+            unit=unit,
+            inputs=inputs,
+            levels=levels,
+        )
+
     @staticmethod
     def with_remedy(reading: Reading, remedy_inputs: Callable[[], Mapping[str, Any]]) -> Reading:
         """The reading with what to do about it, worked out only where something is wrong."""

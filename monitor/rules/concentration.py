@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Unit
 from monitor.risk.worth import UnknownWorthError, notional_of
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -35,30 +35,15 @@ class Concentration(ThresholdRule):
         try:
             held = {base: sum(_dollars(p, context) for p in members) for base, members in by_base.items()}
         except UnknownWorthError as unknown:
-            return (self._reading(name, context, None, {"why": str(unknown)}),)
+            return (self.of_account(name, context, None, Unit.RATIO, {"why": str(unknown)}),)
         if len(held) < 2:
-            return (self._reading(name, context, None, {"underlyings": len(held)}, is_clear=True),)
+            return (self.of_account(name, context, None, Unit.RATIO, {"underlyings": len(held)}, self.all_clear()),)
         largest, gross = max(held, key=lambda base: held[base]), sum(held.values())
         inputs = {"underlying": largest, "largest_notional": held[largest], "gross_notional": gross}
         inputs |= {"underlyings": len(held), "currency": "USD"}
-        reading = self._reading(name, context, held[largest] / gross, inputs)
+        reading = self.of_account(name, context, held[largest] / gross, Unit.RATIO, inputs)
         size = sum(position.size for position in by_base[largest])
         return (self.with_remedy(reading, lambda: self._remedy(largest, size, held)),)
-
-    def _reading(
-        self, name: str, context: Context, value: float | None, inputs: dict[str, Any], *, is_clear: bool = False
-    ) -> Reading:
-        account = context.snapshot.account
-        return self.reading(
-            name=name,
-            account=account,
-            scope=Scope.ACCOUNT,
-            subject=account,
-            value=value,
-            unit=Unit.RATIO,
-            inputs=inputs,
-            levels=self.all_clear() if is_clear else None,
-        )
 
     def _remedy(self, largest: str, size: float, held: dict[str, float]) -> dict[str, Any]:
         """The cut of the largest underlying that leaves it the share wanted, unless another one is too large then."""

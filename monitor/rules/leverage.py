@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Unit
 from monitor.risk.worth import UnknownWorthError, worth_of
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import LeverageThreshold
@@ -29,28 +29,14 @@ class Leverage(ThresholdRule):
         try:
             worth = worth_of(snapshot, context.markets)
         except UnknownWorthError as unknown:
-            return (self._reading(name, context, None, {"why": str(unknown)}),)
+            return (self.of_account(name, context, None, Unit.LEVERAGE, {"why": str(unknown)}),)
         gross, equity = sum(abs(worth.notionals[position.subject]) for position in positions), worth.equity
         # Equity that is gone is past any leverage.
         value = 0.0 if gross == 0 else gross / equity if equity > 0 else None
         inputs = {"notional": gross, "equity": equity, "currency": "USD", "positions": len(positions)}
-        reading = self._reading(name, context, value, inputs, is_beyond=value is None)
+        levels = self.all_breached() if value is None else None
+        reading = self.of_account(name, context, value, Unit.LEVERAGE, inputs, levels)
         return (self.with_remedy(reading, lambda: self._remedy(gross, equity)),)
-
-    def _reading(
-        self, name: str, context: Context, value: float | None, inputs: dict[str, Any], *, is_beyond: bool = False
-    ) -> Reading:
-        account = context.snapshot.account
-        return self.reading(
-            name=name,
-            account=account,
-            scope=Scope.ACCOUNT,
-            subject=account,
-            value=value,
-            unit=Unit.LEVERAGE,
-            inputs=inputs,
-            levels=self.all_breached() if is_beyond else None,
-        )
 
     def _remedy(self, gross: float, equity: float) -> dict[str, Any]:
         """Exact, since leverage is linear in size."""

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Unit
 from monitor.risk.margin import InitialMargin, initial_margin_of
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -28,13 +28,10 @@ class Loss(ThresholdRule):
     is_standing: ClassVar[bool] = True
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        snapshot = context.snapshot
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
         found = []
-        for position in snapshot.positions:
+        for position in self.positions_in(context.snapshot):
             margin, (pnl, basis) = initial_margin_of(position), _pnl(position)
-            if self.where.matches_position(position) and margin is not None and pnl is not None:
+            if margin is not None and pnl is not None:
                 found.append(self._judge(name, position, max(0.0, -pnl), basis, margin, context))
         return tuple(found)
 
@@ -51,15 +48,7 @@ class Loss(ThresholdRule):
             "currency": position.instrument.settle,
             "advice": "close or reduce it, or set the stop that you accept: adding margin makes no loss smaller",
         }
-        return self.reading(
-            name=name,
-            account=context.snapshot.account,
-            scope=Scope.POSITION,
-            subject=position.subject,
-            value=loss / margin.amount,
-            unit=Unit.RATIO,
-            inputs=inputs,
-        )
+        return self.of_position(name, context, position, loss / margin.amount, Unit.RATIO, inputs)
 
 
 def _pnl(position: Position) -> tuple[float | None, str | None]:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Unit
 from monitor.risk.margin import InitialMargin, initial_margin_of
 from monitor.risk.worth import UnknownWorthError, Worth, worth_of
 from monitor.rules.base import Context, ThresholdRule
@@ -27,15 +27,13 @@ class PositionSize(ThresholdRule):
     is_standing: ClassVar[bool] = True
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        snapshot = context.snapshot
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
-        told = [(p, initial_margin_of(p)) for p in snapshot.positions if self.where.matches_position(p)]
+        told = [(position, initial_margin_of(position)) for position in self.positions_in(context.snapshot)]
         staked = [(position, margin) for position, margin in told if margin is not None]
         try:
-            worth = worth_of(snapshot, context.markets)
+            worth = worth_of(context.snapshot, context.markets)
         except UnknownWorthError as unknown:
-            return tuple(self._reading(name, context, position, None, {"why": str(unknown)}) for position, _ in staked)
+            why = {"why": str(unknown)}
+            return tuple(self.of_position(name, context, position, None, Unit.RATIO, why) for position, _ in staked)
         return tuple(self._judge(name, position, margin, worth, context) for position, margin in staked)
 
     def _judge(self, name: str, position: Position, margin: InitialMargin, worth: Worth, context: Context) -> Reading:
@@ -50,29 +48,9 @@ class PositionSize(ThresholdRule):
         }
         # Equity that is gone is past any share.
         value = staked / worth.equity if worth.equity > 0 else None
-        reading = self._reading(name, context, position, value, inputs, is_beyond=value is None)
+        levels = self.all_breached() if value is None else None
+        reading = self.of_position(name, context, position, value, Unit.RATIO, inputs, levels)
         return self.with_remedy(reading, lambda: self._remedy(position, staked, worth.equity))
-
-    def _reading(
-        self,
-        name: str,
-        context: Context,
-        position: Position,
-        value: float | None,
-        inputs: dict[str, Any],
-        *,
-        is_beyond: bool = False,
-    ) -> Reading:
-        return self.reading(
-            name=name,
-            account=context.snapshot.account,
-            scope=Scope.POSITION,
-            subject=position.subject,
-            value=value,
-            unit=Unit.RATIO,
-            inputs=inputs,
-            levels=self.all_breached() if is_beyond else None,
-        )
 
     def _remedy(self, position: Position, staked: float, equity: float) -> dict[str, Any]:
         """Exact: what is staked is linear in size, and closing at the mark leaves the equity as it is."""

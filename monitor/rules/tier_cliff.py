@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
 from monitor.domain.market import Tier, Tiers
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Unit
 from monitor.risk.margin import tier_of
 from monitor.risk.reprice import tiers_of
 from monitor.rules.base import Context, ThresholdRule
@@ -27,10 +27,8 @@ class TierCliff(ThresholdRule):
     formula: ClassVar[str] = "(edge - notional) / notional"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        snapshot = context.snapshot
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
-        bracketed = [(p, tiers_of(context.markets, p)) for p in snapshot.positions if self.where.matches_position(p)]
+        positions = self.positions_in(context.snapshot)
+        bracketed = [(position, tiers_of(context.markets, position)) for position in positions]
         return tuple(self._judge(name, position, tiers, context) for position, tiers in bracketed if tiers)
 
     def _judge(self, name: str, position: Position, tiers: Tiers, context: Context) -> Reading:
@@ -40,16 +38,8 @@ class TierCliff(ThresholdRule):
         if ahead is not None:
             value = _room(tiers, position.notional)
             inputs |= _explained(position, *ahead)
-        reading = self.reading(
-            name=name,
-            account=context.snapshot.account,
-            scope=Scope.POSITION,
-            subject=position.subject,
-            value=value,
-            unit=Unit.RATIO,
-            inputs=inputs,
-            levels=self.all_clear() if ahead is None else None,
-        )
+        levels = self.all_clear() if ahead is None else None
+        reading = self.of_position(name, context, position, value, Unit.RATIO, inputs, levels)
         return self.with_remedy(reading, lambda: self._remedy(position, tiers, inputs["edge"]))
 
     def _remedy(self, position: Position, tiers: Tiers, edge: float) -> dict[str, Any]:
