@@ -171,6 +171,7 @@ def test_a_resolved_alert_that_was_told_in_time_is_not_called_late() -> None:
         (Resolution.AUTO_DELEVERAGED, "AUTO-DELEVERAGED main: "),
         (Resolution.POSITION_GONE, "resolved main: BTC/USDT:USDT long liquidation distance, position gone"),
         (Resolution.REMOVED, "resolved main: BTC/USDT:USDT long liquidation distance, removed from the configuration"),
+        (Resolution.UNTOLD, "resolved main: BTC/USDT:USDT long liquidation distance, its figure is not told any more"),
     ],
 )
 def test_the_title_tells_how_an_episode_ended(resolution: Resolution, beginning: str) -> None:
