@@ -1,0 +1,185 @@
+"""A pool along a shock of the whole market: no size that liquidates is missed, and figures are those of repricing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.oracle_cases import as_snapshot, random_account
+from monitor.domain.account import AccountSnapshot, MarginBalance, Position, Side
+from monitor.domain.market import Markets
+from monitor.paper.contract import Bracket
+from monitor.risk.reprice import reprice
+from monitor.risk.shock import LARGEST_FALL, LARGEST_RISE, BtcMoves, PoolPath, btc_moves, btc_rates, factor_of
+from tests.builders import a_market, a_position, a_snapshot, flat_tiers
+from tests.paper import COIN_STEPS, STEPS
+
+ETH, SOL = "ETH/USDT:USDT", "SOL/USDT:USDT"
+TWO_LISTS = {"BTC/USDT:USDT": STEPS, "ETH/USDT:USDT": COIN_STEPS}
+# Where a bracket's rate holds for the whole notional, maintenance jumps at its edge.
+JUMPS = (Bracket(0, 50_000, 0.004, 125, 0), Bracket(50_000, 600_000, 0.02, 100, 0), Bracket(600_000, 1e9, 0.1, 75, 0))
+
+
+def path_of(
+    snapshot: AccountSnapshot, markets: Markets | None = None, betas: Mapping[str, float] | None = None
+) -> PoolPath:
+    path = PoolPath.of(snapshot, snapshot.margins[0], markets or {}, btc_rates(betas))
+    assert path is not None
+    return path
+
+
+def moves(snapshot: AccountSnapshot, betas: Mapping[str, float] | None = None) -> BtcMoves:
+    return btc_moves(path_of(snapshot, betas=betas))
+
+
+def test_a_lone_position_in_btc_dies_where_its_liquidation_price_lies() -> None:
+    position = a_position(mark_price=100, rate=0.004)
+    snapshot = a_snapshot(position, equity=5, other_maintenance=4)
+    found = btc_moves(path_of(snapshot, a_market(tiers=flat_tiers(0.004))))
+    assert found.fall == pytest.approx(99.40 / 100 - 1, abs=0.00005)
+    assert found.rise is None
+
+
+@pytest.mark.parametrize(
+    ("betas", "fall"),
+    [
+        ({}, -0.1 / 2.5),
+        ({"SOL": 4.0}, -0.1 / 4),
+        ({"SOL": 1.1}, -0.1 / 2.5),
+    ],
+    ids=["not measured", "measured worse", "measured in calm"],
+)
+def test_an_alt_that_loses_moves_by_its_beta_or_by_the_floor_where_that_is_worse(
+    betas: dict[str, float], fall: float
+) -> None:
+    snapshot = a_snapshot(a_position(symbol=SOL, contracts=10, rate=0.0), equity=100)
+    assert moves(snapshot, betas).fall == pytest.approx(fall, abs=1e-6)
+
+
+@pytest.mark.parametrize(("betas", "gain"), [({}, 1.0), ({"ETH": 0.5}, 0.5), ({"ETH": 3.0}, 1.0)])
+def test_an_alt_that_gains_is_not_counted_on_to_gain_more_than_btc_moves(betas: dict[str, float], gain: float) -> None:
+    long = a_position(symbol=SOL, contracts=10, rate=0.0)
+    hedge = a_position(symbol=ETH, side=Side.SHORT, contracts=10, rate=0.0)
+    fall = moves(a_snapshot(long, hedge, equity=100), betas).fall
+    assert fall == pytest.approx(-100 / (1000 * (2.5 - gain)), abs=1e-6)
+
+
+def test_contracts_on_one_coin_move_alike_so_that_a_hedge_in_one_coin_is_one() -> None:
+    long = a_position(symbol=ETH, contracts=10, rate=0.01)
+    short = a_position(symbol="ETH/USDC:USDC", side=Side.SHORT, contracts=10, rate=0.01, pool="cross:USDT")
+    assert moves(a_snapshot(long, short, equity=30)).fall is None
+    rise = moves(a_snapshot(long, short, equity=30)).rise
+    assert rise == pytest.approx(0.5 / 2.5, abs=1e-6), "both owe maintenance of what has grown"
+
+
+def test_marks_stop_above_0() -> None:
+    snapshot = a_snapshot(a_position(symbol=SOL, contracts=10, rate=0.01), equity=1001)
+    assert moves(snapshot) == BtcMoves(None, None)
+    assert path_of(snapshot).at(-1.0).equity == pytest.approx(1001 - 1000 * 0.999)
+
+
+def test_a_dollar_token_does_not_move() -> None:
+    assert moves(a_snapshot(a_position(symbol="USDC/USDT:USDT", contracts=10), equity=10)) == BtcMoves(None, None)
+
+
+def test_a_pool_that_is_liquidatable_today_dies_at_no_move_at_all() -> None:
+    found = moves(a_snapshot(a_position(rate=0.05), equity=5))
+    assert (found.fall, found.rise, found.nearest) == (0.0, 0.0, 0.0)
+
+
+def test_the_nearer_direction_speaks() -> None:
+    assert BtcMoves(-0.2, 0.1).nearest == 0.1
+    assert BtcMoves(-0.1, 0.2).nearest == -0.1
+    assert BtcMoves(None, 0.2).nearest == 0.2
+    assert BtcMoves(None, None).nearest is None
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [a_snapshot(a_position(), equity=None), a_snapshot(a_position(maintenance_margin=None))],
+    ids=["equity", "maintenance"],
+)
+def test_what_is_not_known_makes_no_path(snapshot: AccountSnapshot) -> None:
+    assert PoolPath.of(snapshot, snapshot.margins[0], {}, btc_rates()) is None
+
+
+def test_a_pool_at_the_brink_over_a_long_way_is_given_up_soon_and_on_the_safe_side() -> None:
+    long = a_position(symbol=ETH, contracts=10, rate=0.0)
+    short = a_position(symbol="ETH/USD:ETH", side=Side.SHORT, contracts=10, rate=0.0, pool="cross:USDT")
+    found = moves(a_snapshot(long, short, equity=1e-9))
+    assert found.fall is not None
+    assert -0.01 < found.fall < 0
+
+
+# --- nothing is missed ---
+
+
+def a_mixed_pool(rng: Random) -> tuple[AccountSnapshot, Markets]:
+    """A random account as one pool in three coins, linear and inverse, near liquidation and far; some brackets jump."""
+    account = random_account(rng, {**TWO_LISTS, "SOL/USDT:USDT": JUMPS, "XRP/USDT:USDT": JUMPS})
+    apart, markets = as_snapshot(account, account.marks, {})
+    coins = {contract.symbol: rng.choice(("BTC", "ETH", "SOL")) for contract in account.contracts}
+    positions = tuple(
+        replace(
+            position,
+            pool="cross:USD",
+            pool_rate=position.mark_price if position.instrument.inverse else 1.0,
+            instrument=replace(position.instrument, base=coins[position.instrument.symbol]),
+        )
+        for position in apart.positions
+    )
+    owed = sum((position.maintenance_margin or 0.0) * position.pool_rate for position in positions)
+    equity = owed + gross_of(positions) * 10 ** rng.uniform(-3, 0.5)
+    balance = MarginBalance(pool="cross:USD", currency="USD", equity=equity, maintenance_margin=owed)
+    return replace(apart, positions=positions, margins=(balance,)), markets
+
+
+def gross_of(positions: Sequence[Position]) -> float:
+    return sum(position.notional * position.pool_rate for position in positions)
+
+
+def surplus_by_repricing(snapshot: AccountSnapshot, markets: Markets, size: float) -> float:
+    """The least over all combinations of the rates that the coins may move by."""
+    coins = sorted({position.instrument.base for position in snapshot.positions})
+    found = []
+    for rates in product(*map(btc_rates(), coins)):
+        rate_of = dict(zip(coins, rates, strict=True))
+        marks = {
+            position.instrument.symbol: position.mark_price * factor_of(rate_of[position.instrument.base] * size)
+            for position in snapshot.positions
+        }
+        pool = reprice(snapshot, marks, markets).margins[0]
+        assert pool.equity is not None
+        assert pool.maintenance_margin is not None
+        found.append(pool.equity - pool.maintenance_margin)
+    return min(found)
+
+
+@given(st.integers(0, 2**32))
+@settings(deadline=None)
+def test_no_size_that_liquidates_lies_before_the_one_that_is_found(seed: int) -> None:
+    rng = Random(seed)
+    snapshot, markets = a_mixed_pool(rng)
+    path, gross = path_of(snapshot, markets), gross_of(snapshot.positions)
+    for end in (LARGEST_FALL, LARGEST_RISE):
+        sizes = [0.0, end, *(rng.uniform(0.0, end) for _ in range(3))]
+        for size in sizes:
+            assert path.surplus(size) == pytest.approx(surplus_by_repricing(snapshot, markets, size), abs=1e-9 * gross)
+            pool = path.at(size)
+            assert (pool.equity or 0) - (pool.maintenance_margin or 0) == pytest.approx(
+                path.surplus(size), abs=1e-9 * gross
+            )
+        found = path.first(end)
+        last = end if found is None else found
+        steps = 400
+        survived = [path.surplus(last * step / steps) for step in range(steps)]
+        assert min(survived) > 0
+        if found is None:
+            assert path.surplus(end) > 0
+        else:
+            beyond = path.surplus(found * (1 + 1e-12))
+            assert beyond < 1e-5 * gross, "it is reached there, to the precision of the search"
