@@ -21,6 +21,7 @@ def _thresholds(warning: str | None, critical: str | None = None) -> Keys:
 _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "margin_ratio": (_thresholds("15%", "30%"), _thresholds("20%", "40%"), _thresholds("40%", "65%")),
     "liquidation_distance": (_thresholds("20%", "10%"), _thresholds("12%", "6%"), _thresholds("3%", "1.5%")),
+    "common_shock": (_thresholds("25%", "12%"), _thresholds("15%", "8%"), _thresholds("8%", "4%")),
     "leverage": (_thresholds("3x", "5x"), _thresholds("5x", "7x"), _thresholds("20x", "25x")),
     "position_size": (_thresholds("5%", "10%"), _thresholds("10%", "15%"), _thresholds("25%", "50%")),
     "concentration": (_thresholds("60%", "80%"), _thresholds("60%", "80%"), _thresholds("60%", "90%")),

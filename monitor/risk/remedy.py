@@ -68,7 +68,7 @@ def remedy_for_margin_ratio(
 
     return Remedy(
         add_collateral=max(0.0, maintenance / (target * (1 - OVERSHOOT)) - equity),
-        cut_share=_smallest(enough),
+        cut_share=smallest_share(enough),
     )
 
 
@@ -101,7 +101,7 @@ def remedy_for_distance(
         left = (pnl - maintenance) * position.pool_rate
         return without + _saved(position, share, markets) + left >= anchor
 
-    return Remedy(add_collateral=max(0.0, anchor - there), cut_share=_smallest(enough))
+    return Remedy(add_collateral=max(0.0, anchor - there), cut_share=smallest_share(enough))
 
 
 def _reduced(position: Position, share: float, markets: Markets) -> Position:
@@ -136,7 +136,7 @@ def _saved(position: Position, share: float, markets: Markets) -> float:
     return (position.maintenance_margin - left) * position.pool_rate
 
 
-def _smallest(enough: Callable[[float], bool]) -> float | None:
+def smallest_share(enough: Callable[[float], bool]) -> float | None:
     """The smallest share in (0, 1] that is enough, None where even closing everything is not."""
     if not enough(1.0):
         return None

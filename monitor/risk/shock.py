@@ -7,11 +7,13 @@ one that is too high lends no gain. All contracts on one coin move alike. What c
 With g = 1 + rate * x for linear contracts and 1 / (1 + rate * x) for inverse ones, a position's notional in settle
 units becomes notional * g and its gain is +-notional * (g - 1): what `reprice` says, in relative terms.
 
-The smallest size that liquidates is not sampled for. Gains that are linear in one g rise or fall throughout, and so
-does maintenance: the figures at both ends of a stretch bound the surplus everywhere between. Stretch by stretch the
-search walks away from today's marks, as far as each bound stays above 0, until it stands before the root.
+The smallest size that liquidates is not sampled for. What a coin's contracts gain is a * (f - 1) + b * (1 / f - 1) of
+the factor f of its marks, and turns at most once; the maintenance of its linear contracts rises with f, that of its
+inverse ones falls. So the figures at both ends of a stretch bound the surplus everywhere between: stretch by stretch
+the search walks away from today's marks, as far as each bound stays above 0, until it stands before the root.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -41,9 +43,24 @@ MAX_STRETCHES = 2_000
 
 Rates = tuple[float, ...]
 RatesOf = Callable[[str], Rates]
-# (gain, maintenance) in the pool's currency: of one group of legs; of a coin's groups; for each rate of the coin.
-_Figures = tuple[float, float]
-_State = tuple[tuple[tuple[_Figures, ...], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What one coin's contracts do where its marks are multiplied by `factor`, in the pool's currency."""
+
+    factor: float
+    gain: float
+    linear_owed: float
+    inverse_owed: float
+
+    @property
+    def worth(self) -> float:
+        return self.gain - self.linear_owed - self.inverse_owed
+
+
+# By coin, and for each of its rates.
+_State = tuple[tuple[_Figures, ...], ...]
 
 
 def btc_rates(betas: Mapping[str, float] | None = None) -> RatesOf:
@@ -73,6 +90,11 @@ class _Leg:
     owed_today: float
     tiers: Tiers | None
 
+    @property
+    def signed(self) -> float:
+        """The notional in the pool's currency, below 0 of a short."""
+        return self.position.side.sign * self.notional * self.position.pool_rate
+
     def owed(self, growth: float) -> float:
         if self.tiers:
             return maintenance(self.tiers, self.notional * growth) * self.position.pool_rate
@@ -80,35 +102,41 @@ class _Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The linear legs on one coin, or its inverse ones; `slope` is their gain per growth of their notionals."""
+class _Coin:
+    """The legs on one coin; the slopes are what they gain as their notionals grow by one."""
 
-    inverse: bool
-    slope: float
-    legs: tuple[_Leg, ...]
+    rates: Rates
+    linear: tuple[_Leg, ...]
+    inverse: tuple[_Leg, ...]
+    linear_slope: float
+    inverse_slope: float
 
     @classmethod
-    def of(cls, inverse: bool, legs: Sequence[_Leg]) -> Self:
-        long = -1 if inverse else 1
-        slope = sum(long * leg.position.side.sign * leg.notional * leg.position.pool_rate for leg in legs)
-        return cls(inverse, slope, tuple(legs))
+    def of(cls, rates: Rates, legs: Sequence[_Leg]) -> Self:
+        linear = tuple(leg for leg in legs if not leg.position.instrument.inverse)
+        inverse = tuple(leg for leg in legs if leg.position.instrument.inverse)
+        return cls(rates, linear, inverse, sum(leg.signed for leg in linear), -sum(leg.signed for leg in inverse))
 
-    def figures(self, factor: float) -> _Figures:
-        growth = 1 / factor if self.inverse else factor
-        return self.slope * (growth - 1), sum([leg.owed(growth) for leg in self.legs])
-
-
-@dataclass(frozen=True, slots=True)
-class _Coin:
-    rates: Rates
-    groups: tuple[_Group, ...]
-
-    def figures(self, size: float, rate: float) -> tuple[_Figures, ...]:
+    def figures(self, size: float, rate: float) -> _Figures:
         factor = factor_of(rate * size)
-        return tuple([group.figures(factor) for group in self.groups])
+        linear = sum([leg.owed(factor) for leg in self.linear])
+        inverse = sum([leg.owed(1 / factor) for leg in self.inverse])
+        return _Figures(factor, self.gain(factor), linear, inverse)
+
+    def gain(self, factor: float) -> float:
+        return self.linear_slope * (factor - 1) + self.inverse_slope * (1 / factor - 1)
+
+    def least(self, one: _Figures, other: _Figures) -> float:
+        """A lower bound of gain less maintenance between the two."""
+        gain = min(one.gain, other.gain)
+        if self.linear_slope > 0 and self.inverse_slope > 0:
+            turn = math.sqrt(self.inverse_slope / self.linear_slope)
+            if min(one.factor, other.factor) < turn < max(one.factor, other.factor):
+                gain = self.gain(turn)
+        return gain - max(one.linear_owed, other.linear_owed) - max(one.inverse_owed, other.inverse_owed)
 
     def worst_rate(self, size: float) -> float:
-        return min(self.rates, key=lambda rate: sum(gain - owed for gain, owed in self.figures(size, rate)))
+        return min(self.rates, key=lambda rate: self.figures(size, rate).worth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,35 +153,30 @@ class PoolPath:
         if balance.equity is None or balance.maintenance_margin is None:
             return None
         fixed = balance.equity - balance.maintenance_margin
-        coins: dict[str, dict[bool, list[_Leg]]] = {}
+        coins: dict[str, list[_Leg]] = {}
         for position in snapshot.positions_in(balance.pool):
             leg = _leg(position, tiers_of(markets, position))
             if leg is None:
                 return None
             fixed += leg.owed_today
-            instrument = position.instrument
-            coins.setdefault(instrument.base, {}).setdefault(instrument.inverse, []).append(leg)
-        held = [
-            _Coin(rates_of(coin), tuple(_Group.of(inverse, legs) for inverse, legs in groups.items()))
-            for coin, groups in coins.items()
-        ]
-        return cls(balance, fixed, tuple(held))
+            coins.setdefault(position.instrument.base, []).append(leg)
+        return cls(balance, fixed, tuple(_Coin.of(rates_of(coin), legs) for coin, legs in coins.items()))
 
     def surplus(self, size: float) -> float:
         """Equity - maintenance at that size; the venue liquidates where it reaches 0."""
         state = self._state(size)
-        return self.fixed + _least(state, state)
+        return self._least(state, state)
 
     def at(self, size: float) -> MarginBalance:
         """The pool at that size; what the venue tells of it beside equity and maintenance held for today's marks."""
-        balance, figures = self.balance, [f for c in self.coins for f in c.figures(size, c.worst_rate(size))]
+        balance, figures = self.balance, [coin.figures(size, coin.worst_rate(size)) for coin in self.coins]
         assert balance.equity is not None
-        equity = balance.equity + sum(gain for gain, _ in figures)
-        owed = balance.equity - self.fixed + sum(owed for _, owed in figures)
         return replace(
             balance,
-            equity=equity,
-            maintenance_margin=owed,
+            equity=balance.equity + sum(figure.gain for figure in figures),
+            maintenance_margin=balance.equity
+            - self.fixed
+            + sum(figure.linear_owed + figure.inverse_owed for figure in figures),
             available=None,
             initial_margin=None,
             venue_margin_ratio=None,
@@ -164,7 +187,7 @@ class PoolPath:
         found = {}
         for coin in self.coins:
             factor = factor_of(coin.worst_rate(size) * size)
-            for position in (leg.position for group in coin.groups for leg in group.legs):
+            for position in (leg.position for leg in (*coin.linear, *coin.inverse)):
                 mark = position.mark_price
                 gain = position.instrument.pnl(position.side, position.contracts, mark, mark * factor)
                 found[position.subject] = gain * position.pool_rate
@@ -174,10 +197,10 @@ class PoolPath:
         """The size nearest to 0, on the way to `end`, that liquidates the pool; 0 where it is liquidatable today."""
         size, here, stop, there = 0.0, self._state(0.0), end, self._state(end)
         for _ in range(MAX_STRETCHES):
-            left = self.fixed + _least(here, here)
+            left = self._least(here, here)
             if left <= 0:
                 return size
-            bound = self.fixed + _least(here, there)
+            bound = self._least(here, there)
             stretch = stop - size
             if bound > 0:
                 if stop == end:
@@ -194,23 +217,16 @@ class PoolPath:
     def _state(self, size: float) -> _State:
         return tuple([tuple([coin.figures(size, rate) for rate in coin.rates]) for coin in self.coins])
 
+    def _least(self, one: _State, other: _State) -> float:
+        """A lower bound of the surplus over all sizes between the two states."""
+        pairs = zip(self.coins, one, other, strict=True)
+        return self.fixed + sum([min(map(coin.least, ones, others)) for coin, ones, others in pairs])
+
 
 def _leg(position: Position, tiers: Tiers | None) -> _Leg | None:
     owed = maintenance_at(position, position.contracts, position.mark_price, tiers)
     notional = position.instrument.notional(position.contracts, position.mark_price)
     return None if owed is None else _Leg(position, notional, owed * position.pool_rate, tiers)
-
-
-def _least(one: _State, other: _State) -> float:
-    """A lower bound of gains less maintenance over all sizes between the two states."""
-    return sum([min(map(_least_of_rate, ones, others)) for ones, others in zip(one, other, strict=True)])
-
-
-def _least_of_rate(ones: Sequence[_Figures], others: Sequence[_Figures]) -> float:
-    total = 0.0
-    for (gain, owed), (other_gain, other_owed) in zip(ones, others, strict=True):
-        total += min(gain, other_gain) - max(owed, other_owed)
-    return total
 
 
 @dataclass(frozen=True, slots=True)

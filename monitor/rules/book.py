@@ -8,6 +8,7 @@ from pydantic import Field
 from monitor.domain.reading import Reading, Scope
 from monitor.rules.adl_rank import AdlRank
 from monitor.rules.base import Context, Rule
+from monitor.rules.common_shock import CommonShock
 from monitor.rules.concentration import Concentration
 from monitor.rules.funding_exposure import FundingExposure
 from monitor.rules.leverage import Leverage
@@ -20,6 +21,7 @@ from monitor.rules.tier_cliff import TierCliff
 AnyRule = Annotated[
     MarginRatio
     | LiquidationDistance
+    | CommonShock
     | FundingExposure
     | Leverage
     | PositionSize
@@ -33,6 +35,7 @@ AnyRule = Annotated[
 RULE_KINDS: Mapping[str, type[Rule]] = {
     "margin_ratio": MarginRatio,
     "liquidation_distance": LiquidationDistance,
+    "common_shock": CommonShock,
     "funding_exposure": FundingExposure,
     "leverage": Leverage,
     "position_size": PositionSize,

@@ -22,6 +22,7 @@ ETH, SOL = "ETH/USDT:USDT", "SOL/USDT:USDT"
 TWO_LISTS = {"BTC/USDT:USDT": STEPS, "ETH/USDT:USDT": COIN_STEPS}
 # Where a bracket's rate holds for the whole notional, maintenance jumps at its edge.
 JUMPS = (Bracket(0, 50_000, 0.004, 125, 0), Bracket(50_000, 600_000, 0.02, 100, 0), Bracket(600_000, 1e9, 0.1, 75, 0))
+LISTS = {**TWO_LISTS, "SOL/USDT:USDT": JUMPS, "XRP/USDT:USDT": JUMPS}
 
 
 def path_of(
@@ -120,7 +121,7 @@ def test_a_pool_at_the_brink_over_a_long_way_is_given_up_soon_and_on_the_safe_si
 
 def a_mixed_pool(rng: Random) -> tuple[AccountSnapshot, Markets]:
     """A random account as one pool in three coins, linear and inverse, near liquidation and far; some brackets jump."""
-    account = random_account(rng, {**TWO_LISTS, "SOL/USDT:USDT": JUMPS, "XRP/USDT:USDT": JUMPS})
+    account = random_account(rng, LISTS)
     apart, markets = as_snapshot(account, account.marks, {})
     coins = {contract.symbol: rng.choice(("BTC", "ETH", "SOL")) for contract in account.contracts}
     positions = tuple(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from monitor.notify.text import foreign
-from monitor.notify.words import funding, margin, own, sizing, venue
+from monitor.notify.words import funding, margin, own, shock, sizing, venue
 from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
 
 _ANY_KIND = Phrases(
@@ -15,6 +15,7 @@ _KINDS: Mapping[str, Phrases] = {
     "liquidation_distance": Phrases(margin.distance_headline, named("liquidation distance"), margin.distance_details),
     "margin_ratio": Phrases(margin.ratio_headline, named("margin ratio"), margin.ratio_details),
     "funding_exposure": Phrases(funding.headline, named("funding"), funding.details),
+    "common_shock": Phrases(shock.headline, named("pool, all markets moving at once"), shock.details),
     "leverage": Phrases(sizing.leverage_headline, named("leverage"), sizing.leverage_details),
     "position_size": Phrases(sizing.size_headline, named("position size"), sizing.size_details),
     "concentration": Phrases(sizing.concentration_headline, named("concentration"), sizing.concentration_details),

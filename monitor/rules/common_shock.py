@@ -1,0 +1,143 @@
+"""common_shock: the move of the whole market, told as one of BTC, that liquidates a margin pool."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
+from monitor.domain.market import Markets
+from monitor.domain.reading import Reading, Scope, Unit
+from monitor.risk.remedy import smallest_share, with_collateral, with_cut
+from monitor.risk.shock import PoolPath, btc_moves, btc_rates, is_of_several_coins
+from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.quantities import Threshold
+
+LOSERS_NAMED = 3
+# By so much a remedy goes further than it must, in move and in size: more than what both are found to.
+REACH_MARGIN, REMEDY_MARGIN = 1e-5, 1e-4
+# So finely each direction is looked through for the worst move.
+STEPS = 100
+
+
+class CommonShock(ThresholdRule):
+    """The smaller move of BTC, up or down, at which a margin pool is liquidated, all its positions moving with BTC.
+
+    Each liquidation price holds while nothing else moves; in a crash everything does, and the pool is gone long before
+    any of them. BTC counts with a beta of 1; any other coin that loses with 2.5 or more, one that gains with 1 or less.
+    A pool of one instrument has its liquidation price for this, and is not judged here.
+    """
+
+    kind: Literal["common_shock"] = "common_shock"
+    warning: Threshold | None = None
+    critical: Threshold | None = None
+    worse = "lower"
+
+    why: ClassVar[str] = "in a crash all coins fall at once, and no single liquidation price tells what that does"
+    formula: ClassVar[str] = "smallest |x| with maintenance(x) = equity(x), each mark moving by beta * x"
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        snapshot = context.snapshot
+        if not self.where.matches_account(snapshot.account, snapshot.venue):
+            return ()
+        return tuple(self._judge(name, m, context) for m in snapshot.margins if self._applies(m, snapshot))
+
+    def _applies(self, balance: MarginBalance, snapshot: AccountSnapshot) -> bool:
+        positions = snapshot.positions_in(balance.pool)
+        several = len({position.instrument.symbol for position in positions}) > 1
+        return several and any(self.where.matches_position(position) for position in positions)
+
+    def _judge(self, name: str, balance: MarginBalance, context: Context) -> Reading:
+        path = PoolPath.of(context.snapshot, balance, context.markets, btc_rates())
+        inputs: dict[str, Any] = {"currency": balance.currency}
+        if path is None:
+            inputs["why"] = "the pool's equity, or the maintenance margin of a position in it, is not known"
+            return self._reading(name, balance, context, None, inputs)
+        moves = btc_moves(path)
+        inputs |= {
+            "btc_fall": moves.fall,
+            "btc_rise": moves.rise,
+            "equity": balance.equity,
+            "maintenance_margin": balance.maintenance_margin,
+            "holds_coins_still": is_of_several_coins(balance, context.snapshot.positions_in(balance.pool)),
+        }
+        if moves.nearest is None:
+            return self._reading(name, balance, context, None, inputs, is_safe=True)
+        inputs |= _losers(path, moves.nearest)
+        reading = self._reading(name, balance, context, abs(moves.nearest), inputs)
+        return self.with_remedy(reading, lambda: self._remedy(balance, path, context))
+
+    def _reading(
+        self,
+        name: str,
+        balance: MarginBalance,
+        context: Context,
+        value: float | None,
+        inputs: Mapping[str, Any],
+        *,
+        is_safe: bool = False,
+    ) -> Reading:
+        return self.reading(
+            name=name,
+            account=context.snapshot.account,
+            scope=Scope.POOL,
+            subject=balance.pool,
+            value=value,
+            unit=Unit.RATIO,
+            inputs=inputs,
+            levels=self.all_clear() if is_safe else None,
+        )
+
+    def _remedy(self, balance: MarginBalance, path: PoolPath, context: Context) -> dict[str, Any]:
+        """Enough for both directions; only what clears the rule on the account with it applied is offered."""
+        snapshot, markets = context.snapshot, context.markets
+        positions = snapshot.positions_in(balance.pool)
+        found: dict[str, Any] = {}
+
+        def cut(share: float) -> AccountSnapshot:
+            return with_cut(snapshot, {position.subject: share for position in positions}, markets)
+
+        for sizes in self._sizes():
+            add = -_least(path, sizes) * (1 + REMEDY_MARGIN)
+            if self._clears(with_collateral(snapshot, balance.pool, add), balance.pool, markets):
+                found["add_collateral"] = add
+                break
+        for sizes in self._sizes() if all(p.margin_mode is MarginMode.CROSS for p in positions) else ():
+
+            def enough(share: float, sizes: tuple[float, ...] = sizes) -> bool:
+                return _least(_path(cut(share), balance.pool, markets), sizes) > 0
+
+            share = smallest_share(enough)
+            if share is not None and self._clears(cut(share), balance.pool, markets):
+                found |= {"cut_share": share, "cut_positions": len(positions)}
+                break
+        return found
+
+    def _sizes(self) -> Iterator[tuple[float, ...]]:
+        """Moves that have to be survived. The furthest are nearly always the worst; not where linear and inverse
+        contracts on one coin hedge each other."""
+        reach = self.clear_at + REACH_MARGIN
+        yield -reach, reach
+        yield tuple(reach * step / STEPS for step in range(-STEPS, STEPS + 1))
+
+    def _clears(self, after: AccountSnapshot, pool: str, markets: Markets) -> bool:
+        path = _path(after, pool, markets)
+        nearest = btc_moves(path).nearest if path else 0.0
+        return nearest is None or self.is_clear(abs(nearest))
+
+
+def _path(snapshot: AccountSnapshot, pool: str, markets: Markets) -> PoolPath | None:
+    balance = snapshot.margin(pool)
+    return None if balance is None else PoolPath.of(snapshot, balance, markets, btc_rates())
+
+
+def _least(path: PoolPath | None, sizes: Sequence[float]) -> float:
+    """The least surplus at those sizes; less than any where it is not known."""
+    return -math.inf if path is None else min(map(path.surplus, sizes))
+
+
+def _losers(path: PoolPath, size: float) -> Iterator[tuple[str, Any]]:
+    """Who loses most there, and how much of the pool's currency."""
+    losses = sorted((gain, subject) for subject, gain in path.gains(size).items() if gain < 0)
+    for rank, (gain, subject) in enumerate(losses[:LOSERS_NAMED], 1):
+        yield f"loser_{rank}", subject
+        yield f"loss_{rank}", -gain
