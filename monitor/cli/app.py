@@ -8,6 +8,7 @@ import sys
 import typer
 
 from monitor.cli import check, demo, explain, once, rules, run, schema, test_alert, venues
+from monitor.cli import check, demo, once, rules, run, schema, stress, test_alert, venues
 from monitor.cli.errors import BUG_EXIT, EXPECTED_EXIT, INTERRUPTED_EXIT, CommandError, report_bug, say
 from monitor.config.problems import ConfigError
 from monitor.keys import KeyRefusedError
@@ -28,6 +29,7 @@ app.command("demo")(demo.demo)
 app.command("check")(check.check)
 app.command("once")(once.once)
 app.command("explain")(explain.explain)
+app.command("stress")(stress.stress)
 app.command("test-alert")(test_alert.alert_test)
 app.command("rules")(rules.rules)
 app.command("schema")(schema.schema)

@@ -192,7 +192,7 @@ def _order_lines(orders: Sequence[StopOrder] | PollFailure | None) -> Iterator[s
 
 
 def _pool_table(snapshot: AccountSnapshot) -> Table:
-    table = _table("margin pool", "equity", "maintenance", "margin ratio")
+    table = figures_table("margin pool", "equity", "maintenance", "margin ratio")
     for margin in snapshot.margins:
         table.add_row(
             margin.pool,
@@ -204,7 +204,7 @@ def _pool_table(snapshot: AccountSnapshot) -> Table:
 
 
 def _position_table(snapshot: AccountSnapshot) -> Table:
-    table = _table("position", "contracts", "mark", "liquidation", "notional", "PnL")
+    table = figures_table("position", "contracts", "mark", "liquidation", "notional", "PnL")
     for position in snapshot.positions:
         settle = position.instrument.settle
         table.add_row(
@@ -218,7 +218,7 @@ def _position_table(snapshot: AccountSnapshot) -> Table:
     return table
 
 
-def _table(first: str, *others: str) -> Table:
+def figures_table(first: str, *others: str) -> Table:
     table = Table(box=None, padding=(0, 0, 0, 2))
     table.add_column(first, no_wrap=True)
     for heading in others:

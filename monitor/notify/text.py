@@ -90,6 +90,11 @@ def percent(ratio: float | None, decimals: int = 2) -> str:
     return f"{_trimmed(text)}%"
 
 
+def signed(move: float) -> str:
+    """A relative move: -7.8%, +20%."""
+    return f"+{percent(move)}" if move > 0 else percent(move)
+
+
 def duration(seconds: float) -> str:
     """Two units at most: 45 s, 12 min, 2 h 5 min, 3 d 4 h."""
     if not math.isfinite(seconds):

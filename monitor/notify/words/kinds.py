@@ -15,7 +15,7 @@ _KINDS: Mapping[str, Phrases] = {
     "liquidation_distance": Phrases(margin.distance_headline, named("liquidation distance"), margin.distance_details),
     "margin_ratio": Phrases(margin.ratio_headline, named("margin ratio"), margin.ratio_details),
     "funding_exposure": Phrases(funding.headline, named("funding"), funding.details),
-    "common_shock": Phrases(shock.headline, named("pool, all markets moving at once"), shock.details),
+    "common_shock": Phrases(shock.headline, named("pool in a common move"), shock.details),
     "leverage": Phrases(sizing.leverage_headline, named("leverage"), sizing.leverage_details),
     "position_size": Phrases(sizing.size_headline, named("position size"), sizing.size_details),
     "concentration": Phrases(sizing.concentration_headline, named("concentration"), sizing.concentration_details),

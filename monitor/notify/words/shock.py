@@ -1,32 +1,28 @@
 """What a move of the whole market does to a margin pool."""
 
-from monitor.notify.text import amount, percent, quantity
+from monitor.notify.text import amount, quantity, signed
 from monitor.notify.words.case import Case, joined, labelled
+from monitor.risk.shock import ALT_BETA
 
 
 def headline(case: Case) -> str:
     move = _nearest(case)
     if move is None:
-        return f"{case.subject} pool and a common move of all markets"
+        return f"{case.subject} pool in a common move"
     return f"{case.subject} pool gone at BTC {signed(move)}" if move else f"{case.subject} pool is at its liquidation"
 
 
 def details(case: Case) -> list[str | None]:
     losers = [loser for loser in (_loser(case, rank) for rank in (1, 2, 3)) if loser]
     fall, rise = case.number("btc_fall"), case.number("btc_rise")
-    both = None if fall is None or rise is None else f"gone at BTC {signed(fall)} or {signed(rise)}"
-    still = case.facts.inputs.get("holds_coins_still") is True
     return [
-        f"BTC moves {quantity(case.facts.value, case.facts.unit)} to liquidation{case.threshold}",
-        joined("all coins moving with it, by beta", both, case.since),
+        f"BTC is {quantity(case.facts.value, case.facts.unit)} from liquidating it{case.threshold}",
+        joined(f"gone at BTC {signed(fall)} or {signed(rise)}" if fall and rise else None, case.since),
         labelled("loses most there:", ", ".join(losers)),
-        "the worth of the coins in the pool is held still: which they are is not told" if still else None,
+        f"other coins counted to lose {ALT_BETA:g} times what BTC moves, or to gain as much as it" if losers else None,
+        "the worth of the coins in the pool held still" if case.facts.inputs.get("holds_coins_still") is True else None,
         case.words("why", 200),
     ]
-
-
-def signed(move: float) -> str:
-    return f"+{percent(move)}" if move > 0 else percent(move)
 
 
 def _nearest(case: Case) -> float | None:
