@@ -194,7 +194,10 @@ class PoolPath:
         return found
 
     def first(self, end: float) -> float | None:
-        """The size nearest to 0, on the way to `end`, that liquidates the pool; 0 where it is liquidatable today."""
+        """The size nearest to 0, on the way to `end`, that liquidates the pool; 0 where it is liquidatable today.
+
+        Found from the near side: it may be short of the true one by PRECISION.
+        """
         size, here, stop, there = 0.0, self._state(0.0), end, self._state(end)
         for _ in range(MAX_STRETCHES):
             left = self._least(here, here)
@@ -207,7 +210,7 @@ class PoolPath:
                     return None
                 size, here, stop = stop, there, stop + 2 * stretch
             elif abs(stretch) <= PRECISION:
-                return stop
+                return size
             else:
                 stop = size + stretch * max(SHORTEST, SAFE * left / (left - bound))
             stop = min(stop, end, key=abs)
