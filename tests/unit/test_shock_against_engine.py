@@ -62,7 +62,9 @@ def compare(rng: Random, brackets: BracketsBySymbol) -> tuple[int, int]:
         elif 0 < found.share < 1 - HAIR:
             gone += 1
             assert balance.pool not in liquidated_by_engine(account, shock, max(0.0, found.share - HAIR))
-            assert balance.pool in liquidated_by_engine(account, shock, found.share + HAIR)
+            taken = liquidated_by_engine(account, shock, found.share + HAIR)
+            # What is left of a liquidated isolated margin falls to the cross pool, and may save it.
+            assert balance.pool in taken or any(pool.startswith("isolated:") for pool in taken)
     return gone, alive
 
 

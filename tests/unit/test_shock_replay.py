@@ -1,4 +1,4 @@
-"""The real crash of 10 October 2025 over a long book of alts: when a common shock was told of, beside everything else."""
+"""The real crash of 10 October 2025 over a long book of alts: when a common shock was told of, beside all else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
