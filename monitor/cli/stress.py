@@ -22,7 +22,7 @@ from monitor.watching import access_of
 
 CUSTOM = "yours"
 OTHERS = "*"
-_PART = re.compile(r"([A-Za-z0-9]{1,20}|\*)=([+-]?\d{1,6}(?:\.\d{1,12})?)(%?)")
+_PART = re.compile(r"([A-Za-z0-9]{1,20}|\*)=([+-]?[0-9]{1,6}(?:\.[0-9]{1,12})?)(%?)")
 MAX_RISE = 10.0
 
 
