@@ -141,9 +141,13 @@ class StressedAccount:
 
 
 def stressed(snapshot: AccountSnapshot, markets: Markets, shocks: Sequence[Shock]) -> StressedAccount:
-    """Each shock applied to each pool of the account."""
-    pools = []
+    """Each shock applied to each pool of the account, also to one of which the venue tells no margin."""
+    untold = {position.pool: position.instrument.settle for position in snapshot.positions}
     for balance in snapshot.margins:
+        untold.pop(balance.pool, None)
+    unknown = [MarginBalance(pool=p, currency=c, equity=None, maintenance_margin=None) for p, c in untold.items()]
+    pools = []
+    for balance in (*snapshot.margins, *unknown):
         path = PoolPath.of(snapshot, balance, markets, btc_rates())
         positions = snapshot.positions_in(balance.pool)
         pools.append(

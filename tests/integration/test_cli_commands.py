@@ -35,7 +35,7 @@ async def _json(shell: Shell, *arguments: str | Path) -> tuple[int, dict[str, An
 
 
 def test_commands_that_need_no_venue(shell: Shell) -> None:
-    for command in ("run", "once", "check", "test-alert"):
+    for command in ("run", "once", "stress", "check", "test-alert"):
         missing = shell.run(command, "-c", "nowhere/perpwatch.yaml")
         assert missing.code == 1, command
         assert missing.err.startswith("perpwatch: nowhere/perpwatch.yaml does not exist: ")
@@ -50,6 +50,7 @@ def test_commands_that_need_no_venue(shell: Shell) -> None:
     help_text = shell.run("--help")
     assert help_text.code == 0
     for command in ("run", "demo", "check", "once", "explain", "test-alert", "rules", "schema"):
+    for command in ("run", "demo", "check", "once", "stress", "test-alert", "rules", "schema"):
         assert command in help_text.out
         assert (shell.run(command, "--help")).out.count("--config"), f"{command} takes -c"
 
@@ -74,7 +75,7 @@ def test_every_problem_of_a_file_is_listed_at_once(tmp_path: Path, shell: Shell)
         "rules:\n  margin_ratio: {warning: 90%, critical: 80%}\n"
     )
     deaf.write_text("accounts: {main: {venue: binanceusdm}}\n")
-    for command in ("run", "once", "check", "test-alert"):
+    for command in ("run", "once", "stress", "check", "test-alert"):
         ended = shell.run(command, "-c", bad)
         assert (ended.code, ended.out) == (1, ""), command
         for place in ("bad.yaml:1:16: ", "bad.yaml:3:17: ", "bad.yaml:3:29: ", "bad.yaml:5:16: ", "bad.yaml:7:"):

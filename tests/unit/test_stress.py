@@ -114,6 +114,12 @@ def test_what_is_not_known_of_a_pool_leaves_it_unknown(snapshot: AccountSnapshot
     assert "is not known" in found.why
 
 
+def test_a_pool_whose_margin_the_venue_does_not_tell_is_unknown_and_not_left_out() -> None:
+    (pool,) = stressed(replace(a_book(), margins=()), {}, HISTORIC).pools
+    assert pool.balance.pool == "cross:USDT"
+    assert {found.is_liquidated for found in pool.outcomes.values()} == {None}
+
+
 # --- shocks of one's own ---
 
 
