@@ -7,8 +7,7 @@ import sys
 
 import typer
 
-from monitor.cli import check, demo, explain, once, rules, run, schema, test_alert, venues
-from monitor.cli import check, demo, once, rules, run, schema, stress, test_alert, venues
+from monitor.cli import check, demo, explain, once, rules, run, schema, stress, test_alert, venues
 from monitor.cli.errors import BUG_EXIT, EXPECTED_EXIT, INTERRUPTED_EXIT, CommandError, report_bug, say
 from monitor.config.problems import ConfigError
 from monitor.keys import KeyRefusedError
