@@ -7,6 +7,7 @@ from datetime import datetime
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure
 from monitor.domain.alert import advance
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.track import Track
 from monitor.draft import Draft, is_idle
 from monitor.plan import BLIND, AccountPlan
 from monitor.store.records import Changes
@@ -31,14 +32,16 @@ class Sight:
     snapshot: AccountSnapshot | None = None
     readings: tuple[Reading, ...] = ()
     failure: PollFailure | None = None
+    track: Track | None = None
 
-    def see(self, observation: Observation, readings: tuple[Reading, ...]) -> None:
+    def see(self, observation: Observation, readings: tuple[Reading, ...], track: Track | None = None) -> None:
         if isinstance(observation, PollFailure):
             self.failure = observation
         else:
             self.failure = None
             self.snapshot = observation
             self.readings = readings
+            self.track = track
             self.last_read_at = observation.observed_at
             self.positions = len(observation.positions)
 

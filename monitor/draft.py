@@ -10,6 +10,7 @@ from monitor.domain.holdings import Holdings
 from monitor.domain.notification import Notification, facts_of, is_bad_end
 from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.domain.silence import muted
+from monitor.domain.track import Track, is_worth_writing
 from monitor.plan import UNASSESSED, AccountPlan
 from monitor.store.records import AccountRecord, Changes
 from monitor.store.store import Store
@@ -69,7 +70,8 @@ class Draft:
             )
         )
 
-    def remember(self, snapshot: AccountSnapshot, holdings: Holdings) -> None:
+    def remember(self, snapshot: AccountSnapshot, holdings: Holdings, track: Track | None) -> None:
+        """What is told now is written with what it was judged by."""
         known = self.store.accounts.get(snapshot.account)
         record = AccountRecord(
             account=snapshot.account,
@@ -78,6 +80,7 @@ class Draft:
             last_flat=not snapshot.positions,
             last_positions=len(snapshot.positions),
             holdings=holdings,
+            track=track,
         )
         stale = (
             known is None
@@ -86,6 +89,7 @@ class Draft:
             or known.venue != record.venue
             or known.last_positions != record.last_positions
             or known.holdings != holdings
+            or (track is not None and (bool(self._messages) or is_worth_writing(known.track, track)))
         )
         if stale:
             self._records.append(record)

@@ -14,11 +14,13 @@ from monitor.domain.account import AccountSnapshot, End, EndKind, Observation, P
 from monitor.domain.alert import Alert, Resolution, advance, advance_absent, advance_unknown, end
 from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.track import Track
 from monitor.draft import Draft, is_quiet
 from monitor.log import get_logger
 from monitor.news import news_notices, taken_words
 from monitor.plan import NOT_BY_READS, UNASSESSED, AccountPlan
 from monitor.risk.holdings import holdings_after, news_of, untold
+from monitor.risk.track import track_after
 from monitor.rules.base import Context
 from monitor.rules.book import evaluate_rules
 from monitor.store.records import Changes, of_venue
@@ -48,21 +50,24 @@ async def run_cycle(
     only once it is judged, so that one that cannot be judged goes blind.
     """
     observation = await source.observe()
-    plan, now = plan_of(), clock.now()
-    readings = assess(plan, observation, source.markets(), now)
-    changes = decide(plan, observation, readings, source.markets(), store, now)
+    plan, markets, now = plan_of(), source.markets(), clock.now()
+    track = track_after(sight.track, observation, markets)
+    readings = assess(plan, observation, markets, now, track)
+    changes = decide(plan, observation, readings, markets, store, now, track)
     _log_events(changes, store)
     if not changes.is_empty:
         await store.apply(changes)
-    sight.see(observation, readings)
+    sight.see(observation, readings, track)
     return observation
 
 
-def assess(plan: AccountPlan, observation: Observation, markets: Markets, now: datetime) -> tuple[Reading, ...]:
+def assess(
+    plan: AccountPlan, observation: Observation, markets: Markets, now: datetime, track: Track | None = None
+) -> tuple[Reading, ...]:
     """What the rules say of a good read; nothing of a failed one, for what is not seen is not judged."""
     if isinstance(observation, PollFailure):
         return ()
-    readings = evaluate_rules(plan.rules, Context(snapshot=observation, markets=markets, now=now))
+    readings = evaluate_rules(plan.rules, Context(snapshot=observation, markets=markets, now=now, track=track))
     return (*readings, _unassessed(plan, readings))
 
 
@@ -82,6 +87,7 @@ def decide(
     markets: Markets,
     store: Store,
     now: datetime,
+    track: Track | None = None,
 ) -> Changes:
     """Every alert of the account moved on by this read, with the messages that are due."""
     draft = Draft(store, now)
@@ -96,7 +102,7 @@ def decide(
             draft.move(plan, alert, _next(plan, alert, by_key, observation, taken, now))
     if isinstance(observation, AccountSnapshot):
         after = holdings_after(before, observation, markets)
-        draft.remember(observation, after)
+        draft.remember(observation, after, track)
         draft.tell(news_notices(plan, observation, taken, news_of(before, after), now))
     return draft.changes()
 
@@ -187,6 +193,10 @@ def _is_let_go(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey], s
     return _another_speaks(plan, key, readings) or (
         key.scope is Scope.POSITION and any(position.subject == key.subject for position in snapshot.positions)
     )
+    kind = plan.rule_kind(key)
+    return any(
+        (plan.rule_kind(other), other.scope, other.subject) == (kind, key.scope, key.subject) for other in readings
+    ) or (key.scope is Scope.POSITION and any(key.is_about(position.subject) for position in snapshot.positions))
 
 
 def _unassessed(plan: AccountPlan, readings: tuple[Reading, ...]) -> Reading:

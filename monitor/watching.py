@@ -110,7 +110,11 @@ class Watching:
         """First reads are spread, so that a hundred accounts do not knock at once."""
         source = self._exchanges.open_account(self._accesses[name])
         record = of_venue(self._store.accounts.get(name), self.plans[name].venue)
-        self.sights[name] = Sight(since=self._clock.now(), positions=record.last_positions if record else None)
+        self.sights[name] = Sight(
+            since=self._clock.now(),
+            positions=record.last_positions if record else None,
+            track=record.track if record else None,
+        )
         if record is not None and (since := record.look_back_from) is not None:
             source.look_back(since)
         wake = asyncio.Event()

@@ -22,6 +22,7 @@ from monitor.notify.text import amount, percent, price, quantity
 from monitor.pipeline import assess
 from monitor.plan import AccountPlan
 from monitor.risk.holdings import holdings_after
+from monitor.risk.track import track_after
 from monitor.store.database import remembered
 from monitor.store.records import AccountRecord, of_venue
 from monitor.watching import access_of
@@ -81,11 +82,13 @@ async def _read(
     if before is not None and (since := before.look_back_from) is not None:
         source.look_back(since)
     observation = await source.observe()
-    readings = assess(AccountPlan.of(settings, name), observation, source.markets(), clock.now())
+    markets = source.markets()
+    track = track_after(before.track if before is not None else None, observation, markets)
+    readings = assess(AccountPlan.of(settings, name), observation, markets, clock.now(), track)
     if isinstance(observation, PollFailure):
         return Read(observation, readings)
     held = before.holdings if before is not None else None
-    after = holdings_after(held, observation, source.markets())
+    after = holdings_after(held, observation, markets)
     return Read(observation, readings, await source.orders(), after.events if held or after.events else None)
 
 

@@ -215,7 +215,7 @@ class AlertSettings(Frozen):
             )
             or 0.0,
             group_wait_s=_first(own.group_wait, house.group_wait_s) or 0.0,
-            repeat_s=None if repeat_s == math.inf else repeat_s,
+            repeat_s=None if repeat_s == math.inf or (rule is not None and rule.is_told_once) else repeat_s,
         )
 
 

@@ -53,6 +53,10 @@ class AlertKey:
     scope: Scope
     subject: str
 
+    def is_about(self, subject: str) -> bool:
+        """Whether it is that subject's, or of a part of it that is named after it: `BTC/USDT:USDT long +10%`."""
+        return self.subject == subject or self.subject.startswith(f"{subject} ")
+
 
 @dataclass(frozen=True, slots=True)
 class Level:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from monitor.domain.account import AccountSnapshot, MarginMode, Position, Side
 from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.track import Track
 from monitor.rules.quantities import Duration, Ratio
 
 HYSTERESIS = 0.10
@@ -77,11 +78,15 @@ class SeverityDurations(Frozen):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """All that a rule may know when it judges one account; market data older than its age limit counts as unknown."""
+    """All that a rule may know when it judges one account; market data older than its age limit counts as unknown.
+
+    `track` is what is remembered of the account, this read folded in; None where nothing is.
+    """
 
     snapshot: AccountSnapshot
     markets: Markets
     now: datetime
+    track: Track | None = None
     market_max_age: timedelta = timedelta(minutes=5)
 
     def is_fresh(self, observed_at: datetime) -> bool:
@@ -106,6 +111,9 @@ class Rule(Frozen):
         default=None, description="how long it must be clear before it resolves"
     )
     hysteresis: Ratio = Field(default=HYSTERESIS, ge=0, le=0.5, description="share of the threshold to come back past")
+
+    # Of what happens once, nobody is reminded.
+    is_told_once: ClassVar[bool] = False
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """One reading per subject the rule applies to, keyed by `name`, the rule's name in the YAML."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import RowMapping
@@ -12,13 +12,16 @@ from monitor.domain.holdings import RECORDS_LAG, Holdings
 from monitor.domain.notification import Notification
 from monitor.domain.reading import AlertKey, Scope
 from monitor.domain.silence import Silence
+from monitor.domain.track import Track
 
+T = TypeVar("T")
 Row = dict[str, Any]
 
 ALERT = TypeAdapter(Alert)
 NOTIFICATION = TypeAdapter(Notification)
 SILENCE = TypeAdapter(Silence)
 HOLDINGS = TypeAdapter(Holdings)
+TRACK = TypeAdapter(Track)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class AccountRecord:
     last_flat: bool | None
     last_positions: int | None
     holdings: Holdings | None = None
+    track: Track | None = None
 
     @property
     def look_back_from(self) -> datetime | None:
@@ -137,16 +141,22 @@ def account_row(record: AccountRecord) -> Row:
         "last_flat": record.last_flat,
         "last_positions": record.last_positions,
         "holdings": None if record.holdings is None else HOLDINGS.dump_json(record.holdings).decode(),
+        "track": None if record.track is None else TRACK.dump_json(record.track).decode(),
     }
 
 
 def account_of(row: RowMapping) -> AccountRecord:
-    """Holdings that cannot be read are unknown: they are only what the next read is compared with."""
+    """What cannot be read of it is unknown: holdings are only what the next read is compared with, a track begins
+    anew."""
+    holdings, track = _readable(HOLDINGS, row["holdings"]), _readable(TRACK, row["track"])
+    return AccountRecord(**{**row, "holdings": holdings, "track": track})
+
+
+def _readable(adapter: TypeAdapter[T], body: str | None) -> T | None:
     try:
-        holdings = None if row["holdings"] is None else HOLDINGS.validate_json(row["holdings"])
+        return None if body is None else adapter.validate_json(body)
     except ValidationError:
-        holdings = None
-    return AccountRecord(**{**row, "holdings": holdings})
+        return None
 
 
 def batch_of(changes: Changes, rows: tuple[Notification, ...], now: datetime) -> Batch:

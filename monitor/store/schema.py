@@ -28,7 +28,7 @@ from monitor.log import get_logger
 _log = get_logger(__name__)
 
 # The newest file in migrations/versions.
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "alembic_version"
 
 metadata = MetaData()
@@ -111,6 +111,7 @@ account = Table(
     Column("last_flat", Boolean),
     Column("last_positions", Integer),
     Column("holdings", Text),
+    Column("track", Text),
 )
 
 # One row: when this monitor last said that it was alive.

@@ -14,6 +14,7 @@ from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import Severity
 from monitor.pipeline import assess, decide
 from monitor.plan import AccountPlan
+from monitor.risk.track import track_after
 from monitor.rules.base import Rule
 from monitor.store.records import Changes
 from monitor.store.store import Store
@@ -61,9 +62,10 @@ class Desk:
     async def see(self, observation: Observation, markets: Markets | None = None) -> None:
         now = self.clock.now()
         observation = replace(observation, observed_at=now)
-        readings = assess(self.plan, observation, markets or {}, now)
-        self.sight.see(observation, readings)
-        await self.commit(decide(self.plan, observation, readings, markets or {}, self.store, now))
+        track = track_after(self.sight.track, observation, markets or {})
+        readings = assess(self.plan, observation, markets or {}, now, track)
+        self.sight.see(observation, readings, track)
+        await self.commit(decide(self.plan, observation, readings, markets or {}, self.store, now, track))
 
     async def ratio(self, ratio: float | None) -> None:
         """A read in which the cross pool's margin ratio is that; None: the venue does not tell it."""

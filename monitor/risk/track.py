@@ -1,0 +1,150 @@
+"""The account's equity from read to read: what profit, funding and fees explain of a change, and what only a transfer
+does. Pure.
+
+Where transfers are not told, a change counts as explained within these bounds, and otherwise as unknown:
+
+- a position that did not change explains what its unrealised PnL, as told, changed by; one that did change (or whose
+  PnL is ours, or was reset by a settlement) the move of its mark on what it kept, give or take that move (it was traded
+  somewhere between the two marks) and 1 % of what was traded: fees of 0.1 % at most, and slippage in thin books. What
+  shrank may have been liquidated, and then its maintenance margin is lost as well;
+- one funding payment for every full hour between the reads: twice the rate told, 0.1 % at least;
+- 0.25 % of equity for interest, dust and trades that began and ended between two reads;
+- 1 % of what a pool of several coins holds: how it is made up is not told, and its coins move.
+
+So a transfer of less than a four-hundredth of the account may pass for a gain or a loss.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
+from monitor.domain.market import Markets
+from monitor.domain.track import Equity, Flow, Stake, Track, Transfer, folded
+from monitor.risk.worth import UnknownWorthError, dollars_per, notional_of
+
+UNTOLD_SHARE = 0.0025
+MIXED_SHARE = 0.01
+TRADING_SHARE = 0.01
+MIN_FUNDING_SHARE = 0.001
+# Of a position that is gone the mark may not be told any more.
+UNSEEN_MOVE = 0.05
+# What a pool over several coins is told in.
+MIXED = "USD"
+# Payments are booked this long after the hour.
+_BOOKED_WITHIN = timedelta(minutes=1)
+_HOUR_S = 3600
+
+
+def track_after(
+    before: Track | None, observation: Observation, markets: Markets, transfers: Sequence[Transfer] | None = None
+) -> Track | None:
+    """The track after this read; that of before, where it failed. `transfers` are those since the read before, None
+    where the venue's records of them are not read."""
+    if isinstance(observation, PollFailure):
+        return before
+    last = before.fund.equity if before and before.fund else None
+    try:
+        equity = _equity(observation, markets)
+        flow = Flow() if last is None else _flow(last, equity, observation, markets, transfers)
+    except UnknownWorthError:
+        return folded(before, observation, None, Flow())
+    return folded(before, observation, equity, flow)
+
+
+def _equity(snapshot: AccountSnapshot, markets: Markets) -> Equity:
+    """Raises UnknownWorthError."""
+    amounts: dict[str, float] = {}
+    for balance in snapshot.margins:
+        if balance.equity is None:
+            raise UnknownWorthError(f"the equity of {balance.pool} is not known")
+        amounts[balance.currency] = amounts.get(balance.currency, 0.0) + balance.equity
+    rates = {coin: dollars_per(coin, snapshot, markets) for coin, amount in amounts.items() if amount}
+    return Equity(
+        at=snapshot.observed_at,
+        total=sum(amounts[coin] * rate for coin, rate in rates.items()),
+        amounts={coin: amounts[coin] for coin in rates},
+        rates=rates,
+        stakes=tuple(_stake(position, snapshot, markets) for position in snapshot.positions),
+    )
+
+
+def _stake(position: Position, snapshot: AccountSnapshot, markets: Markets) -> Stake:
+    rate = dollars_per(position.instrument.settle, snapshot, markets)
+    notional = notional_of(position, snapshot, markets)
+    state = markets.get(position.instrument.symbol)
+    funding = abs(state.funding.value.rate) if state is not None and state.funding is not None else 0.0
+    is_told = all(estimate.figure != "unrealized_pnl" for estimate in position.estimates)
+    maintenance = position.maintenance_margin
+    return Stake(
+        subject=position.subject,
+        contracts=position.contracts,
+        entry_price=position.entry_price,
+        mark_price=position.mark_price,
+        notional=notional,
+        pnl=position.unrealized_pnl if is_told else None,
+        rate=rate,
+        closing_cost=TRADING_SHARE * abs(notional) + (maintenance or 0.0) * rate,
+        funding_cost=max(2 * funding, MIN_FUNDING_SHARE) * abs(notional),
+    )
+
+
+def _flow(
+    before: Equity, now: Equity, snapshot: AccountSnapshot, markets: Markets, transfers: Sequence[Transfer] | None
+) -> Flow:
+    """Raises UnknownWorthError where a transfer's coin cannot be valued."""
+    if transfers is not None:
+        due = [transfer for transfer in transfers if before.at < transfer.at <= now.at]
+        return Flow(amount=sum(of.amount * dollars_per(of.currency, snapshot, markets) for of in due))
+    rates = {**before.rates, **now.rates}
+    change = sum((now.amounts.get(coin, 0.0) - before.amounts.get(coin, 0.0)) * rate for coin, rate in rates.items())
+    hours = max(0, int(now.at.timestamp() // _HOUR_S - (before.at - _BOOKED_WITHIN).timestamp() // _HOUR_S))
+    allowed = (
+        UNTOLD_SHARE * max(before.total, now.total)
+        + MIXED_SHARE * abs(now.amounts.get(MIXED, 0.0))
+        + hours * sum(stake.funding_cost for stake in before.stakes)
+    )
+    marks = {p.subject: p.mark_price for p in snapshot.positions}
+    for by_pnl in (True, False):
+        pairs = list(_pairs(before.stakes, now.stakes))
+        parts = [_explained(old, new, _mark(old, marks, markets), by_pnl=by_pnl) for old, new in pairs]
+        left = change - sum(explained for explained, _ in parts)
+        if abs(left) <= allowed + sum(slack for _, slack in parts):
+            return Flow()
+    return Flow(
+        why=f"equity {'rose' if left > 0 else 'fell'} by {abs(left):,.2f} USD between {before.at:%d %b %H:%M:%S} and "
+        f"{now.at:%H:%M:%S} UTC, more than profit, funding and fees explain: probably a transfer"
+    )
+
+
+def _pairs(before: Sequence[Stake], now: Sequence[Stake]) -> Iterator[tuple[Stake | None, Stake | None]]:
+    old = {stake.subject: stake for stake in before}
+    new = {stake.subject: stake for stake in now}
+    return ((old.get(subject), new.get(subject)) for subject in {**old, **new})
+
+
+def _mark(stake: Stake | None, marks: Mapping[str, float], markets: Markets) -> float | None:
+    if stake is None or stake.subject in marks:
+        return None if stake is None else marks[stake.subject]
+    state = markets.get(stake.subject.rpartition(" ")[0])
+    return state.mark_price.value if state is not None and state.mark_price is not None else None
+
+
+def _explained(old: Stake | None, new: Stake | None, mark: float | None, *, by_pnl: bool) -> tuple[float, float]:
+    """What one position explains of a change of equity, and give or take how much; in dollars."""
+    if old is None:
+        assert new is not None, "one of the two was read"
+        pnl = (new.pnl or 0.0) * new.rate
+        return pnl, abs(pnl) + TRADING_SHARE * abs(new.notional)
+    move = UNSEEN_MOVE if mark is None else mark / old.mark_price - 1
+    if new is None:
+        return 0.0, abs(old.notional * move) + old.closing_cost
+    is_same = (old.contracts, old.entry_price) == (new.contracts, new.entry_price)
+    if by_pnl and is_same and old.pnl is not None and new.pnl is not None:
+        return (new.pnl - old.pnl) * new.rate, 0.0
+    kept = min(1.0, new.contracts / old.contracts) if old.contracts else 0.0
+    largest = max(abs(old.notional), abs(new.notional))
+    traded = abs(new.contracts - old.contracts) / max(new.contracts, old.contracts) if new.contracts else 1.0
+    if not is_same and new.contracts == old.contracts:
+        traded = 1.0
+    slack = largest * abs(move) + TRADING_SHARE * traded * largest
+    return kept * old.notional * move, slack + (old.closing_cost if kept < 1 else 0.0)
