@@ -64,7 +64,9 @@ def _rules(definitions: dict[str, Any]) -> dict[str, Any]:
     for kind, model in RULE_KINDS.items():
         definition = definitions[model.__name__]
         definition["properties"]["kind"] = {"const": kind, "description": "what the rule measures"}
-        for severity in ("warning", "critical"):
+        # What a rule leaves out it may take over from the general one of its kind.
+        definition.pop("required", None)
+        for severity in {"warning", "critical"} & definition["properties"].keys():
             definition["properties"][severity]["description"] = f"the threshold of a {severity} alert"
     return {
         "type": "object",

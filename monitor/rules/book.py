@@ -10,25 +10,19 @@ from monitor.rules.adl_rank import AdlRank
 from monitor.rules.base import Context, Rule
 from monitor.rules.common_shock import CommonShock
 from monitor.rules.concentration import Concentration
+from monitor.rules.drawdown import Drawdown
 from monitor.rules.funding_exposure import FundingExposure
 from monitor.rules.leverage import Leverage
 from monitor.rules.liquidation_distance import LiquidationDistance
 from monitor.rules.loss import Loss
 from monitor.rules.margin_ratio import MarginRatio
 from monitor.rules.position_size import PositionSize
+from monitor.rules.take_profit import TakeProfit
 from monitor.rules.tier_cliff import TierCliff
+from monitor.rules.trailing_stop import TrailingStop
 
 AnyRule = Annotated[
-    MarginRatio
-    | LiquidationDistance
-    | CommonShock
-    | FundingExposure
-    | Leverage
-    | PositionSize
-    | Concentration
-    | Loss
-    | AdlRank
-    | TierCliff,
+    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | TrailingStop | TakeProfit | AdlRank | TierCliff,
     Field(discriminator="kind"),
 ]
 
@@ -41,6 +35,9 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "position_size": PositionSize,
     "concentration": Concentration,
     "loss": Loss,
+    "drawdown": Drawdown,
+    "trailing_stop": TrailingStop,
+    "take_profit": TakeProfit,
     "adl_rank": AdlRank,
     "tier_cliff": TierCliff,
 }

@@ -341,7 +341,8 @@ async def test_a_disk_that_hangs_at_the_start_keeps_nobody_from_watching(
 async def test_a_database_of_an_older_schema_is_brought_here_with_all_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await a_filled_database(path, rows=3)
-    execute(path, "ALTER TABLE account DROP COLUMN holdings")
+    for column in ("holdings", "track"):
+        execute(path, f"ALTER TABLE account DROP COLUMN {column}")
     execute(path, "UPDATE alembic_version SET version_num = '0001'")
     store = await Store.open(path, ManualClock())
     assert store.failing_since is None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from monitor.notify.text import foreign
-from monitor.notify.words import funding, margin, own, shock, sizing, venue
+from monitor.notify.words import funding, margin, own, shock, sizing, tracked, venue
 from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
 
 _ANY_KIND = Phrases(
@@ -22,6 +22,9 @@ _KINDS: Mapping[str, Phrases] = {
     "loss": Phrases(sizing.loss_headline, named("loss"), sizing.loss_details),
     "adl_rank": Phrases(venue.adl_headline, named("ADL rank"), venue.adl_details),
     "tier_cliff": Phrases(venue.cliff_headline, named("below a margin bracket's edge"), venue.cliff_details),
+    "trailing_stop": Phrases(tracked.stop_headline, tracked.stop_name, tracked.stop_details),
+    "take_profit": Phrases(tracked.level_headline, tracked.level_name, tracked.level_details),
+    "drawdown": Phrases(tracked.drawdown_headline, tracked.drawdown_name, tracked.drawdown_details),
     "blind": Phrases(own.blind_headline, once("is read again", "no good read"), own.blind_details),
     "key_permissions": Phrases(
         own.key_headline, once("its key is as it should be", "its key was not looked at again"), own.key_details

@@ -1,0 +1,78 @@
+"""drawdown: how far an account has fallen from its peak of the day, of the week, or of all time."""
+
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.track import Fund, Window
+from monitor.risk.worth import UnknownWorthError, worth_of
+from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.quantities import Threshold
+
+
+class Drawdown(ThresholdRule):
+    """(Peak - now) / peak of the account's equity in dollars since the window began, transfers left out.
+
+    Equity counts with unrealised PnL, as of the reads. A day is one of UTC, a week begins on Monday. What looks like a
+    transfer (equity changed by more than PnL, funding and fees explain) makes every window unknown until it begins
+    anew, all time with the next week. One rule watches one window: give the second another name.
+    """
+
+    kind: Literal["drawdown"] = "drawdown"
+    warning: Threshold | None = None
+    critical: Threshold | None = None
+    window: Window = Field(default=Window.DAY, description="since when the peak counts, in UTC")
+
+    why: ClassVar[str] = "after a loss of 50 % a gain of 100 % is needed; who stops for the day cannot lose the month"
+    formula: ClassVar[str] = "(peak equity - equity) / peak equity, net of transfers"
+
+    @model_validator(mode="after")
+    def _of_the_whole(self) -> Self:
+        if self.where.names_positions:
+            raise ValueError("drawdown is of a whole account: where may name account and venue alone")
+        return self
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        snapshot = context.snapshot
+        if not self.where.matches_account(snapshot.account, snapshot.venue):
+            return ()
+        value, inputs = self._drawdown(context)
+        reading = self.reading(
+            name=name,
+            account=snapshot.account,
+            scope=Scope.ACCOUNT,
+            # One rule may watch the day and another the week of the same account.
+            subject=str(self.window),
+            value=value,
+            unit=Unit.RATIO,
+            inputs={"window": str(self.window), "currency": "USD", **inputs},
+        )
+        advice = "close or halve what is open: neither collateral nor a larger position brings a loss back"
+        return (self.with_remedy(reading, lambda: {"advice": advice}),)
+
+    def _drawdown(self, context: Context) -> tuple[float | None, dict[str, Any]]:
+        try:
+            equity = worth_of(context.snapshot, context.markets).equity
+        except UnknownWorthError as unknown:
+            return None, {"why": str(unknown)}
+        if context.track is None:
+            return None, {"equity": equity, "why": "no peak is remembered of this account"}
+        fund = context.track.fund
+        return (0.0, {"equity": equity}) if fund is None else _of_fund(fund, self.window)
+
+
+def _of_fund(fund: Fund, window: Window) -> tuple[float | None, dict[str, Any]]:
+    peak, equity = fund.peaks[window], fund.equity.total
+    inputs: dict[str, Any] = {"equity": equity, "since": peak.since.isoformat()}
+    if peak.why is not None:
+        return None, {**inputs, "why": peak.why}
+    if peak.price <= 0:
+        # The window began with nothing, so nothing was lost in it.
+        return 0.0, inputs
+    return 1 - fund.price / peak.price, {
+        **inputs,
+        "peak_equity": peak.price * fund.units,
+        "peak_at": peak.at.isoformat(),
+        "lost": peak.price * fund.units - equity,
+    }
