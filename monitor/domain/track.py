@@ -135,7 +135,7 @@ def folded(before: Track | None, snapshot: AccountSnapshot, equity: Equity | Non
     fund = before.fund if before else None
     if equity is not None:
         fund = _fund(fund, replace(equity, at=at), flow)
-    positions = sorted(_positions(before, snapshot, at), key=lambda track: track.subject)
+    positions = sorted(_positions(before, snapshot, at), key=lambda track: (track.symbol, track.side))
     return Track(at=at, positions=tuple(positions), fund=fund)
 
 
@@ -155,6 +155,8 @@ def is_worth_writing(written: Track | None, track: Track) -> bool:
 
 
 def _moved_on(old: PositionTrack, new: PositionTrack) -> bool:
+    if old is new:
+        return False
     if (old.subject, old.since, old.absent_reads) != (new.subject, new.since, new.absent_reads):
         return True
     if old.best_gain is None or new.best_gain is None:
@@ -207,16 +209,14 @@ def _begun(position: Position, at: datetime) -> PositionTrack:
 
 
 def _continued(track: PositionTrack, position: Position, at: datetime) -> PositionTrack:
-    better = position.side.sign * (position.mark_price - track.best_mark) > 0
-    gains = [gain for gain in (track.best_gain, gain_of(position)) if gain is not None]
-    return replace(
-        track,
-        best_mark=position.mark_price if better else track.best_mark,
-        best_at=at if better else track.best_at,
-        best_gain=max(gains, default=None),
-        entry_price=position.entry_price,
-        absent_reads=0,
-    )
+    if position.side.sign * (position.mark_price - track.best_mark) > 0:
+        track = replace(track, best_mark=position.mark_price, best_at=at)
+    gain = gain_of(position)
+    if gain is not None and (track.best_gain is None or gain > track.best_gain):
+        track = replace(track, best_gain=gain)
+    if track.absent_reads or track.entry_price != position.entry_price:
+        track = replace(track, entry_price=position.entry_price, absent_reads=0)
+    return track
 
 
 # ---- equity

@@ -20,7 +20,7 @@ from datetime import timedelta
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
 from monitor.domain.market import Markets
 from monitor.domain.track import Equity, Flow, Stake, Track, Transfer, folded
-from monitor.risk.worth import UnknownWorthError, dollars_per, notional_of
+from monitor.risk.worth import UnknownWorthError, dollars_per
 
 UNTOLD_SHARE = 0.0025
 MIXED_SHARE = 0.01
@@ -70,21 +70,20 @@ def _equity(snapshot: AccountSnapshot, markets: Markets) -> Equity:
 
 def _stake(position: Position, snapshot: AccountSnapshot, markets: Markets) -> Stake:
     rate = dollars_per(position.instrument.settle, snapshot, markets)
-    notional = notional_of(position, snapshot, markets)
+    notional = position.notional * rate
     state = markets.get(position.instrument.symbol)
     funding = abs(state.funding.value.rate) if state is not None and state.funding is not None else 0.0
-    is_told = all(estimate.figure != "unrealized_pnl" for estimate in position.estimates)
-    maintenance = position.maintenance_margin
+    is_told = not any(estimate.figure == "unrealized_pnl" for estimate in position.estimates)
     return Stake(
         subject=position.subject,
         contracts=position.contracts,
         entry_price=position.entry_price,
         mark_price=position.mark_price,
-        notional=notional,
+        notional=position.side.sign * notional,
         pnl=position.unrealized_pnl if is_told else None,
         rate=rate,
-        closing_cost=TRADING_SHARE * abs(notional) + (maintenance or 0.0) * rate,
-        funding_cost=max(2 * funding, MIN_FUNDING_SHARE) * abs(notional),
+        closing_cost=TRADING_SHARE * notional + (position.maintenance_margin or 0.0) * rate,
+        funding_cost=max(2 * funding, MIN_FUNDING_SHARE) * notional,
     )
 
 

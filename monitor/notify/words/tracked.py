@@ -22,9 +22,9 @@ def stop_details(case: Case) -> list[str | None]:
         joined(_priced(case, "mark", "mark_price"), _priced(case, "stop", "stop_price"), case.since),
         joined(
             f"best mark {price(best)}" + (f" at {best_at} UTC" if best_at else "") if best is not None else None,
+            _priced(case, "entry", "entry_price"),
             _watched(case),
         ),
-        _priced(case, "entry", "entry_price"),
         case.words("why", 200),
     ]
 
