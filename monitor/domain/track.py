@@ -112,6 +112,10 @@ class Fund:
     units: float
     peaks: Mapping[Window, Peak]
 
+    def __post_init__(self) -> None:
+        if not self.units > 0 or self.peaks.keys() != set(Window):
+            raise ValueError("a fund has units, and a peak for each window")
+
     @property
     def price(self) -> float:
         return self.equity.total / self.units

@@ -3,10 +3,11 @@ does. Pure.
 
 Where transfers are not told, a change counts as explained within these bounds, and otherwise as unknown:
 
-- a position that did not change explains what its unrealised PnL, as told, changed by; one that did change (or whose
-  PnL is ours, or was reset by a settlement) the move of its mark on what it kept, give or take that move (it was traded
-  somewhere between the two marks) and 1 % of what was traded: fees of 0.1 % at most, and slippage in thin books. What
-  shrank may have been liquidated, and then its maintenance margin is lost as well;
+- a position that did not change explains what its unrealised PnL, as told, changed by, or (where a settlement reset
+  that) the move of its mark, give or take a tenth of it;
+- one that did change, or whose PnL is ours, explains the move of its mark on what it kept, give or take that move (it
+  was traded somewhere between the two marks) and 1 % of what was traded: fees of 0.1 % at most, and slippage in thin
+  books. What shrank may have been liquidated, and then its maintenance margin is lost as well;
 - one funding payment for every full hour between the reads: twice the rate told, 0.1 % at least;
 - 0.25 % of equity for interest, dust and trades that began and ended between two reads;
 - 1 % of what a pool of several coins holds: how it is made up is not told, and its coins move.
@@ -26,6 +27,7 @@ UNTOLD_SHARE = 0.0025
 MIXED_SHARE = 0.01
 TRADING_SHARE = 0.01
 MIN_FUNDING_SHARE = 0.001
+INSTANT_SHARE = 0.1
 # Of a position that is gone the mark may not be told any more.
 UNSEEN_MOVE = 0.05
 # What a pool over several coins is told in.
@@ -138,12 +140,16 @@ def _explained(old: Stake | None, new: Stake | None, mark: float | None, *, by_p
     if new is None:
         return 0.0, abs(old.notional * move) + old.closing_cost
     is_same = (old.contracts, old.entry_price) == (new.contracts, new.entry_price)
-    if by_pnl and is_same and old.pnl is not None and new.pnl is not None:
-        return (new.pnl - old.pnl) * new.rate, 0.0
-    kept = min(1.0, new.contracts / old.contracts) if old.contracts else 0.0
     largest = max(abs(old.notional), abs(new.notional))
-    traded = abs(new.contracts - old.contracts) / max(new.contracts, old.contracts) if new.contracts else 1.0
-    if not is_same and new.contracts == old.contracts:
+    if is_same and old.pnl is not None and new.pnl is not None:
+        if by_pnl:
+            return (new.pnl - old.pnl) * new.rate, 0.0
+        # The mark is not of the same instant as equity.
+        return old.notional * move, largest * abs(move) * INSTANT_SHARE
+    kept = min(1.0, new.contracts / old.contracts)
+    # Of the same size at another price: closed, and opened again.
+    traded = abs(new.contracts - old.contracts) / max(new.contracts, old.contracts)
+    if new.contracts == old.contracts and not is_same:
         traded = 1.0
-    slack = largest * abs(move) + TRADING_SHARE * traded * largest
+    slack = largest * (abs(move) + TRADING_SHARE * traded)
     return kept * old.notional * move, slack + (old.closing_cost if kept < 1 else 0.0)

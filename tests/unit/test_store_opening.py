@@ -17,6 +17,7 @@ import pytest
 
 from monitor.domain.holdings import Holdings
 from monitor.domain.silence import Silence
+from monitor.risk.track import track_after
 from monitor.store import database, files
 from monitor.store import store as store_module
 from monitor.store.errors import StoreError, StoreErrorKind
@@ -24,6 +25,7 @@ from monitor.store.loading import Loaded
 from monitor.store.records import AccountRecord, Changes
 from monitor.store.schema import HEAD
 from monitor.store.store import REOPEN_EVERY_S, Store
+from tests.builders import a_snapshot
 from tests.unit.store_kit import (
     KEY,
     T0,
@@ -349,6 +351,24 @@ async def test_a_database_of_an_older_schema_is_brought_here_with_all_it_holds(t
     assert len(store.undelivered) == 3
     await store.close()
     assert execute(path, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+
+
+@pytest.mark.parametrize("damage", [("1000.0", "0"), ('"day"', '"month"'), ("{", "[")])
+async def test_a_track_that_cannot_be_read_is_unknown_and_nothing_else_is_lost(
+    tmp_path: Path, damage: tuple[str, str]
+) -> None:
+    path = tmp_path / "a.db"
+    track = track_after(None, a_snapshot(equity=1000.0), {})
+    store = await Store.open(path, ManualClock())
+    await store.apply(Changes(accounts=(replace(A_RECORD, track=track),)))
+    await store.close()
+    again = await Store.open(path, ManualClock())
+    assert again.accounts["main"].track == track
+    await again.close()
+    execute(path, f"UPDATE account SET track = replace(track, '{damage[0]}', '{damage[1]}')")
+    last = await Store.open(path, ManualClock())
+    assert last.accounts["main"] == A_RECORD
+    await last.close()
 
 
 @pytest.mark.parametrize("stored", ["{not json", '{"positions": 7}'])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain.account import AccountSnapshot, FailureKind, MarginBalance, MarginMode, PollFailure, Side
+from monitor.domain.account import AccountSnapshot, Estimate, FailureKind, MarginBalance, MarginMode, PollFailure, Side
 from monitor.domain.track import Fund, PositionTrack, Track, Transfer, Window, is_worth_writing
 from monitor.risk.track import UNTOLD_SHARE, track_after
 from monitor.store.records import TRACK
@@ -266,6 +266,17 @@ def test_trading_and_liquidation_are_no_transfers(before: Any, then: Any) -> Non
     track = after(first, a_snapshot(*positions, equity=equity_then, observed_at=at(10)))
     assert fund(track).peaks[Window.DAY].why is None
     assert lost(track) == pytest.approx(max(0.0, 1 - equity_then / equity))
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_a_withdrawal_in_a_crash_is_seen_where_the_venue_tells_the_pnl(is_ours: bool) -> None:
+    """Ten times the equity falls by 5 %, and 5 % of the equity is withdrawn; a PnL that is ours may be off by that."""
+    estimates = (Estimate("unrealized_pnl", "entry and mark"),) if is_ours else ()
+    reads = [
+        a_snapshot(a_position(contracts=100, mark_price=mark, entry_price=100, estimates=estimates), equity=equity)
+        for mark, equity in ((100, 1000), (95, 450))
+    ]
+    assert (fund(after(*reads)).peaks[Window.DAY].why is None) is is_ours
 
 
 @pytest.mark.parametrize(("from_s", "to_s", "explained"), [(0, 10, True), (120, 130, False), (-600, 7190, True)])

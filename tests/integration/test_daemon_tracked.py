@@ -1,0 +1,74 @@
+"""Rules on what is remembered, by the monitor as it runs: best marks, levels and peaks outlive it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from monitor.domain.account import Side
+from tests.daemon_kit import CALM, House, a_house
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with a_house(tmp_path) as opened:
+        opened.yaml.rules = dict.fromkeys(opened.yaml.rules, "false")
+        yield opened
+
+
+async def test_a_best_mark_survives_a_restart_and_ends_with_its_position(house: House) -> None:
+    house.yaml.rules["trailing_stop"] = "{warning: 3%, critical: 5%}"
+    async with house.running():
+        await house.reads(1)
+        house.mark(110_000)
+        await house.reads(2)
+        house.mark(107_000)
+        await house.reads(2)
+        assert not house.fires("trailing_stop"), "2.7 % back"
+    house.mark(104_000)
+    async with house.running():
+        await house.until(lambda: house.sink.about("^CRITICAL main: BTC"))
+        assert house.sink.about(r"BTC/USDT:USDT long 5\.45% back from its best mark")
+        assert house.sink.about(r"^best mark 110,000 at ")
+        house.engine.close("main", "BTCUSDT", Side.LONG, 1.0, 104_000)
+        await house.until(lambda: house.sink.about("^resolved main: BTC"))
+        house.engine.open("main", "BTCUSDT", Side.LONG, 1.0, 104_000, 10)
+        await house.reads(3)
+        assert not house.fires("trailing_stop"), "another position has a best mark of its own"
+
+
+async def test_a_level_is_told_once_over_a_restart(house: House) -> None:
+    house.yaml.rules["take_profit"] = "{levels: [5%, 10%]}"
+    async with house.running():
+        await house.reads(2)
+        assert not house.sink.about("take-profit")
+        house.mark(106_000)
+        await house.until(lambda: house.sink.about(r"^WARNING main: BTC/USDT:USDT long \+5% reached"))
+        await house.until(lambda: not house.store.undelivered)
+        house.mark(CALM)
+        await house.reads(4)
+    async with house.running():
+        house.mark(107_000)
+        await house.reads(3)
+        house.mark(111_000)
+        await house.until(lambda: house.sink.about(r"\+10% reached"))
+    assert len(house.sink.about(r"\+5% reached")) == 1
+    assert not house.sink.about("resolved")
+
+
+async def test_a_drawdown_is_of_the_peak_before_the_restart_and_a_deposit_makes_it_unknown(house: House) -> None:
+    house.yaml.rules["drawdown"] = "{warning: 5%, critical: 10%}"
+    async with house.running():
+        house.mark(101_000)
+        await house.reads(2)
+    house.mark(99_500)
+    async with house.running():
+        peak = house.engine.pool("main", "cross:USDT").equity + 1_500
+        await house.until(lambda: house.sink.about("^CRITICAL main: .* below its peak of the day"))
+        assert house.sink.about(rf"^equity .* · peak {peak:,.0f} USD at .* · lost 1,500 USD$")
+        house.engine.deposit("main", "USDT", 5_000)
+        await house.until(lambda: house.sink.about("cannot be judged"))
+        unassessed = house.alert("unassessed")
+        assert unassessed is not None
+        assert str(unassessed.inputs["why"]).startswith("equity rose by 5,000.00 USD between ")
+        assert house.fires("drawdown"), "unknown is not safe"
