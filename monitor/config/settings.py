@@ -208,6 +208,9 @@ class AlertSettings(Frozen):
         repeat_s = self._repeat_s(severity)
         if repeat_s is not None and rule is not None and rule.is_standing:
             repeat_s = max(repeat_s, self._repeat_s(Severity.WARNING) or 0.0)
+        house = HOUSE_POLICY[severity]
+        own = {Severity.CRITICAL: self.critical, Severity.WARNING: self.warning, Severity.INFO: self.info}[severity]
+        repeat_s = max(_first(own.repeat, house.repeat_s) or math.inf, rule.min_repeat_s if rule else 0.0)
         return LevelPolicy(
             for_s=_first(_of_rule(rule.for_ if rule else None, severity), own.for_, house.for_s) or 0.0,
             keep_firing_for_s=_first(
@@ -215,7 +218,7 @@ class AlertSettings(Frozen):
             )
             or 0.0,
             group_wait_s=_first(own.group_wait, house.group_wait_s) or 0.0,
-            repeat_s=None if repeat_s == math.inf or (rule is not None and rule.is_told_once) else repeat_s,
+            repeat_s=None if repeat_s == math.inf else repeat_s,
         )
 
 

@@ -112,8 +112,8 @@ class Rule(Frozen):
     )
     hysteresis: Ratio = Field(default=HYSTERESIS, ge=0, le=0.5, description="share of the threshold to come back past")
 
-    # Of what happens once, nobody is reminded.
-    is_told_once: ClassVar[bool] = False
+    # Nobody is reminded of it sooner than after this, however short the house's own repeats are.
+    min_repeat_s: ClassVar[float] = 0.0
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """One reading per subject the rule applies to, keyed by `name`, the rule's name in the YAML."""

@@ -10,6 +10,9 @@ from monitor.risk.worth import UnknownWorthError, worth_of
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
+OPEN = "close or halve what is open: neither collateral nor a larger position brings a loss back"
+FLAT = "open nothing before the window is over: what is lost is not won back in haste"
+
 
 class Drawdown(ThresholdRule):
     """(Peak - now) / peak of the account's equity in dollars since the window began, transfers left out.
@@ -26,6 +29,8 @@ class Drawdown(ThresholdRule):
 
     why: ClassVar[str] = "after a loss of 50 % a gain of 100 % is needed; who stops for the day cannot lose the month"
     formula: ClassVar[str] = "(peak equity - equity) / peak equity, net of transfers"
+    # What was lost stays lost until the window is over: every five minutes would be noise.
+    min_repeat_s = 3600.0
 
     @model_validator(mode="after")
     def _of_the_whole(self) -> Self:
@@ -48,8 +53,7 @@ class Drawdown(ThresholdRule):
             unit=Unit.RATIO,
             inputs={"window": str(self.window), "currency": "USD", **inputs},
         )
-        advice = "close or halve what is open: neither collateral nor a larger position brings a loss back"
-        return (self.with_remedy(reading, lambda: {"advice": advice}),)
+        return (self.with_remedy(reading, lambda: {"advice": OPEN if snapshot.positions else FLAT}),)
 
     def _drawdown(self, context: Context) -> tuple[float | None, dict[str, Any]]:
         try:

@@ -1,5 +1,6 @@
 """take_profit: the gains at which its owner said a position would be reduced, each told of once."""
 
+import math
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -33,7 +34,7 @@ class TakeProfit(Rule):
 
     why: ClassVar[str] = "a plan made in calm is what is left of judgement when a price runs"
     formula: ClassVar[str] = "side * (best mark - entry price) / entry price"
-    is_told_once = True
+    min_repeat_s = math.inf
 
     @field_validator("levels")
     @classmethod

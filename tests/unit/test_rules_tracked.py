@@ -156,7 +156,21 @@ def test_levels_are_told_at_once_as_what_their_owner_wants_and_never_repeated(se
     assert str(reading.severity) == severity
     level = AlertSettings().policy_for(rule).of(reading.severity or Severity.INFO)
     assert (level.for_s, level.repeat_s) == (0.0, None)
-    assert AlertSettings().policy_for(STOP["trailing_stop"]).of(Severity.WARNING).repeat_s is not None
+
+
+def test_what_cannot_be_undone_is_repeated_once_an_hour_at_most() -> None:
+    repeats = [
+        AlertSettings().policy_for(r[k]).of(Severity.CRITICAL).repeat_s
+        for r, k in ((STOP, "trailing_stop"), (DRAWDOWN, "drawdown"))
+    ]
+    assert repeats == [300, 3600]
+
+
+def test_who_holds_nothing_is_told_to_open_nothing() -> None:
+    (reading,) = judge(DRAWDOWN, read(100), a_snapshot(equity=900.0), a_snapshot(equity=900.0))
+    assert reading.verdict is Verdict.UNKNOWN, "nothing explains a loss of 100 on one contract"
+    (lost,) = judge(DRAWDOWN, read(100), read(60), a_snapshot(equity=960.0))
+    assert str(lost.inputs["advice"]).startswith("open nothing")
 
 
 @pytest.mark.parametrize(
@@ -270,8 +284,8 @@ async def test_a_deposit_is_told_as_what_cannot_be_judged_until_the_day_is_over(
             [
                 "CRITICAL main: 2.86% below its peak of the day",
                 "Drawdown of the day 2.86% (critical at 2%)",
-                "equity 1,020 USD · peak 1,050 USD at 21:01 UTC · lost 30 USD",
-                "watched since 21:00 UTC · since 21:02 UTC",
+                "equity 1,020 USD · peak 1,050 USD at 21:01 UTC · since 21:02 UTC",
+                "lost 30 USD · watched since 21:00 UTC",
                 "Do: close or halve what is open: neither collateral nor a larger position brings a loss back",
             ],
         ),

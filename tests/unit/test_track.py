@@ -270,7 +270,7 @@ def test_trading_and_liquidation_are_no_transfers(before: Any, then: Any) -> Non
 
 @pytest.mark.parametrize("is_ours", [False, True])
 def test_a_withdrawal_in_a_crash_is_seen_where_the_venue_tells_the_pnl(is_ours: bool) -> None:
-    """Ten times the equity falls by 5 %, and a tenth of the equity is withdrawn; a PnL that is ours may be off by that."""
+    """Ten times the equity falls by 5 %, and a tenth of it is withdrawn; a PnL that is ours may be off by that."""
     estimates = (Estimate("unrealized_pnl", "entry and mark"),) if is_ours else ()
     reads = [
         a_snapshot(a_position(contracts=100, mark_price=mark, entry_price=100, estimates=estimates), equity=equity)

@@ -68,9 +68,12 @@ def drawdown_details(case: Case) -> list[str | None]:
         joined(
             f"equity {amount(equity)} USD" if equity is not None else None,
             f"peak {amount(peak)} USD" + (f" at {peak_at} UTC" if peak_at else "") if peak is not None else None,
-            f"lost {amount(lost)} USD" if lost is not None else None,
+            case.since,
         ),
-        joined(f"watched since {since} UTC" if since else None, case.since),
+        joined(
+            f"lost {amount(lost)} USD" if lost is not None else None,
+            f"watched since {since} UTC" if since else None,
+        ),
         case.words("why", 200),
     ]
 
