@@ -191,12 +191,8 @@ def _is_let_go(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey], s
     A pool or currency that a rule is silent about may still be there, while the position that it filters on is gone.
     """
     return _another_speaks(plan, key, readings) or (
-        key.scope is Scope.POSITION and any(position.subject == key.subject for position in snapshot.positions)
+        key.scope is Scope.POSITION and any(key.is_about(position.subject) for position in snapshot.positions)
     )
-    kind = plan.rule_kind(key)
-    return any(
-        (plan.rule_kind(other), other.scope, other.subject) == (kind, key.scope, key.subject) for other in readings
-    ) or (key.scope is Scope.POSITION and any(key.is_about(position.subject) for position in snapshot.positions))
 
 
 def _unassessed(plan: AccountPlan, readings: tuple[Reading, ...]) -> Reading:

@@ -199,17 +199,8 @@ class AlertSettings(Frozen):
     def _of(self, severity: Severity) -> SeverityAlerts:
         return {Severity.CRITICAL: self.critical, Severity.WARNING: self.warning, Severity.INFO: self.info}[severity]
 
-    def _repeat_s(self, severity: Severity) -> float | None:
-        """Infinite where told once by the owner's wish, None by the house's."""
-        return _first(self._of(severity).repeat, HOUSE_POLICY[severity].repeat_s)
-
     def _level(self, severity: Severity, rule: Rule | None) -> LevelPolicy:
         house, own = HOUSE_POLICY[severity], self._of(severity)
-        repeat_s = self._repeat_s(severity)
-        if repeat_s is not None and rule is not None and rule.is_standing:
-            repeat_s = max(repeat_s, self._repeat_s(Severity.WARNING) or 0.0)
-        house = HOUSE_POLICY[severity]
-        own = {Severity.CRITICAL: self.critical, Severity.WARNING: self.warning, Severity.INFO: self.info}[severity]
         repeat_s = max(_first(own.repeat, house.repeat_s) or math.inf, rule.min_repeat_s if rule else 0.0)
         return LevelPolicy(
             for_s=_first(_of_rule(rule.for_ if rule else None, severity), own.for_, house.for_s) or 0.0,

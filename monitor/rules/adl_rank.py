@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
 from monitor.domain.reading import Level, Reading, Unit
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Rank
 
 
@@ -22,7 +22,7 @@ class AdlRank(ThresholdRule):
 
     why: ClassVar[str] = "in a crash the venue closes winners at its price; a hedge is gone when it is needed most"
     formula: ClassVar[str] = "the rank that the venue tells, of 5"
-    is_standing: ClassVar[bool] = True
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         ranked = [(position, position.adl_rank) for position in self.positions_in(context.snapshot)]

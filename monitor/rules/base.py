@@ -17,6 +17,8 @@ from monitor.domain.track import Track
 from monitor.rules.quantities import Duration, Ratio
 
 HYSTERESIS = 0.10
+# A state that may last for days is no emergency of the hour.
+STANDING_REPEAT_S = 4 * 3600.0
 # What rounding may take from an exact remedy, and no more.
 _HAIR = 1e-9
 
@@ -100,8 +102,8 @@ class Rule(Frozen):
     # For `perpwatch rules` and `explain`; the formula in the names of the inputs, which are replaced by their figures.
     why: ClassVar[str]
     formula: ClassVar[str]
-    # A state that may last for days and is no emergency of the hour: its critical alert is repeated as a warning is.
-    is_standing: ClassVar[bool] = False
+    # Nobody is reminded of it sooner than after this, however short the house's own repeats are.
+    min_repeat_s: ClassVar[float] = 0.0
 
     where: Where = Where()
     for_: Duration | SeverityDurations | None = Field(
@@ -111,9 +113,6 @@ class Rule(Frozen):
         default=None, description="how long it must be clear before it resolves"
     )
     hysteresis: Ratio = Field(default=HYSTERESIS, ge=0, le=0.5, description="share of the threshold to come back past")
-
-    # Nobody is reminded of it sooner than after this, however short the house's own repeats are.
-    min_repeat_s: ClassVar[float] = 0.0
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """One reading per subject the rule applies to, keyed by `name`, the rule's name in the YAML."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from monitor.domain.account import Position
 from monitor.domain.reading import Reading, Unit
 from monitor.risk.worth import UnknownWorthError, notional_of
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
 
@@ -22,7 +22,7 @@ class Concentration(ThresholdRule):
 
     why: ClassVar[str] = "an account that looks spread stands and falls with the coin that is most of it"
     formula: ClassVar[str] = "largest notional / gross notional"
-    is_standing: ClassVar[bool] = True
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from monitor.domain.reading import Reading, Unit
 from monitor.risk.worth import UnknownWorthError, worth_of
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import LeverageThreshold
 
 
@@ -18,6 +18,7 @@ class Leverage(ThresholdRule):
     warning: LeverageThreshold | None = None
     critical: LeverageThreshold | None = None
 
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
     why: ClassVar[str] = "at 10x a move of 10 % takes everything; a cap keeps such moves rare"
     formula: ClassVar[str] = "notional / equity"
 

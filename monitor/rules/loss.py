@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from monitor.domain.account import Position
 from monitor.domain.reading import Reading, Unit
 from monitor.risk.margin import InitialMargin, initial_margin_of
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
 _BY_PRICES = "entry price and mark"
@@ -25,7 +25,7 @@ class Loss(ThresholdRule):
 
     why: ClassVar[str] = "a small loss is a decision, a large one a hope: it is told while there is something to decide"
     formula: ClassVar[str] = "loss / initial margin"
-    is_standing: ClassVar[bool] = True
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         found = []

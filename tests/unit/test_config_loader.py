@@ -228,13 +228,12 @@ def test_the_house_policy_is_the_default_and_settings_and_rules_override_it() ->
     ("alerts", "critical", "standing"),
     [
         ("{}", 300.0, 4 * 3600.0),
-        ("{warning: {repeat: 1h}}", 300.0, 3600.0),
+        ("{critical: {repeat: 1h}}", 3600.0, 4 * 3600.0),
         ("{critical: {repeat: 8h}}", 8 * 3600.0, 8 * 3600.0),
-        ("{warning: {repeat: never}}", 300.0, None),
         ("{critical: {repeat: never}}", None, None),
     ],
 )
-def test_a_critical_state_that_may_last_for_days_is_repeated_as_rarely_as_a_warning(
+def test_a_critical_state_that_may_last_for_days_is_repeated_every_four_hours_at_most(
     alerts: str, critical: float | None, standing: float | None
 ) -> None:
     config = read(f"{MINIMAL}alerts: {alerts}\n")
