@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 BEGINNER, RETAIL, PROFESSIONAL = "beginner", "retail", "professional"
 DEFAULT_PROFILE = RETAIL
-Keys = Mapping[str, str]
+Keys = Mapping[str, str | Mapping[str, str]]
 
 
-def _thresholds(warning: str | None, critical: str | None = None) -> Keys:
-    given = {"warning": warning, "critical": critical}
-    return {key: text for key, text in given.items() if text is not None}
+def _thresholds(warning: str | None, critical: str | None = None, for_: str | Mapping[str, str] | None = None) -> Keys:
+    given = {"warning": warning, "critical": critical, "for": for_}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 # By kind: what beginner, retail and professional start from.
@@ -31,6 +31,12 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     # 2 and 3 times BTC's range of a calm day (3.3 % on 9 October 2025), rounded down, until volatility is measured.
     "trailing_stop": (_thresholds("3%", "5%"), _thresholds("6%", "9%"), _thresholds("6%", "9%")),
     "drawdown": (_thresholds("1%", "1.5%"), _thresholds("1.5%", "2%"), _thresholds("4%", "8%")),
+    # Who opens a position places its stop behind it.
+    "stop_missing": (
+        _thresholds(None, "any", for_="30s"),
+        _thresholds("any", "any", for_={"critical": "15m"}),
+        _thresholds("any"),
+    ),
     "funding_exposure": (_thresholds("0.15%", "0.5%"), _thresholds("0.3%", "1%"), _thresholds("0.5%", "2%")),
 }
 

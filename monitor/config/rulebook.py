@@ -65,10 +65,13 @@ def _profile_name(root: Node) -> str:
 
 
 def _profile_rule(name: str, profile: str, place: Place) -> Node:
-    entries = {
-        key: Node(place, place, text, written=text, inherited=f"from the profile {profile}")
-        for key, text in PROFILES[profile][name].items()
-    }
+    def as_node(value: str | Mapping[str, str]) -> Node:
+        inherited = f"from the profile {profile}"
+        if isinstance(value, str):
+            return Node(place, place, value, written=value, inherited=inherited)
+        return Node(place, place, {key: as_node(text) for key, text in value.items()}, inherited=inherited)
+
+    entries = {key: as_node(value) for key, value in PROFILES[profile][name].items()}
     return Node(place, place, {**entries, "kind": Node(place, place, name)})
 
 

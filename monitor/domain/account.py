@@ -50,6 +50,10 @@ class Instrument:
         units = abs(contracts) * self.contract_size
         return units / mark_price if self.inverse else units
 
+    def contracts(self, size: float, price: float) -> float:
+        """That many base units at that price in contracts."""
+        return size * (price if self.inverse else 1.0) / self.contract_size
+
     def notional(self, contracts: float, mark_price: float) -> float:
         """Worth in settle units of that many contracts at that mark."""
         units = abs(contracts) * self.contract_size
@@ -147,7 +151,8 @@ class OrderKind(StrEnum):
 class StopOrder:
     """A conditional order resting at the venue; `size` in base units, None where it closes the whole position.
 
-    `side` is that of the position it would reduce or close.
+    `side` is that of the position it would reduce or close. `size` of an inverse contract is counted at the trigger
+    price. A trailing stop's `trigger_price` is where it begins to trail, or where it stands now, as the venue tells it.
     """
 
     instrument: Instrument
@@ -183,8 +188,10 @@ class End:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSnapshot:
-    """A good read. `orders` is None where they were not read; `caveats` say what is not vouched for.
+    """A good read. `caveats` say what is not vouched for.
 
+    `orders` rested at the venue at `orders_at`; they are None where no rule needs them, where the venue never tells
+    them, and where they could not be read, of which `orders_failure` says why.
     `ends` are what the venue took as its records told last, in any order: `risk.holdings.untold` knows which are news.
     `ends_owed_since` is from when on its records were asked for and are not told. `mode` is how the account is set up
     at the venue, in its words; empty where the venue knows one mode only.
@@ -196,6 +203,8 @@ class AccountSnapshot:
     margins: tuple[MarginBalance, ...]
     positions: tuple[Position, ...]
     orders: tuple[StopOrder, ...] | None = None
+    orders_at: datetime | None = None
+    orders_failure: str | None = None
     ends: tuple[End, ...] = ()
     ends_owed_since: datetime | None = None
     mode: str = ""

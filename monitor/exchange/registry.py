@@ -11,6 +11,7 @@ from monitor.exchange.budget import Budget
 from monitor.exchange.client import ClockOffset, Shared, is_venue, new_session, new_ssl_context, release, strict_client
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.modes import Mode, mode_error
+from monitor.exchange.resting import EVERY_S
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues import (
     binancecoinm,
@@ -26,6 +27,7 @@ from monitor.exchange.venues import (
     mexc,
     okx,
 )
+from monitor.exchange.venues.figures import Exactness, Figure
 from monitor.exchange.venues.generic import GenericVenue
 from monitor.exchange.venues.venue import Venue
 
@@ -54,7 +56,10 @@ MARKS_AGE_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountAccess:
-    """How one account is reached. `credentials` by ccxt's names: apiKey, secret, password, walletAddress, uid ..."""
+    """How one account is reached. `credentials` by ccxt's names: apiKey, secret, password, walletAddress, uid ...
+
+    `needs_orders`: some rule judges by the stop orders that rest at the venue, so they are read beside the account.
+    """
 
     name: str
     venue: str
@@ -64,6 +69,7 @@ class AccountAccess:
     proxy: str | None = None
     read_deadline_s: float = 10.0
     poll_interval_s: float = 10.0
+    needs_orders: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -96,6 +102,12 @@ def exact_venues() -> tuple[str, ...]:
 def coverage(venue_id: str) -> tuple[str, ...]:
     """Sentences on what is read exactly from that venue, and what is not."""
     return venue_of(venue_id).coverage
+
+
+def _orders_every_s(access: AccountAccess, venue: Venue) -> float | None:
+    """None as well where the venue's reader declares that it never tells them."""
+    tells = venue.figures[Figure.STOP_ORDERS].exactness is not Exactness.UNKNOWN
+    return max(EVERY_S, access.poll_interval_s) if access.needs_orders and tells else None
 
 
 class Exchanges:
@@ -131,6 +143,7 @@ class Exchanges:
             self._clock,
             deadline_s=access.read_deadline_s,
             marks_max_age_s=access.poll_interval_s * MARKS_AGE_SHARE,
+            orders_every_s=_orders_every_s(access, group.venue),
         )
         group.sources.append(source)
         return source

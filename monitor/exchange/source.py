@@ -14,6 +14,7 @@ from monitor.exchange.ends import Ends
 from monitor.exchange.failures import ReadError, UnknownSymbolError, failure_from
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.plausibility import Plausibility
+from monitor.exchange.resting import Resting
 from monitor.exchange.venues.venue import AccountSettings, KeyFacts, Venue
 from monitor.log import get_logger
 from monitor.risk.estimate import completed
@@ -46,7 +47,11 @@ LONGEST_PAUSE_S = 15.0
 
 
 class AccountSource:
-    """Reads one account; `observe` by one task at a time. `marks_max_age_s`: how old shared marks may be."""
+    """Reads one account; `observe` by one task at a time.
+
+    `marks_max_age_s`: how old shared marks may be. `orders_every_s`: how often stop orders are read beside the account,
+    None where they are not needed.
+    """
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class AccountSource:
         *,
         deadline_s: float,
         marks_max_age_s: float,
+        orders_every_s: float | None = None,
     ) -> None:
         self.name = name
         self._venue = venue
@@ -68,6 +74,7 @@ class AccountSource:
         self._marks_max_age_s = marks_max_age_s
         self._plausibility = Plausibility()
         self._ends = Ends(name, venue, client, clock, deadline_s=deadline_s)
+        self._resting = Resting(name, venue, client, clock, deadline_s=deadline_s, every_s=orders_every_s)
         self._settings = AccountSettings()
         self._settings_at: datetime | None = None
         self._failures_in_a_row = 0
@@ -112,7 +119,11 @@ class AccountSource:
             await self._market.settle(refreshing)
             await self._ask_about_new(snapshot)
             self._failure, self._failures_in_a_row = None, 0
-            ends = await self._ends.known(snapshot, await self._market.instruments(), self._settings)
+            instruments = await self._market.instruments()
+            ends, snapshot = await asyncio.gather(
+                self._ends.known(snapshot, instruments, self._settings),
+                self._resting.beside(snapshot, instruments, self._settings),
+            )
             snapshot = replace(snapshot, ends=ends, ends_owed_since=self._ends.owed_since)
             return completed(snapshot, self._market.markets())
         finally:
@@ -140,13 +151,13 @@ class AccountSource:
         """The stops, take-profits and trailing stops that rest at the venue; after a good read."""
         try:
             async with self._clock.deadline(self._deadline_s):
-                instruments = await self._market.instruments()
-                return await self._venue.read_orders(self._client, instruments, await self._current_settings())
+                return await self._resting.latest(await self._market.instruments(), await self._current_settings())
         except (TimeoutError, ReadError) as failed:
             return failure_from(failed, self.name, self._venue.id, self._clock.now())
 
     async def close(self) -> None:
         await self._ends.close()
+        await self._resting.close()
         self._market.forget(self.name)
         release(self._client)
 

@@ -62,6 +62,15 @@ def price(value: float | None) -> str:
     return _trimmed(f"{value:,.{min(decimals, 12)}f}")
 
 
+def price_within(value: float, bound: float) -> str:
+    """As `price`, rounded towards `bound`: for a price that must not be left on the other side."""
+    if not (math.isfinite(value) and math.isfinite(bound)) or abs(value) < 1e-12:
+        return price(value)
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - 5)
+    near = (math.ceil if bound > value else math.floor)(value / step) * step
+    return price(value if value < bound < near or near < bound < value else near)
+
+
 def amount(value: float | None) -> str:
     """Three significant digits below 100, whole numbers above: 1,240, 12.3, 0.42."""
     if value is None or not math.isfinite(value):

@@ -98,6 +98,9 @@ class Context:
 class Rule(Frozen):
     """A rule of the YAML: its parameters and one pure `evaluate`. Durations are seconds, ratios fractions."""
 
+    # Whether it judges by the stop orders that rest at the venue, which are read for such rules alone.
+    needs_orders: ClassVar[bool] = False
+
     kind: str
     # For `perpwatch rules` and `explain`; the formula in the names of the inputs, which are replaced by their figures.
     why: ClassVar[str]
@@ -126,6 +129,8 @@ class ThresholdRule(Rule):
     critical: float | None = None
 
     worse: ClassVar[Literal["higher", "lower"]] = "higher"
+    # Whether warning and critical may be one figure, told apart by how long it holds.
+    may_be_equal: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:
@@ -133,7 +138,7 @@ class ThresholdRule(Rule):
             raise ValueError("give warning, critical, or both")
         if self.warning is not None and self.critical is not None:
             ordered = self.warning < self.critical if self.worse == "higher" else self.warning > self.critical
-            if not ordered:
+            if not ordered and not (self.may_be_equal and self.warning == self.critical):
                 relation = "below" if self.worse == "higher" else "above"
                 raise ValueError(f"warning must be {relation} critical")
         return self

@@ -17,24 +17,13 @@ from monitor.rules.liquidation_distance import LiquidationDistance
 from monitor.rules.loss import Loss
 from monitor.rules.margin_ratio import MarginRatio
 from monitor.rules.position_size import PositionSize
+from monitor.rules.stop_missing import StopMissing
 from monitor.rules.take_profit import TakeProfit
 from monitor.rules.tier_cliff import TierCliff
 from monitor.rules.trailing_stop import TrailingStop
 
 AnyRule = Annotated[
-    MarginRatio
-    | LiquidationDistance
-    | CommonShock
-    | FundingExposure
-    | Leverage
-    | PositionSize
-    | Concentration
-    | Loss
-    | Drawdown
-    | TrailingStop
-    | TakeProfit
-    | AdlRank
-    | TierCliff,
+    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff,
     Field(discriminator="kind"),
 ]
 
@@ -48,6 +37,7 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "concentration": Concentration,
     "loss": Loss,
     "drawdown": Drawdown,
+    "stop_missing": StopMissing,
     "trailing_stop": TrailingStop,
     "take_profit": TakeProfit,
     "adl_rank": AdlRank,

@@ -18,6 +18,8 @@ _LEVERAGE = re.compile(r"(\d+(?:\.\d+)?)\s*x")
 MAX_DURATION_S = 366 * 86400.0
 MAX_RATIO = 100.0
 MAX_LEVERAGE = 1000.0
+# Any share at all; what is less is an error of rounding.
+ANY_SHARE = 1e-6
 
 
 def parse_duration(text: Any) -> float:
@@ -43,6 +45,11 @@ def parse_rank(text: Any) -> float:
     if not isinstance(text, str) or not _RANK.fullmatch(text.strip()):
         raise ValueError("expected a rank from 1 to 5")
     return float(text)
+def parse_share(text: Any) -> float:
+    """`any` to ANY_SHARE, `50%` to 0.5."""
+    if isinstance(text, str) and text.strip() == "any":
+        return ANY_SHARE
+    return _parse(text, _RATIO, 100.0, 1.0, "any, or a share in percent of up to 100%")
 
 
 def _parse(text: Any, pattern: re.Pattern[str], divisor: float, maximum: float, expected: str) -> float:
@@ -66,6 +73,8 @@ Duration = Annotated[float, BeforeValidator(parse_duration), _written(r"^(\d+(\.
 Ratio = Annotated[float, BeforeValidator(parse_ratio), _written(r"^\d+(\.\d+)?\s*%$", "50%")]
 # A threshold of 0 % would be breached by every figure and cleared by none.
 Threshold = Annotated[Ratio, Field(gt=0)]
+# The threshold of a share of which nothing at all may be there.
+Share = Annotated[float, BeforeValidator(parse_share), Field(gt=0), _written(r"^(any|\d+(\.\d+)?\s*%)$", "any")]
 Leverage = Annotated[float, BeforeValidator(parse_leverage), _written(r"^\d+(\.\d+)?\s*x$", "5x")]
 LeverageThreshold = Annotated[Leverage, Field(gt=0)]
 Rank = Annotated[

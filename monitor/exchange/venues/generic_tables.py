@@ -27,6 +27,7 @@ SCOPES: Mapping[str, str] = {
 UNVOUCHED = (
     "equity, maintenance margin and margin ratio are unknown: no unified figure tells them rightly",
     "liquidation prices and margins are given only where the venue's own reply holds them",
+    "stop orders are not read: whether a position has a stop is not watched",
 )
 _UNIFIED = "no unified figure of ccxt tells it rightly"
 _WHERE_HELD = "where the venue's own reply holds the number"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from monitor.notify.text import foreign
-from monitor.notify.words import funding, margin, own, shock, sizing, tracked, venue
+from monitor.notify.words import funding, margin, own, shock, sizing, stops, tracked, venue
 from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
 
 _ANY_KIND = Phrases(
@@ -25,6 +25,7 @@ _KINDS: Mapping[str, Phrases] = {
     "trailing_stop": Phrases(tracked.stop_headline, tracked.stop_name, tracked.stop_details),
     "take_profit": Phrases(tracked.level_headline, tracked.level_name, tracked.level_details),
     "drawdown": Phrases(tracked.drawdown_headline, tracked.drawdown_name, tracked.drawdown_details),
+    "stop_missing": Phrases(stops.headline, named("stop"), stops.details),
     "blind": Phrases(own.blind_headline, once("is read again", "no good read"), own.blind_details),
     "key_permissions": Phrases(
         own.key_headline, once("its key is as it should be", "its key was not looked at again"), own.key_details
