@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -85,11 +85,19 @@ async def _read(
     markets = source.markets()
     track = track_after(before.track if before is not None else None, observation, markets)
     readings = assess(AccountPlan.of(settings, name), observation, markets, clock.now(), track)
+    plan = AccountPlan.of(settings, name)
     if isinstance(observation, PollFailure):
-        return Read(observation, readings)
+        return Read(observation, assess(plan, observation, source.markets(), clock.now()))
+    orders = await source.orders()
+    if not isinstance(orders, PollFailure):
+        # Here they are waited for, as long as they take.
+        observation = replace(observation, orders=tuple(orders), orders_at=clock.now(), orders_failure=None)
+    readings = assess(plan, observation, source.markets(), clock.now())
     held = before.holdings if before is not None else None
     after = holdings_after(held, observation, markets)
     return Read(observation, readings, await source.orders(), after.events if held or after.events else None)
+    after = holdings_after(held, observation, source.markets())
+    return Read(observation, readings, orders, after.events if held or after.events else None)
 
 
 def as_object(read: Read) -> dict[str, Any]:

@@ -125,6 +125,10 @@ class Resting:
                 self._give_up(clean(failed.detail), asked_at)
             raise
         self._untold, self._untold_at = None, None
+        before = self._orders.latest
+        if before is not None and len(orders) < len(before.value.value):
+            # What is there no more is looked for again before anybody is told: a broken list is empty as well.
+            self._changed_at = asked_at
         return Observed(tuple(orders), asked_at)
 
     def _give_up(self, why: str, now: datetime) -> None:

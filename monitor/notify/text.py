@@ -67,8 +67,9 @@ def price_within(value: float, bound: float) -> str:
     if not (math.isfinite(value) and math.isfinite(bound)) or abs(value) < 1e-12:
         return price(value)
     step = 10.0 ** (math.floor(math.log10(abs(value))) - 5)
-    near = (math.ceil if bound > value else math.floor)(value / step) * step
-    return price(value if value < bound < near or near < bound < value else near)
+    steps = math.ceil(value / step - 1e-9) if bound > value else math.floor(value / step + 1e-9)
+    near = steps * step
+    return price(near if abs(near - value) < abs(bound - value) else value)
 
 
 def amount(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """What would close a position before the venue does."""
 
+from monitor.domain.reading import Severity
 from monitor.notify.text import amount, amount_to_do, percent, price, price_within, quantity
 from monitor.notify.words.case import Case, joined, labelled
 from monitor.rules.quantities import ANY_SHARE
@@ -36,7 +37,9 @@ def details(case: Case) -> list[str | None]:
 
 def _threshold(case: Case) -> str:
     threshold = case.facts.threshold
-    return f" (any is {case.severity})" if threshold is not None and threshold <= ANY_SHARE else case.threshold
+    if threshold is None or threshold > ANY_SHARE:
+        return case.threshold
+    return f" (any share is {'critical' if case.severity is Severity.CRITICAL else f'a {case.severity}'})"
 
 
 def _lacks_take_profit(case: Case) -> bool:
@@ -49,6 +52,8 @@ def _has_useless_stops(case: Case) -> bool:
 
 def _what_to_place(case: Case) -> str | None:
     """`Do: place a reduce-only stop for 0.5 BTC above 88,400, where liquidation is (11.6% below the mark)`."""
+    if case.facts.value == 0 and _lacks_take_profit(case):
+        return f"Do: place a take-profit {'above' if case.facts.inputs.get('side') == 'long' else 'below'} the mark"
     size, mark, within = case.number("stop_size"), case.number("mark_price"), case.number("stop_within")
     if size is None or mark is None:
         return None
