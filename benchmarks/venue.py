@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from monitor.domain.account import Side
@@ -30,7 +30,7 @@ MOVES = (0.0, 0.0004, 0.0008, 0.0004, 0.0, -0.0004, -0.0008, -0.0004, 0.0002)
 # Rendered once and served to clocks that run faster than life: a date to come never looks stale.
 AHEAD_MS = 86_400_000
 STEPS = brackets_of([(0, 50_000, 0.004, 125, 0), (50_000, 600_000, 0.005, 100, 50), (600_000, 1e9, 0.0065, 75, 950)])
-ENTRY_PRICE, MARK_PRICE = 104.3, 100.0
+ENTRY_PRICE, MARK_PRICE, STOP_PRICE = 104.3, 100.0, 99.5
 WALLETS = {"quiet": 6_600.0, "near": 2_620.0}
 
 
@@ -65,6 +65,15 @@ def an_engine() -> Engine:
     return engine
 
 
+def _stops() -> list[dict[str, object]]:
+    """One that closes all of each position, on this side of liquidation."""
+    common = {"orderType": "STOP_MARKET", "side": "SELL", "positionSide": "BOTH", "closePosition": True}
+    return [
+        {"algoId": number, "symbol": f"C{number:03}USDT", "triggerPrice": str(STOP_PRICE), **common}
+        for number in range(POSITIONS)
+    ]
+
+
 def rendered() -> Sequence[Canned]:
     """What is served, one set per move of the marks."""
     engine = an_engine()
@@ -77,14 +86,14 @@ def rendered() -> Sequence[Canned]:
 
 def _bodies(engine: Engine) -> list[tuple[tuple[str, str | None], bytes]]:
     now_ms = round(time.time() * 1000) + AHEAD_MS
-    bodies = []
+    bodies, profile = [], replace(BINANCE.profile, listed={"/fapi/v1/openAlgoOrders": tuple(_stops())})
     for method_and_path, endpoint in BINANCE.endpoints.items():
         path = method_and_path.partition(" ")[2]
         for name in WALLETS if endpoint.signed else (None,):
             account = engine.account_of_key(name) if name else None
             # What portfolios are told alone is refused to these accounts.
             with suppress(ApiError):
-                reply = endpoint.render(Call(engine, now_ms, {}, account, BINANCE.profile))
+                reply = endpoint.render(Call(engine, now_ms, {}, account, profile))
                 bodies.append(((path, name), json.dumps(reply, separators=(",", ":")).encode()))
     return bodies
 

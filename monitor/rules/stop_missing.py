@@ -30,6 +30,8 @@ class StopMissing(ThresholdRule):
         default=None, description="required: a position without a take-profit is a warning as well"
     )
 
+    # It stays as it is until its owner acts; every five minutes it would be noise.
+    remind_s = 3600.0
     may_be_equal = True
     needs_orders = True
 

@@ -18,8 +18,8 @@ from tests.builders import NOON, a_position, a_rule, a_snapshot, an_instrument
 from tests.outbox import a_row, facts, key
 
 INVERSE = "BTC/USD:BTC"
-BELOW = {"liquidation_price": 88_400.0, "liquidation_price_origin": PriceOrigin.VENUE}
-ABOVE = {"liquidation_price": 111_600.0, "liquidation_price_origin": PriceOrigin.VENUE}
+BELOW: dict[str, Any] = {"liquidation_price": 88_400.0, "liquidation_price_origin": PriceOrigin.VENUE}
+ABOVE: dict[str, Any] = {"liquidation_price": 111_600.0, "liquidation_price_origin": PriceOrigin.VENUE}
 
 
 def a_long(**changes: Any) -> Position:
@@ -57,7 +57,7 @@ NONE, SMALL, BEYOND, WRONG, OPENS = (
     "a stop lies on the wrong side of the mark",
     "a stop is not reduce-only: it may open a position the other way",
 )
-TRAILING = {"kind": OrderKind.TRAILING}
+TRAILING: dict[str, Any] = {"kind": OrderKind.TRAILING}
 CASES: tuple[tuple[str, Position, tuple[StopOrder, ...], float, str | None], ...] = (
     ("nothing rests", LONG, (), 1.0, NONE),
     ("all of it", LONG, (a_stop(LONG, 95_000.0),), 0.0, None),
@@ -204,7 +204,7 @@ positions = st.builds(
 def test_the_stop_that_is_advised_is_enough_and_no_less_would_be(drawn: Any) -> None:
     symbol, side, contracts, mark, distance, covered = drawn
     liquidation = mark * (1 - side.sign * distance)
-    told = {"liquidation_price": liquidation, "liquidation_price_origin": PriceOrigin.VENUE}
+    told: dict[str, Any] = {"liquidation_price": liquidation, "liquidation_price_origin": PriceOrigin.VENUE}
     position = a_position(symbol=symbol, side=side, contracts=contracts, mark_price=mark, **told)
     near, instrument = (mark + liquidation) / 2, position.instrument
 
