@@ -64,12 +64,14 @@ Book = Callable[[VenueCase, datetime], Engine]
 class Costs:
     """What is asked for at each occasion: of one account, but `marks`, `terms` and `start` of all together.
 
-    `start` is what is shared of the very first read.
+    `start` is what is shared of the very first read. `orders` are the stop orders beside an account, where a rule needs
+    them; no count of accounts has them in it.
     """
 
     poll: Calls
     settings: Calls
     key: Calls
+    orders: Calls
     marks: Calls
     terms: Calls
     start: Calls
@@ -208,13 +210,16 @@ async def measured(case: VenueCase, account: AccountCase, book: Book = book_of) 
             reads.append(await asked_by(source.observe))
         marks, settings, terms = (later - earlier for earlier, later in pairwise(reads))
         start, key = first - reads[0] - settings - marks, await asked_by(source.key_facts)
+        orders = await asked_by(source.orders)
         return Measured(
             venue=case.venue,
             mode=source._settings.mode,
             positions=len(snapshot.positions),
             parts=len(source._settings.parts),
             is_crowd=book is crowd_of,
-            costs=Costs(poll=reads[0], settings=settings, key=key, marks=marks, terms=terms, start=start),
+            costs=Costs(
+                poll=reads[0], settings=settings, key=key, orders=orders, marks=marks, terms=terms, start=start
+            ),
         )
 
 
@@ -252,6 +257,7 @@ HEADINGS = (
     "holds",
     "a poll: calls, weight",
     "settings: weight",
+    "stop orders: calls, weight",
     "shared: weight a minute",
     "what binds",
     *(f"every {interval_s} s" for interval_s in INTERVALS_S),
@@ -267,7 +273,7 @@ def table(all_measured: Iterable[Measured]) -> list[str]:
     rows: dict[tuple[str, tuple[str, ...]], list[Measured]] = {}
     for one in dearest.values():
         rows.setdefault((one.venue, _cells(one)), []).append(one)
-    rule = ["---", "---", "---", "---", "---:", "---:", "---", *("---:" for _ in INTERVALS_S)]
+    rule = ["---", "---", "---", "---", "---:", "---", "---:", "---", *("---:" for _ in INTERVALS_S)]
     lines = [HEADINGS, rule]
     for venue in dict.fromkeys(one.venue for one in dearest.values()):
         modes = {one.mode for one in dearest.values() if one.venue == venue}
@@ -303,6 +309,7 @@ def _cells(of: Measured) -> tuple[str, ...]:
     return (
         f"{costs.poll.total()}, {weight(costs.poll)}",
         f"{weight(costs.settings)}",
+        f"{costs.orders.total()}, {weight(costs.orders)}",
         f"{limits[0].shared(costs, POLL_S, 2, at_once=False):.1f}",
         f"{binding.name} ({binding.whose})",
         *(_accounts(limits, costs, interval_s) for interval_s in INTERVALS_S),

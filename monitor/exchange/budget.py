@@ -23,8 +23,6 @@ from monitor.exchange.failures import ReadError
 WINDOW_S = 60.0
 # Other programs of the owner live behind the same address: the last tenth is left to them.
 USABLE_SHARE = 0.9
-# What is spent of the rest beyond this share is left to the reads of accounts.
-TIGHT_SHARE = 0.75
 CALLS_PER_SECOND = 250
 # Of a minute's budget, what may go at once into what no alert waits for; so much comes free again within a minute.
 LEISURE_SHARE = 0.25
@@ -75,11 +73,6 @@ class Budget:
         """Weight counted in the current window: ours, or the venue's own count where that is higher."""
         self._forget_old()
         return max(self._spent_sum, self._reported_used)
-
-    @property
-    def is_tight(self) -> bool:
-        """So much is spent that what may wait should."""
-        return self.used > self.usable * TIGHT_SHARE
 
     async def spend(self, weight: int, patience_s: float, path: str = "") -> None:
         """Wait until the request may leave. ReadError (rate_limit, banned) where that is beyond `patience_s`.

@@ -1,7 +1,7 @@
 """The stop orders that rest at the venue, read beside an account that holds positions.
 
 They weigh as much as several reads of the account, so they are read rarely, and soon after positions changed; never
-within an account's read for longer than a moment, and never out of the last of the request budget.
+within an account's read for longer than a moment, and at leisure: reads of accounts come first.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from typing import Any
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, FailureKind, StopOrder
 from monitor.domain.market import Observed
+from monitor.exchange.budget import at_leisure
 from monitor.exchange.failures import ReadError, clean
 from monitor.exchange.together import SharedRead
 from monitor.exchange.venues.venue import AccountSettings, Instruments, Venue
@@ -115,21 +116,23 @@ class Resting:
 
     async def _read(self, instruments: Instruments, settings: AccountSettings) -> Observed[tuple[StopOrder, ...]]:
         asked_at = self._clock.now()
-        if self._client.shared.budget.is_tight:
-            spent = "most of the request budget of this address is spent, and reads of accounts come first"
-            raise ReadError(FailureKind.RATE_LIMIT, spent)
         try:
-            orders = await self._venue.read_orders(self._client, instruments, settings)
+            with at_leisure():
+                orders = tuple(await self._venue.read_orders(self._client, instruments, settings))
         except ReadError as failed:
             if failed.kind in UNTOLD and self._orders.latest is None:
                 self._give_up(clean(failed.detail), asked_at)
             raise
+        except Exception as error:
+            # A reply nobody thought of: the account itself can be read, and must not go blind by it.
+            _log.exception("a reply about stop orders could not be read", account=self._account)
+            raise ReadError(FailureKind.MALFORMED, f"a bug in perpwatch: {type(error).__name__}") from error
         self._untold, self._untold_at = None, None
         before = self._orders.latest
         if before is not None and len(orders) < len(before.value.value):
             # What is there no more is looked for again before anybody is told: a broken list is empty as well.
             self._changed_at = asked_at
-        return Observed(tuple(orders), asked_at)
+        return Observed(orders, asked_at)
 
     def _give_up(self, why: str, now: datetime) -> None:
         """What never ends is no news at each read: it is logged, and told as a caveat of the account."""

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from monitor.domain.account import AccountSnapshot, FailureKind, OrderKind, Side, StopOrder
-from monitor.exchange.budget import Budget
+from monitor.exchange.budget import Budget, at_leisure
 from monitor.exchange.failures import ReadError
 from monitor.exchange.resting import ASK_UNTOLD_EVERY, EVERY_S, PAUSE_S, QUICKLY_S, Resting
 from monitor.exchange.venues.venue import AccountSettings, Venue
@@ -27,6 +26,8 @@ STOP = StopOrder(
     reduce_only=True,
 )
 
+WEIGHT = 200
+
 
 @dataclass
 class Orders:
@@ -37,9 +38,12 @@ class Orders:
     asked: list[datetime] = field(default_factory=list)
     hangs: bool = False
     told: tuple[StopOrder, ...] = (STOP,)
+    budget: Budget | None = None
 
     async def read_orders(self, _client: object, _instruments: object, _settings: object) -> Sequence[StopOrder]:
         self.asked.append(self.clock.now())
+        if self.budget is not None:
+            await self.budget.spend(WEIGHT, 0.0)
         if self.hangs:
             await asyncio.sleep(3600)
         if self.failure is not None:
@@ -51,10 +55,8 @@ class Desk:
     def __init__(self, every_s: float | None = EVERY_S) -> None:
         self.clock = ManualClock()
         self.orders = Orders(self.clock)
-        self.budget = Budget(weight_per_minute=1_000, clock=self.clock)
-        client = SimpleNamespace(shared=SimpleNamespace(budget=self.budget))
         self.resting = Resting(
-            "main", cast(Venue, self.orders), client, self.clock, deadline_s=30.0, every_s=every_s
+            "main", cast(Venue, self.orders), None, self.clock, deadline_s=30.0, every_s=every_s
         )  # fmt: skip
 
     async def read(self, contracts: float = 1.0, after_s: float = 10.0) -> AccountSnapshot:
@@ -176,13 +178,22 @@ async def test_an_answer_that_does_not_come_holds_the_read_up_for_a_moment_alone
     await desk.resting.close()
 
 
-async def test_the_last_of_the_budget_is_left_to_reads_of_accounts(desk: Desk) -> None:
-    await desk.budget.spend(700, 0.0)
+async def test_orders_leave_most_of_the_budget_to_reads_of_accounts(desk: Desk) -> None:
+    """Of 900 a minute a quarter is for what is asked at leisure, and half of that is spent already."""
+    desk.orders.budget = budget = Budget(weight_per_minute=1_000, clock=desk.clock)
+    with at_leisure():
+        await budget.spend(110, 0.0)
     snapshot = await desk.read(after_s=1.0)
-    assert snapshot.orders is None
-    assert "reads of accounts come first" in (snapshot.orders_failure or "")
-    assert desk.orders.asked == []
+    assert snapshot.orders_failure == "stop orders could not be read: rate_limit: what alerts wait for is asked first"
+    assert budget.used == 110
     assert (await desk.reads(8))[-1].orders == (STOP,)
+
+
+async def test_a_reply_nobody_thought_of_blinds_nobody(desk: Desk) -> None:
+    desk.orders.told = cast(tuple[StopOrder, ...], None)
+    snapshot = await desk.read()
+    assert snapshot.orders is None
+    assert "malformed" in (snapshot.orders_failure or "")
 
 
 @pytest.mark.parametrize("kind", [FailureKind.UNSUPPORTED, FailureKind.PERMISSION])
