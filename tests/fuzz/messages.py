@@ -37,13 +37,27 @@ URLS = {"telegram": TELEGRAM_URL, "discord": DISCORD_URL, "plain": "json://local
 # What each service takes, in UTF-16 units: Telegram after its markup is parsed.
 TAKEN = {"telegram": 4_096, "discord": 2_000, "plain": 2 * 3_500}
 LINE = "FORGED"
-KINDS = ("liquidation_distance", "margin_ratio", "funding_exposure", "blind", "unassessed", "some_rule")
-WORDS = ("why", "advice", "subjects", "failure_kind", "failure_detail", "worst_symbol", "currency", "settle", "base")
+KINDS = ("liquidation_distance", "margin_ratio", "funding_exposure", "blind", "unassessed", "stop_missing", "some_rule")
+WORDS = (
+    "why",
+    "advice",
+    "problem",
+    "stop_unit",
+    "side",
+    "subjects",
+    "failure_kind",
+    "failure_detail",
+    "worst_symbol",
+    "currency",
+    "settle",
+    "base",
+)
 NUMBERS = (
     *("mark_price", "liquidation_price", "own_liquidation_price", "equity", "add_collateral", "cut_size"),
+    *("stop_size", "stop_within", "size", "take_profits"),
     *("cut_share", "cut_positions", "next_payment", "annualised", "interval_h", "leverage", "positions"),
 )
-TIMES = ("next_payment_at", "last_read_at")
+TIMES = ("next_payment_at", "last_read_at", "orders_at")
 FIGURES: tuple[Any, ...] = (
     *(0.0, -1.0, 0.42, 12_345.678, 1e-300, 5e-324, 1e308, -1e308, 10**30),
     *(float("nan"), float("inf"), True, None, "7"),
