@@ -82,21 +82,17 @@ async def _read(
     if before is not None and (since := before.look_back_from) is not None:
         source.look_back(since)
     observation = await source.observe()
-    markets = source.markets()
+    plan, markets = AccountPlan.of(settings, name), source.markets()
     track = track_after(before.track if before is not None else None, observation, markets)
-    readings = assess(AccountPlan.of(settings, name), observation, markets, clock.now(), track)
-    plan = AccountPlan.of(settings, name)
     if isinstance(observation, PollFailure):
-        return Read(observation, assess(plan, observation, source.markets(), clock.now()))
+        return Read(observation, assess(plan, observation, markets, clock.now(), track))
     orders = await source.orders()
     if not isinstance(orders, PollFailure):
         # Here they are waited for, as long as they take.
         observation = replace(observation, orders=tuple(orders), orders_at=clock.now(), orders_failure=None)
-    readings = assess(plan, observation, source.markets(), clock.now())
+    readings = assess(plan, observation, markets, clock.now(), track)
     held = before.holdings if before is not None else None
     after = holdings_after(held, observation, markets)
-    return Read(observation, readings, await source.orders(), after.events if held or after.events else None)
-    after = holdings_after(held, observation, source.markets())
     return Read(observation, readings, orders, after.events if held or after.events else None)
 
 

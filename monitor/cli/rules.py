@@ -41,10 +41,5 @@ def _thresholds(kind: str) -> Table | str:
     table = Table("profile", "warning", "critical", box=None, padding=(0, 3, 0, 0))
     for profile, of_profile in PROFILES.items():
         thresholds = of_profile.get(kind, {})
-        table.add_row(profile, thresholds.get("warning", "-"), thresholds.get("critical", "-"))
-def _thresholds(kind: str) -> Table:
-    table = Table("profile", "warning", "critical", box=None, padding=(0, 3, 1, 0))
-    for profile, rules_of_profile in PROFILES.items():
-        thresholds = rules_of_profile[kind]
         table.add_row(profile, *(str(thresholds.get(severity, "-")) for severity in ("warning", "critical")))
     return table

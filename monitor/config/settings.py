@@ -202,10 +202,6 @@ class AlertSettings(Frozen):
     def _level(self, severity: Severity, rule: Rule | None) -> LevelPolicy:
         house, own = HOUSE_POLICY[severity], self._of(severity)
         repeat_s = max(_first(own.repeat, house.repeat_s) or math.inf, rule.min_repeat_s if rule else 0.0)
-        house = HOUSE_POLICY[severity]
-        own = {Severity.CRITICAL: self.critical, Severity.WARNING: self.warning, Severity.INFO: self.info}[severity]
-        house_repeat_s = house.repeat_s and max(house.repeat_s, rule.remind_s if rule else 0.0)
-        repeat_s = _first(own.repeat, house_repeat_s)
         return LevelPolicy(
             for_s=_first(_of_rule(rule.for_ if rule else None, severity), own.for_, house.for_s) or 0.0,
             keep_firing_for_s=_first(

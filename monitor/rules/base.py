@@ -100,9 +100,6 @@ class Rule(Frozen):
 
     # Whether it judges by the stop orders that rest at the venue, which are read for such rules alone.
     needs_orders: ClassVar[bool] = False
-    # How often a firing alert is told again at most, where its owner did not say; seconds.
-    remind_s: ClassVar[float] = 0.0
-
     kind: str
     # For `perpwatch rules` and `explain`; the formula in the names of the inputs, which are replaced by their figures.
     why: ClassVar[str]

@@ -23,7 +23,20 @@ from monitor.rules.tier_cliff import TierCliff
 from monitor.rules.trailing_stop import TrailingStop
 
 AnyRule = Annotated[
-    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff,
+    MarginRatio
+    | LiquidationDistance
+    | CommonShock
+    | FundingExposure
+    | Leverage
+    | PositionSize
+    | Concentration
+    | Loss
+    | Drawdown
+    | StopMissing
+    | TrailingStop
+    | TakeProfit
+    | AdlRank
+    | TierCliff,
     Field(discriminator="kind"),
 ]
 

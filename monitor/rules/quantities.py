@@ -45,6 +45,8 @@ def parse_rank(text: Any) -> float:
     if not isinstance(text, str) or not _RANK.fullmatch(text.strip()):
         raise ValueError("expected a rank from 1 to 5")
     return float(text)
+
+
 def parse_share(text: Any) -> float:
     """`any` to ANY_SHARE, `50%` to 0.5."""
     if isinstance(text, str) and text.strip() == "any":

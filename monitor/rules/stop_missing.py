@@ -31,7 +31,7 @@ class StopMissing(ThresholdRule):
     )
 
     # It stays as it is until its owner acts; every five minutes it would be noise.
-    remind_s = 3600.0
+    min_repeat_s: ClassVar[float] = 3600.0
     may_be_equal = True
     needs_orders = True
 

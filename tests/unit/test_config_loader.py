@@ -244,12 +244,19 @@ def test_a_critical_state_that_may_last_for_days_is_repeated_every_four_hours_at
         policy = config.alerts.policy_for(config.rules[kind])
         assert policy.of(Severity.CRITICAL).repeat_s == repeat_s
         assert policy.of(Severity.INFO) == HOUSE_POLICY[Severity.INFO]
+
+
+@pytest.mark.parametrize(
     ("profile", "thresholds", "waits_s"),
+    [
         ("beginner", (None, ANY_SHARE), (30.0, 30.0)),
         ("retail", (ANY_SHARE, ANY_SHARE), (30.0, 900.0)),
         ("professional", (ANY_SHARE, None), (30.0, 0.0)),
+    ],
+)
 def test_a_missing_stop_waits_as_its_profile_says_and_reminds_each_hour_alone(
     profile: str, thresholds: tuple[float | None, float | None], waits_s: tuple[float, float]
+) -> None:
     config = read(f"profile: {profile}\n{MINIMAL}")
     rule = config.rules["stop_missing"]
     assert isinstance(rule, StopMissing)
@@ -258,15 +265,18 @@ def test_a_missing_stop_waits_as_its_profile_says_and_reminds_each_hour_alone(
     assert tuple(levels.of(severity).for_s for severity in (Severity.WARNING, Severity.CRITICAL)) == waits_s
     assert [levels.of(s).repeat_s for s in (Severity.WARNING, Severity.CRITICAL)] == [4 * 3600.0, 3600.0]
     own = read(f"{MINIMAL}alerts: {{critical: {{repeat: 10m}}}}\n").alerts.policy_for(rule)
-    assert own.of(Severity.CRITICAL).repeat_s == 600.0
+    assert own.of(Severity.CRITICAL).repeat_s == 3600.0, "a state of hours is no emergency of minutes"
 
 
 @pytest.mark.parametrize(
     ("rules", "needs"),
+    [
         ("", True),
         ("rules: {stop_missing: false}", False),
         ("rules: {stop_missing: {where: {venue: okx}}}", True),
         ("rules: {stop_missing: {where: {account: 'fund-*'}}}", False),
+    ],
+)
 def test_stop_orders_are_needed_where_a_rule_judges_the_account_by_them(rules: str, needs: bool) -> None:
     accounts = "accounts: {main: {venue: okx}, fund-1: {venue: okx}}\n"
     assert access_of(read(accounts + rules), "main").needs_orders is needs
