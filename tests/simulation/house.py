@@ -89,7 +89,7 @@ class House:
         self.loop = VirtualLoop()
         self.world = World(self.plan)
         self.ledger = Ledger()
-        self.referee = Referee(self.ledger, self.loop.time, self._owes_the_disk)
+        self.referee = Referee(self.plan, self.ledger, self.world.records, self.loop.time, self._owes_the_disk)
         self._database = folder / f"{seed}.db"
         self._yaml = yaml_of(random.Random(f"{seed}:yaml"))
         self._digest = sha256()
@@ -115,6 +115,7 @@ class House:
             self._until(self.plan.length_s)
             self._stop()
         self.loop.close()
+        self.referee.takings.settle()
         self.ledger.settle(self.referee.open_episodes())
         arrived = [row.reason for row in self.ledger.arrived]
         return Report(
@@ -231,7 +232,9 @@ class House:
         return self._disk_is_full() or any(store.failing_since is not None for store in self._stores)
 
     def _new_exchanges(self, clock: Clock) -> Exchanges:
-        return cast(Exchanges, PaperExchanges(self.world, clock, self.loop.time, self._on_read))
+        return cast(
+            Exchanges, PaperExchanges(self.world, clock, self.loop.time, self._on_read, self.referee.takings.shown)
+        )
 
     def _new_channel(self, name: str, clock: Clock) -> PaperChannel:
         return PaperChannel(name, clock, self.plan, self.loop.time, self)

@@ -21,7 +21,7 @@ class Waits:
 
 
 class Told(NamedTuple):
-    kind: str  # first, worse, repeat or resolved
+    kind: str  # first, worse, repeat, resolved or what the venue did
     episode: int
     severity: int
 
@@ -93,10 +93,14 @@ class Oracle:
         self._absences += self.is_active
         return self.removed(now) if self._absences == 2 else self._news(self._open, self._at(now), muted)
 
-    def removed(self, now: float) -> Told | None:
-        """The end, whether it was long enough clear, is gone, or is no longer in the configuration."""
+    def concerns(self, at: float) -> bool:
+        """Whether the venue can have taken at that time what this alert is of: its clock is off by a minute at most."""
+        return self._open is None or self._at(at) >= self._openings[-1] - MINUTE
+
+    def removed(self, now: float, how: str = "resolved") -> Told | None:
+        """The end: it was long enough clear, is gone, is no longer in the configuration, or the venue took it."""
         episode, self._open, self._breached, self._absences = self._open, None, {}, 0
-        return self._tell("resolved", episode, self._at(now)) if episode and episode.told else None
+        return self._tell(how, episode, self._at(now)) if episode and episode.told else None
 
     def restarted(self, last_alive: float, now: float) -> None:
         """What was not watched has neither held nor been clear; a short absence does not start a wait anew."""
@@ -138,8 +142,7 @@ class Oracle:
             digested = episode.flaps and since_told is not None and since_told < 15 * MINUTE and not rise
             return None if digested else self._tell("first", episode, at)
         after = self.waits.repeat_s[episode.severity]
-        is_due = after is not None and since_told is not None and since_told >= 1e6 * after
-        return self._tell("repeat", episode, at) if is_due else None
+        return self._tell("repeat", episode, at) if after and since_told and since_told >= 1e6 * after else None
 
     def _tell(self, kind: str, episode: _Episode, at: int) -> Told:
         episode.told, self._told_at, self._known = True, at, episode.severity

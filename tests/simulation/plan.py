@@ -18,6 +18,7 @@ CHANNELS = ("phone", "desk", "spare")
 STEP_S = 10.0
 # The first minutes and the last hour are calm, so that all that is owed can arrive.
 CALM_START_S, CALM_END_S = 300.0, 3600.0
+LONGEST_LAG_S = 200.0
 
 # What a venue does on a bad day, with how often it is drawn.
 VENUE_FAULTS: dict[FaultKind, int] = {
@@ -101,6 +102,10 @@ class Windows:
                 return window
         return None
 
+    def between(self, start: float, end: float, who: str) -> list[Window]:
+        """All that concern somebody and are open at some time between those."""
+        return [w for w in self._windows if w.start <= end and w.end > start and w.who in (None, who)]
+
     def __len__(self) -> int:
         return len(self._windows)
 
@@ -137,6 +142,17 @@ class Plan:
     disk: Windows
     deeds: tuple[tuple[float, Deed, int], ...]
     blows: tuple[tuple[float, Blow, int], ...]
+    # Some venues have no records of what they took.
+    has_records: bool
+
+    def lag_s(self, account: str, at: float) -> float:
+        """How long the venue's records of what it did to the account at that time are not shown yet."""
+        dice = random.Random(f"{self.seed}:{account}:{at}:record")
+        return dice.uniform(0, LONGEST_LAG_S) if dice.random() < 0.6 else 0.0
+
+    def is_stale(self, account: str, start: float, end: float) -> bool:
+        """Whether the venue tells the account old things at any time between those."""
+        return any(window.kind is FaultKind.STALE for window in self.faults.between(start, end, account))
 
     @classmethod
     def of(cls, seed: int, length_s: float) -> "Plan":
@@ -154,6 +170,7 @@ class Plan:
                 (t, d.choice(list(Deed)), d.randrange(10**6)) for d, t in _times(dice("deeds"), length_s, 2700)
             ),
             blows=tuple(_blows(dice("blows"), length_s)),
+            has_records=dice("records").random() < 0.9,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from monitor.blindness import Sight
-from monitor.domain.account import AccountSnapshot, Observation
+from monitor.domain.account import AccountSnapshot, End, Observation
 from monitor.domain.alert import Alert, Reason, has_only_fresher_figures
 from monitor.domain.market import Markets
 from monitor.domain.notification import Notification
@@ -19,6 +19,9 @@ from monitor.store.records import ALERT, Changes, Row
 from tests.simulation.judge import verdicts_of
 from tests.simulation.ledger import Ledger
 from tests.simulation.oracle import BREACH, CLEAR, CRITICAL, HOLD, WARNING, Oracle, Told, Waits
+from tests.simulation.plan import ACCOUNTS, Plan
+from tests.simulation.records import Records
+from tests.simulation.takings import BAD_ENDS, Takings, bad_end, names_of
 
 BLIND = "blind"
 # (warning, critical) at the default poll interval of 10 s.
@@ -28,8 +31,16 @@ BLIND_AFTER_S = (30.0, 60.0)
 class Referee:
     """`problems` says where monitor and oracle part. `owes_the_disk` tells whether something decided is not written."""
 
-    def __init__(self, ledger: Ledger, time: Callable[[], float], owes_the_disk: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        world_plan: Plan,
+        ledger: Ledger,
+        records: Records,
+        time: Callable[[], float],
+        owes_the_disk: Callable[[], bool],
+    ) -> None:
         self.problems: list[str] = []
+        self.takings = Takings(world_plan, ledger, records, time, self.problems)
         self.transitions = 0
         self._ledger, self._time, self._owes_the_disk = ledger, time, owes_the_disk
         self._oracles: dict[AlertKey, Oracle] = {}
@@ -46,13 +57,16 @@ class Referee:
     def starts_read(self, account: str) -> None:
         """The account's last read is judged and written by now."""
         self._nothing_due(account, is_blind=False)
+        self.takings.nothing_due(account)
         self._forget_before(account, is_blind=False)
 
     def reads(self, plan: AccountPlan, observation: Observation, markets: Markets, now: datetime) -> None:
         at = now.timestamp()
         seen: set[AlertKey] = set()
+        ends: list[End] = []
         if isinstance(observation, AccountSnapshot):
             self._last_good.setdefault(plan.name, set()).add(observation.observed_at)
+            ends = self.takings.reads(plan, observation, now)
             for key, verdicts in verdicts_of(plan, observation, markets, now):
                 seen.add(key)
                 if verdicts is None:
@@ -64,6 +78,8 @@ class Referee:
                 continue
             if not plan.knows(key):
                 self._move(key, plan, lambda oracle: oracle.removed(at))
+            elif how := self._taken(key, observation, ends):
+                self._move(key, plan, lambda oracle, how=how: oracle.removed(at, how))  # type: ignore[misc]
             elif isinstance(observation, AccountSnapshot):
                 self._move(key, plan, lambda oracle: oracle.absent(at))
             else:
@@ -87,6 +103,9 @@ class Referee:
     def removes(self, new: Mapping[str, AccountPlan], now: datetime) -> None:
         """A configuration is taken: what it no longer has ends."""
         anybody = next(iter(new.values()))
+        for name in ACCOUNTS:
+            if name not in new:
+                self.takings.leaves(name)
         for key in list(self._awake):
             plan = new.get(key.account)
             if plan is None or not plan.knows(key):
@@ -110,6 +129,7 @@ class Referee:
                 self._compare(alert, rows.get(alert.key, []))
         self._ledger.enqueue(changes.enqueue)
         self._ledger.change(changes.notifications)
+        self.takings.applies(changes)
 
     def on_disk(self, rows: Mapping[AlertKey, Row | None]) -> None:
         """What was written may be older than what was decided since: then a crash goes back to it."""
@@ -133,11 +153,20 @@ class Referee:
         self._decided.clear()
         self._due.clear()
         self._last_good.clear()
+        self.takings.process_ends()
 
     def open_episodes(self) -> set[tuple[AlertKey, int]]:
         return {(key, oracle.episode) for key, oracle in self._oracles.items() if oracle.firing}
 
     # --- how it is held together ---
+
+    def _taken(self, key: AlertKey, observation: Observation, ends: list[End]) -> str | None:
+        """What the venue did last to what this alert is of, and what is not there any more."""
+        if not isinstance(observation, AccountSnapshot):
+            return None
+        held, oracle = {position.subject for position in observation.positions}, self._oracles[key]
+        of = [end for end in ends if key.subject in names_of(end) and names_of(end)[0] not in held]
+        return str(of[-1].kind) if of and oracle.concerns(of[-1].at.timestamp()) else None
 
     def _move(self, key: AlertKey, plan: AccountPlan, act: Callable[[Oracle], Told | None]) -> None:
         oracle = self._oracles.get(key)
@@ -168,7 +197,7 @@ class Referee:
                 self.problems.append(f"{self._time():.1f}: {key}: {rows[0].reason} was told, nothing was due")
             return
         owed = self._owed(key, told, plan)
-        got = {row.target: (str(row.reason), row.episode, int(row.severity)) for row in rows}
+        got = {row.target: (bad_end(row) or str(row.reason), row.episode, int(row.severity)) for row in rows}
         if got != owed:
             self.problems.append(f"{self._time():.1f}: {key}: told {got}, due was {owed}")
 
@@ -180,8 +209,9 @@ class Referee:
             if (row.key, row.episode) == (key, told.episode) and row.reason is not Reason.RESOLVED
             if row not in self._ledger.given_up and row not in self._ledger.forgotten
         }
-        if told.kind == "resolved":
-            return dict.fromkeys(heard & plan.channels, ("resolved", told.episode, told.severity))
+        if told.kind in ("resolved", *BAD_ENDS):
+            severity = CRITICAL if told.kind in BAD_ENDS else told.severity
+            return dict.fromkeys(heard & plan.channels, (told.kind, told.episode, severity))
         targets = next(t for severity, t in plan.targets.items() if int(severity) == told.severity)
         return {t: (told.kind if t in heard else "first", told.episode, told.severity) for t in targets}
 

@@ -6,7 +6,9 @@ through the Binance reader, everything through retries, pauses and plausibility.
 """
 
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, cast
 
@@ -39,19 +41,23 @@ LONGER_THAN_ANY_DEADLINE_S = 3_600.0
 
 # Hears of every observation as it is handed to the pipeline, and before each read.
 OnRead = Callable[[str, Observation | None], None]
+# Hears of the ends that a reply of the venue tells.
+OnEnds = Callable[[str, Sequence[End]], None]
 
 
 class PaperExchanges:
     """Stands for `Exchanges`."""
 
-    def __init__(self, world: World, clock: Clock, time: Callable[[], float], on_read: OnRead) -> None:
-        self._world, self._clock, self._time, self._on_read = world, clock, time, on_read
+    def __init__(
+        self, world: World, clock: Clock, time: Callable[[], float], on_read: OnRead, on_ends: OnEnds
+    ) -> None:
+        self._world, self._clock, self._time, self._on_read, self._on_ends = world, clock, time, on_read, on_ends
         self._market = PaperMarket(world, time)
 
     def open_account(self, access: AccountAccess) -> AccountSource:
         return ToldSource(
             access.name,
-            cast(Venue, PaperVenue(access.name, self._world, self._clock, self._time)),
+            cast(Venue, PaperVenue(access.name, self._world, self._clock, self._time, self._on_ends)),
             PaperClient(),
             cast(MarketData, self._market),
             self._clock,
@@ -125,8 +131,11 @@ class PaperVenue:
     coverage = ()
     key_steps = ""
 
-    def __init__(self, account: str, world: World, clock: Clock, time: Callable[[], float]) -> None:
-        self._account, self._world, self._clock, self._time = account, world, clock, time
+    def __init__(
+        self, account: str, world: World, clock: Clock, time: Callable[[], float], on_ends: OnEnds
+    ) -> None:
+        self._account, self._world, self._clock, self._time, self._on_ends = account, world, clock, time, on_ends
+        self._dice = random.Random(f"{world.plan.seed}:{account}:{time()}:ends")
         self._frozen: tuple[Window, AccountReading] | None = None
 
     async def read_key_facts(self, _client: object) -> KeyFacts:
@@ -156,8 +165,30 @@ class PaperVenue:
                 return self._spoilt(window)
         return self._book()
 
-    async def read_ends(self, *_: object) -> list[End]:
-        return []
+    async def read_ends(self, _client: object, _instruments: object, _settings: object, since: datetime) -> list[End]:
+        if not self._world.plan.has_records:
+            raise ReadError(FailureKind.UNSUPPORTED, "this venue has no such records")
+        window = self._world.plan.faults.at(self._time(), self._account)
+        if window is not None:
+            await self._through(window)
+        self._world.advance(self._time())
+        is_stale = window is not None and window.kind is FaultKind.STALE
+        time = window.start if window is not None and is_stale else self._time()
+        told = self._world.records.shown(self._account, since, time, self._dice)
+        self._on_ends(self._account, told)
+        return told
+
+    async def _through(self, window: Window) -> None:
+        """What a bad day leaves of a request for records. Raises ReadError."""
+        match window.kind:
+            case FaultKind.HANG:
+                await self._clock.sleep(LONGER_THAN_ANY_DEADLINE_S)
+            case FaultKind.LATENCY:
+                await self._clock.sleep(window.amount)
+            case FaultKind.STALE | FaultKind.CLOCK_SKEW:
+                return
+            case _:
+                raise ReadError(FailureKind.OVERLOADED, "the venue has a bad day")
 
     def parse_account(self, raw: Any, instruments: Instruments, settings: AccountSettings) -> AccountReading:
         return raw if isinstance(raw, AccountReading) else binanceusdm.parse(raw, instruments, settings)

@@ -10,6 +10,7 @@ from monitor.domain.market import FundingRate, MarketState, Observed, Tier
 from monitor.paper.contract import Contract, brackets_of
 from monitor.paper.engine import Engine
 from tests.simulation.plan import ACCOUNTS, STEP_S, SYMBOLS, Deed, Plan
+from tests.simulation.records import Records
 
 START = datetime(2025, 10, 10, tzinfo=UTC)
 BASES = {"BTCUSDT": 100_000.0, "ETHUSDT": 4_000.0, "SOLUSDT": 200.0}
@@ -29,6 +30,7 @@ class World:
         self.step = -1
         self.marks: dict[str, list[float]] = {symbol: [] for symbol in SYMBOLS}
         self.instruments: dict[str, Instrument] = {}
+        self.records = Records(plan, START)
         self._noise = random.Random(f"{plan.seed}:noise")
         self._swing = dict.fromkeys(SYMBOLS, 0.0)
         self._deeds = list(reversed(plan.deeds))
@@ -60,6 +62,7 @@ class World:
             while self._deeds and self._deeds[-1][0] <= self.step * STEP_S:
                 _, deed, dice = self._deeds.pop()
                 self._do(deed, random.Random(dice))
+            self.records.take_up(self.engine, self.instruments)
 
     def states(self) -> dict[str, MarketState]:
         """The public market as of this step, marks and funding as the engine has them."""
