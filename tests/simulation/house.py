@@ -29,6 +29,7 @@ from monitor.domain.account import Observation
 from monitor.domain.alert import Reason
 from monitor.domain.notification import DeliveryState
 from monitor.domain.reading import AlertKey, Scope
+from monitor.exchange.ends import GRACE_S
 from monitor.exchange.registry import Exchanges
 from monitor.notify.message import Rendered
 from monitor.notify.results import SendResult
@@ -48,8 +49,8 @@ from tests.simulation.yaml import POLL_INTERVAL_S, READ_DEADLINE_S, yaml_of
 
 # SIGTERM to the end of the process, at most.
 STOP_WITHIN_S = 8.0
-# One poll interval and one read deadline.
-DETECTED_WITHIN_S = POLL_INTERVAL_S + READ_DEADLINE_S
+# One poll interval, one read deadline, and what a read waits for records.
+DETECTED_WITHIN_S = POLL_INTERVAL_S + READ_DEADLINE_S + GRACE_S
 STEPS_TO_DEATH = (4, 15, 60, 400)
 
 

@@ -48,9 +48,7 @@ OnEnds = Callable[[str, Sequence[End]], None]
 class PaperExchanges:
     """Stands for `Exchanges`."""
 
-    def __init__(
-        self, world: World, clock: Clock, time: Callable[[], float], on_read: OnRead, on_ends: OnEnds
-    ) -> None:
+    def __init__(self, world: World, clock: Clock, time: Callable[[], float], on_read: OnRead, on_ends: OnEnds) -> None:
         self._world, self._clock, self._time, self._on_read, self._on_ends = world, clock, time, on_read, on_ends
         self._market = PaperMarket(world, time)
 
@@ -131,9 +129,7 @@ class PaperVenue:
     coverage = ()
     key_steps = ""
 
-    def __init__(
-        self, account: str, world: World, clock: Clock, time: Callable[[], float], on_ends: OnEnds
-    ) -> None:
+    def __init__(self, account: str, world: World, clock: Clock, time: Callable[[], float], on_ends: OnEnds) -> None:
         self._account, self._world, self._clock, self._time, self._on_ends = account, world, clock, time, on_ends
         self._dice = random.Random(f"{world.plan.seed}:{account}:{time()}:ends")
         self._frozen: tuple[Window, AccountReading] | None = None
