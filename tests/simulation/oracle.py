@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 INFO, WARNING, CRITICAL = 0, 1, 2
-BREACH, HOLD, CLEAR = "breach", "hold", "clear"
-MINUTE = 60 * 1_000_000
+BREACH, HOLD, CLEAR, MINUTE = "breach", "hold", "clear", 60 * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,7 @@ class Oracle:
     """The life of one alert key. `now` is in seconds; `muted` says that a silence is on."""
 
     def __init__(self, waits: Waits, episode: int = 0) -> None:
-        self.waits = waits
-        self.episode = episode
+        self.waits, self.episode = waits, episode
         self._breached: dict[int, int] = {}
         self._open: _Episode | None = None
         self._absences = self._ahead = 0
@@ -67,8 +65,8 @@ class Oracle:
     def see(self, now: float, verdicts: Mapping[int, str], muted: bool = False) -> Told | None:
         """A good read that judges the subject: a verdict for each severity that the rule has."""
         at, episode, self._absences = self._at(now), self._open, 0
-        standing = {severity for severity, verdict in verdicts.items() if verdict != CLEAR}
-        starting = {severity for severity in standing if verdicts[severity] == BREACH}
+        standing = {s for s in verdicts if verdicts[s] != CLEAR}
+        starting = {s for s in standing if verdicts[s] == BREACH}
         self._breached = {s: self._breached.get(s, at) for s in standing if s in starting or s in self._breached}
         served = {s for s in starting if at - self._breached[s] >= 1e6 * self.waits.for_s[s]}
         if episode is None:
@@ -94,7 +92,7 @@ class Oracle:
         return self.removed(now) if self._absences == 2 else self._news(self._open, self._at(now), muted)
 
     def concerns(self, at: float) -> bool:
-        """Whether the venue can have taken at that time what this alert is of: its clock is off by a minute at most."""
+        """Whether the venue can have taken then what this alert is of; its clock is off by a minute at most."""
         return self._open is None or self._at(at) >= self._openings[-1] - MINUTE
 
     def removed(self, now: float, how: str = "resolved") -> Told | None:

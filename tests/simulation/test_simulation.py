@@ -126,6 +126,20 @@ def waits_for_the_times_of_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(store_module, "moved_back", lambda loaded, by: loaded)
 
 
+def tells_again_what_the_records_still_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "untold", lambda before, ends: tuple(ends))
+
+
+def takes_a_close_for_a_liquidation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        pipeline, "advance_absent", lambda alert, now: alert_module.end(alert, Resolution.LIQUIDATED, now)
+    )
+
+
+def does_not_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AccountSource, "look_back", lambda source, since: None)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -137,6 +151,9 @@ def waits_for_the_times_of_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatc
         never_judges_the_age_of_reads,
         stalls_now_and_then,
         waits_for_the_times_of_a_clock_that_was_ahead,
+        tells_again_what_the_records_still_show,
+        takes_a_close_for_a_liquidation,
+        does_not_look_back,
     ],
 )
 def test_a_monitor_with_a_fault_is_caught(
