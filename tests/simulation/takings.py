@@ -63,11 +63,11 @@ class Takings:
     ) -> None:
         self._plan, self._ledger, self._records, self._time = plan, ledger, records, time
         self._problems = problems
-        # Of this life: what the venue has shown, in order, and how much of it is older than the last good read.
+        # Of this life: what the venue has shown, in order, and how much of it the last good read could tell.
         self._shown: dict[str, dict[End, None]] = defaultdict(dict)
         self._handed: dict[str, int] = {}
         self._due: dict[str, tuple[AccountPlan, list[End]]] = {}
-        # Of all lives.
+        # Of all lives: by account and end, by target, the messages that tell it.
         self._told: dict[tuple[str, End], dict[str, set[Identity]]] = {}
         self._sights: dict[str, Sight] = {}
         self._owed: list[Owed] = []
@@ -170,8 +170,8 @@ class Takings:
     def _ways(self, account: str, end: End) -> dict[str, set[Identity]]:
         """By target the messages that tell it, as far as a process knows of them."""
         told = self._told.get((account, end), {})
-        alive = self._ledger.owed.keys() - self._ledger.forgotten if told else set[Identity]()
-        return {target: rows & alive for target, rows in told.items()}
+        owed, forgotten = self._ledger.owed, self._ledger.forgotten
+        return {t: {row for row in rows if row in owed and row not in forgotten} for t, rows in told.items()}
 
     def _is_told(self, account: str, end: End) -> bool:
         return any(self._ways(account, end).values())

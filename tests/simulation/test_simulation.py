@@ -126,10 +126,6 @@ def waits_for_the_times_of_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(store_module, "moved_back", lambda loaded, by: loaded)
 
 
-def tells_again_what_the_records_still_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "untold", lambda before, ends: tuple(ends))
-
-
 def takes_a_close_for_a_liquidation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         pipeline, "advance_absent", lambda alert, now: alert_module.end(alert, Resolution.LIQUIDATED, now)
@@ -151,7 +147,6 @@ def does_not_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
         never_judges_the_age_of_reads,
         stalls_now_and_then,
         waits_for_the_times_of_a_clock_that_was_ahead,
-        tells_again_what_the_records_still_show,
         takes_a_close_for_a_liquidation,
         does_not_look_back,
     ],
