@@ -5,7 +5,7 @@ Everything but `run_cycle` is pure: what was read and what was known go in, what
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from monitor.blindness import Sight
@@ -28,6 +28,8 @@ from monitor.store.store import Store
 
 _log = get_logger(__name__)
 
+# The venue's clock may be so far behind ours.
+CLOCKS_DIFFER = timedelta(seconds=60)
 _RESOLUTIONS = {EndKind.LIQUIDATED: Resolution.LIQUIDATED, EndKind.DELEVERAGED: Resolution.AUTO_DELEVERAGED}
 
 
@@ -143,7 +145,7 @@ def _next(
         return advance_unknown(alert, now)
     if key in readings:
         return advance(alert, readings[key], plan.policies[key.rule], now)
-    taken = _taken(key, observation, ends)
+    taken = _taken(alert, observation, ends)
     if taken:
         told = replace(alert, inputs={**alert.inputs, "taken": taken_words(taken, now)})
         return end(told, _RESOLUTIONS[taken[-1].kind], now)
@@ -154,13 +156,18 @@ def _next(
     return advance_absent(alert, now)
 
 
-def _taken(key: AlertKey, snapshot: AccountSnapshot, ends: Sequence[End]) -> tuple[End, ...]:
-    """What the venue's records say became of the position, or of the isolated pool, that is not there any more."""
+def _taken(alert: Alert, snapshot: AccountSnapshot, ends: Sequence[End]) -> tuple[End, ...]:
+    """What the venue's records say became of the position, or of the isolated pool, that is not there any more.
+
+    Not what they tell late of a position held before: the one that this alert is of may be its owner's close.
+    """
     held = {position.subject for position in snapshot.positions}
+    subject, fired_at = alert.key.subject, alert.fired_at
     return tuple(
         of
         for of in ends
-        if of.subject not in held and key.subject in (of.subject, of.instrument.isolated_pool(of.side))
+        if of.subject not in held and subject in (of.subject, of.instrument.isolated_pool(of.side))
+        if fired_at is None or of.at >= fired_at - CLOCKS_DIFFER
     )
 
 

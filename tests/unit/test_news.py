@@ -57,6 +57,22 @@ async def test_a_liquidation_ends_the_alert_at_once_and_pages_who_had_not_heard_
     assert text_of(desk, desk.told[2]).startswith("LIQUIDATED main: BTC/USDT:USDT long\n1 contracts at 96.5 by the")
 
 
+@pytest.mark.parametrize(("before_s", "resolution"), [(50, "liquidated"), (70, "position gone")])
+async def test_records_that_come_late_of_a_position_held_before_end_no_alert_of_the_next(
+    desk: Desk, before_s: float, resolution: str
+) -> None:
+    """The venue's clock may be a minute behind ours. What it took before that is told as a notice."""
+    desk.plan = a_plan(DISTANCE)
+    earlier = an_end(desk, at=desk.clock.now() - timedelta(seconds=before_s))
+    await desk.see(a_snapshot(a_position(mark_price=100, **NEAR)))
+    await desk.see(a_snapshot(ends=(earlier,)))
+    is_notice = resolution == "position gone"
+    assert told(desk, 1) == [("phone", Reason.NOTICE if is_notice else Reason.RESOLVED, Severity.CRITICAL)]
+    if is_notice:
+        await desk.see(a_snapshot(ends=(earlier,)))
+    assert str(desk.alert("liquidation_distance").resolution) == resolution
+
+
 async def test_a_part_that_was_taken_is_told_and_ends_no_alert(desk: Desk) -> None:
     desk.plan = a_plan(DISTANCE)
     await desk.see(a_snapshot(a_position(mark_price=100, contracts=3, **NEAR)))
