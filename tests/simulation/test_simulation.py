@@ -126,12 +126,6 @@ def waits_for_the_times_of_a_clock_that_was_ahead(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(store_module, "moved_back", lambda loaded, by: loaded)
 
 
-def takes_a_close_for_a_liquidation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        pipeline, "advance_absent", lambda alert, now: alert_module.end(alert, Resolution.LIQUIDATED, now)
-    )
-
-
 def does_not_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccountSource, "look_back", lambda source, since: None)
 
@@ -147,7 +141,6 @@ def does_not_look_back(monkeypatch: pytest.MonkeyPatch) -> None:
         never_judges_the_age_of_reads,
         stalls_now_and_then,
         waits_for_the_times_of_a_clock_that_was_ahead,
-        takes_a_close_for_a_liquidation,
         does_not_look_back,
     ],
 )
