@@ -1,7 +1,7 @@
 """An example of each rule's alert: a small account in trouble, judged by the rule and told by the real renderer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,8 @@ from monitor.domain.notification import Notification, facts_of
 from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.notify.message import Rendered, render
 from monitor.risk.estimate import completed
+from monitor.risk.reprice import reprice
+from monitor.risk.track import track_after
 from monitor.rules.base import Context, Rule
 from monitor.rules.book import AnyRule
 
@@ -35,15 +37,30 @@ class Scene:
     equity: float = 9_000.0
 
     def context(self) -> Context:
-        """A long of BTC that loses, a short of ETH that gains, across, with funding and brackets known."""
+        """A long of BTC that loses, a short of ETH that gains, across, with funding and brackets known, and no stops.
+
+        An hour ago BTC stood higher.
+        """
         positions = (
             _position("BTC", Side.LONG, 0.5, entry=99_500.0, mark=98_000.0, leverage=20.0, rank=1),
             _position("ETH", Side.SHORT, 2.0, entry=4_000.0, mark=3_600.0, leverage=5.0, rank=5),
         )
         pool = MarginBalance(pool=_POOL, currency="USDT", equity=self.equity, maintenance_margin=None)
-        snapshot = AccountSnapshot(account="main", venue=_VENUE, observed_at=_NOW, margins=(pool,), positions=positions)
+        read = AccountSnapshot(
+            account="main",
+            venue=_VENUE,
+            observed_at=_NOW,
+            margins=(pool,),
+            positions=positions,
+            orders=(),
+            orders_at=_NOW,
+        )
         markets = {position.instrument.symbol: _market(position) for position in positions}
-        return Context(snapshot=completed(snapshot, markets), markets=markets, now=_NOW)
+        snapshot = completed(read, markets)
+        higher = reprice(snapshot, {positions[0].instrument.symbol: 105_000.0}, markets)
+        an_hour_ago = track_after(None, replace(higher, observed_at=_NOW - timedelta(hours=1)), markets, ())
+        track = track_after(an_hour_ago, snapshot, markets, ())
+        return Context(snapshot=snapshot, markets=markets, now=_NOW, track=track)
 
 
 # Where the one scene does not show what the rule is for.
@@ -51,6 +68,7 @@ _SCENES: Mapping[str, Scene] = MappingProxyType(
     {
         "margin_ratio": Scene(equity=900.0),
         "liquidation_distance": Scene(equity=4_000.0),
+        "common_shock": Scene(equity=5_000.0),
         "position_size": Scene(equity=18_000.0),
     }
 )
