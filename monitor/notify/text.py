@@ -94,6 +94,7 @@ def percent(ratio: float | None, decimals: int = 2) -> str:
     """A fraction as percent; trailing zeros go: 4.2%, 0.35%, 80%."""
     if ratio is None or not math.isfinite(ratio):
         return UNKNOWN
+    ratio = ratio or 0.0  # a zero has no sign
     text = f"{ratio * 100:,.{decimals}f}"
     if float(text.replace(",", "")) == 0 and ratio != 0:
         return f"{ratio * 100:.2g}%"

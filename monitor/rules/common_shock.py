@@ -33,7 +33,7 @@ class CommonShock(ThresholdRule):
     worse = "lower"
 
     why: ClassVar[str] = "in a crash all coins fall at once, and no single liquidation price tells what that does"
-    formula: ClassVar[str] = "smallest |x| with maintenance(x) = equity(x), each mark moving by beta * x"
+    formula: ClassVar[str] = "smallest |x| at which the pool is liquidated, each mark moving by beta * x"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

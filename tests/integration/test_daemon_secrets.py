@@ -53,10 +53,10 @@ def _bugged(folder: Path) -> str:
         "import monitor.pipeline as pipeline\n"
         "import os\n"
         "judge = pipeline.assess\n"
-        "def assess(plan, observation, markets, now):\n"
+        "def assess(plan, *arguments):\n"
         "    if plan.name == 'main' and os.environ.get('BUG'):\n"
         f"        raise RuntimeError('judging with ' + {repr([*CANARY.values(), TELEGRAM, DISCORD])!r})\n"
-        "    return judge(plan, observation, markets, now)\n"
+        "    return judge(plan, *arguments)\n"
         "pipeline.assess = assess\n"
     )
     return str(folder)

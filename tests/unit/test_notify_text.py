@@ -51,7 +51,15 @@ def test_durations_have_two_units_at_most(seconds: float, written: str) -> None:
 
 @pytest.mark.parametrize(
     ("ratio", "written"),
-    [(0.042, "4.2%"), (0.8, "80%"), (0.00001, "0.001%"), (None, "unknown"), (-0.5, "-50%"), (12.0, "1,200%")],
+    [
+        (0.042, "4.2%"),
+        (0.8, "80%"),
+        (0.00001, "0.001%"),
+        (None, "unknown"),
+        (-0.5, "-50%"),
+        (-0.0, "0%"),
+        (12.0, "1,200%"),
+    ],
 )
 def test_ratios_are_written_as_percent(ratio: float | None, written: str) -> None:
     assert text.percent(ratio) == written
