@@ -20,6 +20,7 @@ class AdlRank(ThresholdRule):
     warning: Rank | None = None
     critical: Rank | None = None
 
+    unit: ClassVar[Unit] = Unit.RANK
     why: ClassVar[str] = "in a crash the venue closes winners at its price; a hedge is gone when it is needed most"
     formula: ClassVar[str] = "the rank that the venue tells, of 5"
     min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
@@ -40,7 +41,7 @@ class AdlRank(ThresholdRule):
             + (f"; be ready to close {other_side.subject}" if other_side else ""),
         }
         levels = self._levels_of_a_hedge(rank) if other_side else None
-        return self.of_position(name, context, position, float(rank), Unit.RANK, inputs, levels)
+        return self.of_position(name, context, position, float(rank), self.unit, inputs, levels)
 
     def _levels_of_a_hedge(self, rank: int) -> tuple[Level, ...]:
         """Critical from the lower of both thresholds on."""

@@ -104,6 +104,8 @@ class Rule(Frozen):
     # For `perpwatch rules` and `explain`; the formula in the names of the inputs, which are replaced by their figures.
     why: ClassVar[str]
     formula: ClassVar[str]
+    # Of its value and its thresholds.
+    unit: ClassVar[Unit] = Unit.RATIO
     # Nobody is reminded of it sooner than after this, however short the house's own repeats are.
     min_repeat_s: ClassVar[float] = 0.0
 

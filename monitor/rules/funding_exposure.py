@@ -33,6 +33,7 @@ class FundingExposure(ThresholdRule):
     warning: Threshold | None = None
     critical: Threshold | None = None
 
+    unit: ClassVar[Unit] = Unit.RATIO_PER_DAY
     why: ClassVar[str] = (
         "funding is charged on the notional: leverage multiplies it, and a crowded trade pays for weeks"
     )
@@ -72,7 +73,7 @@ class FundingExposure(ThresholdRule):
             scope=Scope.ACCOUNT,
             subject=currency,
             value=value,
-            unit=Unit.RATIO_PER_DAY,
+            unit=self.unit,
             inputs=inputs,
             levels=levels,
         )

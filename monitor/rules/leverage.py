@@ -19,6 +19,7 @@ class Leverage(ThresholdRule):
     critical: LeverageThreshold | None = None
 
     min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
+    unit: ClassVar[Unit] = Unit.LEVERAGE
     why: ClassVar[str] = "at 10x a move of 10 % takes everything; a cap keeps such moves rare"
     formula: ClassVar[str] = "notional / equity"
 
@@ -30,13 +31,13 @@ class Leverage(ThresholdRule):
         try:
             worth = worth_of(snapshot, context.markets)
         except UnknownWorthError as unknown:
-            return (self.of_account(name, context, None, Unit.LEVERAGE, {"why": str(unknown)}),)
+            return (self.of_account(name, context, None, self.unit, {"why": str(unknown)}),)
         gross, equity = sum(abs(worth.notionals[position.subject]) for position in positions), worth.equity
         # Equity that is gone is past any leverage.
         value = 0.0 if gross == 0 else gross / equity if equity > 0 else None
         inputs = {"notional": gross, "equity": equity, "currency": "USD", "positions": len(positions)}
         levels = self.all_breached() if value is None else None
-        reading = self.of_account(name, context, value, Unit.LEVERAGE, inputs, levels)
+        reading = self.of_account(name, context, value, self.unit, inputs, levels)
         return (self.with_remedy(reading, lambda: self._remedy(gross, equity)),)
 
     def _remedy(self, gross: float, equity: float) -> dict[str, Any]:

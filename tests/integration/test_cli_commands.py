@@ -152,7 +152,13 @@ async def test_check_and_test_alert_ask_the_venue_and_the_channels(tmp_path: Pat
         offline = await shell("check", "-c", house.path)
         assert offline.code == 0, offline
         assert "critical alerts depend on one provider alone" in offline.out
-        assert "rule liquidation_distance" in offline.out
+        assert "rule liquidation_distance: liquidation_distance, warning 5%, critical 3%" in offline.out
+        house.yaml.rules = {}
+        house.write()
+        offline = await shell("check", "-c", house.path)
+        assert "rule leverage: leverage, warning 5x, critical 7x" in offline.out
+        assert "rule stop_missing: stop_missing, warning any, critical any" in offline.out
+        assert "rule adl_rank: adl_rank, warning 4 of 5, critical 5 of 5" in offline.out
         assert not house.sink.messages
         assert not house.server.requests
         house.server.set_profile("main", restrictions={"enableReading": True, "enableWithdrawals": True})
