@@ -120,7 +120,7 @@ def render(notifications: Sequence[Notification], now: datetime, limit: int, pre
         title, lines = _full(told[0], now)
         title, body = _fitted(title, lines, limit, prefix)
         return Rendered(title, body, told[0].rows, worst)
-    title = _marked(_digest_title(told), prefix)
+    title = _marked(_digest_title(told, now), prefix)
     room = limit - size(title) - 1
     lines, named = _digest_lines(told, now, room, prefix)
     return Rendered(title, "\n".join(lines), named, worst)
@@ -172,7 +172,8 @@ def _headline(story: Story, now: datetime) -> str:
         word = {Reason.WORSE: "worse: ", Reason.REPEAT: "still "}.get(story.reason, "")
         return f"{word}{str(row.severity).upper()} {account}: {phrases.headline(case)}"
     if is_bad_end(row) and (taken := case.words("taken", 160)):
-        return f"{str(row.facts.resolution).upper()} {account}: {case.subject}, {taken}"
+        # The pool of an isolated position went with it: one thing happened, whatever had been watched of it.
+        return f"{str(row.facts.resolution).upper()} {account}: {case.subject.removeprefix('isolated ')}, {taken}"
     took, worst_value, worst = lasted(row.facts), row.facts.worst_value, None
     if worst_value is not None and row.facts.unit is Unit.SECONDS:
         took = duration(worst_value)  # how long nothing was read; the alert outlasts it
@@ -219,10 +220,20 @@ def _notes(story: Story, now: datetime) -> list[str]:
     return notes
 
 
-def _digest_title(told: Sequence[Story]) -> str:
-    """`3 critical, 2 warnings, 1 resolved`."""
+def _end_line(story: Story, now: datetime) -> str | None:
+    """What the venue took; the alerts of one position say it in the same words."""
+    return _headline(story, now) if story.reason is Reason.RESOLVED and is_bad_end(story.speaker) else None
+
+
+def _digest_title(told: Sequence[Story], now: datetime) -> str:
+    """`3 critical, 2 warnings, 1 resolved`; a position that was taken counts once."""
     counts: dict[str, int] = {}
+    ends: set[str] = set()
     for story in told:
+        end = _end_line(story, now)
+        if end in ends:
+            continue
+        ends |= {end} if end else set()
         facts = story.speaker.facts
         if story.reason is Reason.RESOLVED:
             word = str(facts.resolution) if isinstance(facts, AlertFacts) and facts.is_bad_end else "resolved"
@@ -263,12 +274,19 @@ def _digest_lines(
 
 
 def _entries(told: Sequence[Story], now: datetime) -> Iterator[tuple[str, tuple[Story, ...]]]:
-    """One line per story; the blind accounts of one venue share theirs."""
+    """One line per story; the blind accounts of one venue share theirs, as do the alerts of what the venue took."""
+    taken: dict[str, list[Story]] = {}
+    for story in told:
+        if (line := _end_line(story, now)) is not None:
+            taken.setdefault(line, []).append(story)
     for group, members in groupby(told, key=_blind_group):
         found = tuple(members)
         if group is None or len(found) == 1:
             for story in found:
-                yield _noted(_headline(story, now), (story,), now), (story,)
+                line = _end_line(story, now)
+                sharing = taken[line] if line is not None else [story]
+                if sharing[0] is story:
+                    yield _noted(line or _headline(story, now), sharing, now), tuple(sharing)
             continue
         for start in range(0, len(found), BLIND_ACCOUNTS_PER_LINE):
             part = found[start : start + BLIND_ACCOUNTS_PER_LINE]

@@ -32,6 +32,7 @@ class CommonShock(ThresholdRule):
     critical: Threshold | None = None
     worse = "lower"
 
+    min_repeat_s: ClassVar[float] = 3600.0
     why: ClassVar[str] = "in a crash all coins fall at once, and no single liquidation price tells what that does"
     formula: ClassVar[str] = "smallest |x| at which the pool is liquidated, each mark moving by beta * x"
 

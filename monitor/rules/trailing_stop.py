@@ -21,6 +21,7 @@ class TrailingStop(ThresholdRule):
     warning: Threshold | None = None
     critical: Threshold | None = None
 
+    min_repeat_s: ClassVar[float] = 3600.0
     why: ClassVar[str] = "a gain that is not protected goes back to the market, and a small loss grows into a large one"
     formula: ClassVar[str] = "side * (best mark - mark) / best mark"
 

@@ -231,3 +231,20 @@ async def test_a_liquidation_price_in_doubt_goes_to_those_who_hear_of_everything
     assert [(row.target, row.severity) for row in desk.told] == [("log", Severity.INFO)] * count
     if count:
         assert "the venue says 80, our own estimate is 59" in text_of(desk, desk.told[0])
+
+
+async def test_the_alerts_of_one_position_that_was_taken_are_one_line(desk: Desk) -> None:
+    pool = an_instrument().isolated_pool(Side.LONG)
+    position = a_position(pool=pool, margin_mode=MarginMode.ISOLATED, maintenance_margin=900.0, **NEAR)
+    desk.plan = a_plan({**RATIO, **DISTANCE})
+    await desk.see(a_snapshot(position))
+    before = len(desk.told)
+    await desk.see(a_snapshot(ends=(an_end(desk),)))
+    rows = desk.told[before:]
+    assert len(rows) == 2
+    rendered = render(rows, desk.clock.now(), 4000)
+    assert rendered.title == "1 liquidated"
+    assert rendered.body.splitlines() == [
+        f"LIQUIDATED main: BTC/USDT:USDT long, 1 contracts at 96.5 by the venue's records, {desk.clock.now():%H:%M} UTC"
+    ]
+    assert len(rendered.named) == 2, "both are told"
