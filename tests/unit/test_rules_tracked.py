@@ -163,7 +163,7 @@ def test_what_cannot_be_undone_is_repeated_once_an_hour_at_most() -> None:
         AlertSettings().policy_for(r[k]).of(Severity.CRITICAL).repeat_s
         for r, k in ((STOP, "trailing_stop"), (DRAWDOWN, "drawdown"))
     ]
-    assert repeats == [300, 3600]
+    assert repeats == [3600, 3600]
 
 
 def test_who_holds_nothing_is_told_to_open_nothing() -> None:
