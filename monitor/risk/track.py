@@ -21,7 +21,7 @@ from datetime import timedelta
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
 from monitor.domain.market import Markets
 from monitor.domain.track import Equity, Flow, Stake, Track, Transfer, folded
-from monitor.risk.worth import UnknownWorthError, dollars_per
+from monitor.risk.worth import UnknownWorthError, dollars_per, equity_of
 
 UNTOLD_SHARE = 0.0025
 MIXED_SHARE = 0.01
@@ -55,16 +55,11 @@ def track_after(
 
 def _equity(snapshot: AccountSnapshot, markets: Markets) -> Equity:
     """Raises UnknownWorthError."""
-    amounts: dict[str, float] = {}
-    for balance in snapshot.margins:
-        if balance.equity is None:
-            raise UnknownWorthError(f"the equity of {balance.pool} is not known")
-        amounts[balance.currency] = amounts.get(balance.currency, 0.0) + balance.equity
-    rates = {coin: dollars_per(coin, snapshot, markets) for coin, amount in amounts.items() if amount}
+    amounts, rates = equity_of(snapshot, markets)
     return Equity(
         at=snapshot.observed_at,
         total=sum(amounts[coin] * rate for coin, rate in rates.items()),
-        amounts={coin: amounts[coin] for coin in rates},
+        amounts=amounts,
         rates=rates,
         stakes=tuple(_stake(position, snapshot, markets) for position in snapshot.positions),
     )

@@ -38,27 +38,29 @@ def _marks(coin: str, markets: Markets) -> Iterator[float]:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """An account in dollars. `equity` over all its pools; `notionals` are signed, by position; `pools` their equity."""
+    """An account in dollars. `equity` over all its pools; `notionals` are signed, by position."""
 
     equity: float
     notionals: Mapping[str, float]
-    pools: Mapping[str, float]
-
-    @property
-    def gross(self) -> float:
-        return sum(abs(notional) for notional in self.notionals.values())
 
 
 def worth_of(snapshot: AccountSnapshot, markets: Markets) -> Worth:
     """Raises UnknownWorthError where an equity is not told, or a coin cannot be valued."""
-    pools: dict[str, float] = {}
+    amounts, rates = equity_of(snapshot, markets)
+    notionals = {position.subject: notional_of(position, snapshot, markets) for position in snapshot.positions}
+    return Worth(sum(amounts[coin] * rate for coin, rate in rates.items()), notionals)
+
+
+def equity_of(snapshot: AccountSnapshot, markets: Markets) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """The equity of all pools by coin, and the dollars that one of each is worth; coins of which there is none are left
+    out. Raises UnknownWorthError."""
+    amounts: dict[str, float] = {}
     for balance in snapshot.margins:
         if balance.equity is None:
             raise UnknownWorthError(f"the equity of {balance.pool} is not known")
-        rate = dollars_per(balance.currency, snapshot, markets) if balance.equity else 0.0
-        pools[balance.pool] = balance.equity * rate
-    notionals = {position.subject: notional_of(position, snapshot, markets) for position in snapshot.positions}
-    return Worth(sum(pools.values()), notionals, pools)
+        amounts[balance.currency] = amounts.get(balance.currency, 0.0) + balance.equity
+    rates = {coin: dollars_per(coin, snapshot, markets) for coin, amount in amounts.items() if amount}
+    return {coin: amounts[coin] for coin in rates}, rates
 
 
 def notional_of(position: Position, snapshot: AccountSnapshot, markets: Markets) -> float:

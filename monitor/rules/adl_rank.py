@@ -41,7 +41,7 @@ class AdlRank(ThresholdRule):
             + (f"; be ready to close {other_side.subject}" if other_side else ""),
         }
         levels = self._levels_of_a_hedge(rank) if other_side else None
-        return self.of_position(name, context, position, float(rank), self.unit, inputs, levels)
+        return self.of_position(name, context, position, float(rank), inputs, levels)
 
     def _levels_of_a_hedge(self, rank: int) -> tuple[Level, ...]:
         """Critical from the lower of both thresholds on."""

@@ -14,6 +14,7 @@ from monitor.domain.account import AccountSnapshot, MarginMode, Position, Side
 from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
 from monitor.domain.track import Track
+from monitor.risk.worth import Worth, worth_of
 from monitor.rules.quantities import Duration, Ratio
 
 HYSTERESIS = 0.10
@@ -78,7 +79,7 @@ class SeverityDurations(Frozen):
         return {Severity.WARNING: self.warning, Severity.CRITICAL: self.critical}.get(severity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """All that a rule may know when it judges one account; market data older than its age limit counts as unknown.
 
@@ -90,6 +91,11 @@ class Context:
     now: datetime
     track: Track | None = None
     market_max_age: timedelta = timedelta(minutes=5)
+
+    @cached_property
+    def worth(self) -> Worth:
+        """The account in dollars, added up once for all rules. Raises UnknownWorthError."""
+        return worth_of(self.snapshot, self.markets)
 
     def is_fresh(self, observed_at: datetime) -> bool:
         return self.now - observed_at <= self.market_max_age
@@ -121,6 +127,12 @@ class Rule(Frozen):
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """One reading per subject the rule applies to, keyed by `name`, the rule's name in the YAML."""
         raise NotImplementedError
+
+    def positions_in(self, snapshot: AccountSnapshot) -> tuple[Position, ...]:
+        """The positions that the rule is for."""
+        if not self.where.matches_account(snapshot.account, snapshot.venue):
+            return ()
+        return tuple(position for position in snapshot.positions if self.where.matches_position(position))
 
 
 class ThresholdRule(Rule):
@@ -193,7 +205,6 @@ class ThresholdRule(Rule):
         scope: Scope,
         subject: str,
         value: float | None,
-        unit: Unit,
         inputs: Mapping[str, Any],
         levels: tuple[Level, ...] | None = None,
     ) -> Reading:
@@ -201,16 +212,10 @@ class ThresholdRule(Rule):
             key=AlertKey(name, account, scope, subject),
             levels=self.levels(value) if levels is None else levels,
             value=value,
-            unit=unit,
+            unit=self.unit,
             higher_is_worse=self.worse == "higher",
             inputs=dict(inputs),
         )
-
-    def positions_in(self, snapshot: AccountSnapshot) -> tuple[Position, ...]:
-        """The positions that the rule is for."""
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
-        return tuple(position for position in snapshot.positions if self.where.matches_position(position))
 
     def of_position(
         self,
@@ -218,7 +223,6 @@ class ThresholdRule(Rule):
         context: Context,
         position: Position,
         value: float | None,
-        unit: Unit,
         inputs: Mapping[str, Any],
         levels: tuple[Level, ...] | None = None,
     ) -> Reading:
@@ -229,7 +233,6 @@ class ThresholdRule(Rule):
             scope=Scope.POSITION,
             subject=position.subject,
             value=value,
-            unit=unit,
             inputs=inputs,
             levels=levels,
         )
@@ -239,7 +242,6 @@ class ThresholdRule(Rule):
         name: str,
         context: Context,
         value: float | None,
-        unit: Unit,
         inputs: Mapping[str, Any],
         levels: tuple[Level, ...] | None = None,
     ) -> Reading:
@@ -251,7 +253,6 @@ class ThresholdRule(Rule):
             scope=Scope.ACCOUNT,
             subject=account,
             value=value,
-            unit=unit,
             inputs=inputs,
             levels=levels,
         )

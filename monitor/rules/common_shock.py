@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
 from monitor.domain.market import Markets
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Scope
 from monitor.risk.remedy import smallest_share, with_collateral, with_cut
 from monitor.risk.shock import PoolPath, btc_moves, btc_rates, is_of_several_coins
 from monitor.rules.base import Context, ThresholdRule
@@ -83,7 +83,6 @@ class CommonShock(ThresholdRule):
             scope=Scope.POOL,
             subject=balance.pool,
             value=value,
-            unit=Unit.RATIO,
             inputs=inputs,
             levels=self.all_clear() if is_safe else None,
         )

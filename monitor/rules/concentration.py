@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Unit
+from monitor.domain.reading import Reading
 from monitor.risk.worth import UnknownWorthError, notional_of
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -35,13 +35,13 @@ class Concentration(ThresholdRule):
         try:
             held = {base: sum(_dollars(p, context) for p in members) for base, members in by_base.items()}
         except UnknownWorthError as unknown:
-            return (self.of_account(name, context, None, Unit.RATIO, {"why": str(unknown)}),)
+            return (self.of_account(name, context, None, {"why": str(unknown)}),)
         if len(held) < 2:
-            return (self.of_account(name, context, None, Unit.RATIO, {"underlyings": len(held)}, self.all_clear()),)
+            return (self.of_account(name, context, None, {"underlyings": len(held)}, self.all_clear()),)
         largest, gross = max(held, key=lambda base: held[base]), sum(held.values())
         inputs = {"underlying": largest, "largest_notional": held[largest], "gross_notional": gross}
         inputs |= {"underlyings": len(held), "currency": "USD"}
-        reading = self.of_account(name, context, held[largest] / gross, Unit.RATIO, inputs)
+        reading = self.of_account(name, context, held[largest] / gross, inputs)
         size = sum(position.size for position in by_base[largest])
         return (self.with_remedy(reading, lambda: self._remedy(largest, size, held)),)
 

@@ -4,9 +4,9 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Scope
 from monitor.domain.track import Fund, Window
-from monitor.risk.worth import UnknownWorthError, worth_of
+from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
@@ -50,14 +50,13 @@ class Drawdown(ThresholdRule):
             # One rule may watch the day and another the week of the same account.
             subject=str(self.window),
             value=value,
-            unit=Unit.RATIO,
             inputs={"window": str(self.window), "currency": "USD", **inputs},
         )
         return (self.with_remedy(reading, lambda: {"advice": OPEN if snapshot.positions else FLAT}),)
 
     def _drawdown(self, context: Context) -> tuple[float | None, dict[str, Any]]:
         try:
-            equity = worth_of(context.snapshot, context.markets).equity
+            equity = context.worth.equity
         except UnknownWorthError as unknown:
             return None, {"why": str(unknown)}
         if context.track is None:

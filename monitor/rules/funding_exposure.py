@@ -73,7 +73,6 @@ class FundingExposure(ThresholdRule):
             scope=Scope.ACCOUNT,
             subject=currency,
             value=value,
-            unit=self.unit,
             inputs=inputs,
             levels=levels,
         )

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.reading import Reading, Unit
-from monitor.risk.worth import UnknownWorthError, worth_of
+from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import LeverageThreshold
 
@@ -29,15 +29,15 @@ class Leverage(ThresholdRule):
         if not self.where.matches_account(snapshot.account, snapshot.venue) or (snapshot.positions and not positions):
             return ()
         try:
-            worth = worth_of(snapshot, context.markets)
+            worth = context.worth
         except UnknownWorthError as unknown:
-            return (self.of_account(name, context, None, self.unit, {"why": str(unknown)}),)
+            return (self.of_account(name, context, None, {"why": str(unknown)}),)
         gross, equity = sum(abs(worth.notionals[position.subject]) for position in positions), worth.equity
         # Equity that is gone is past any leverage.
         value = 0.0 if gross == 0 else gross / equity if equity > 0 else None
         inputs = {"notional": gross, "equity": equity, "currency": "USD", "positions": len(positions)}
         levels = self.all_breached() if value is None else None
-        reading = self.of_account(name, context, value, self.unit, inputs, levels)
+        reading = self.of_account(name, context, value, inputs, levels)
         return (self.with_remedy(reading, lambda: self._remedy(gross, equity)),)
 
     def _remedy(self, gross: float, equity: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import MarginMode, Position, PriceOrigin
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading
 from monitor.risk.liquidation import LiquidationPrices, liquidation_prices, solved_price
 from monitor.risk.remedy import remedy_for_distance, with_collateral, with_cut
 from monitor.rules.base import Context, ThresholdRule
@@ -26,10 +26,7 @@ class LiquidationDistance(ThresholdRule):
     formula: ClassVar[str] = "(mark price - liquidation price) / mark price, of a short the negative"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        snapshot = context.snapshot
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
-        return tuple(self._judge(name, p, context) for p in snapshot.positions if self.where.matches_position(p))
+        return tuple(self._judge(name, position, context) for position in self.positions_in(context.snapshot))
 
     def _judge(self, name: str, position: Position, context: Context) -> Reading:
         price, origin = position.liquidation_price, position.liquidation_price_origin
@@ -58,16 +55,7 @@ class LiquidationDistance(ThresholdRule):
         }
         if origin is PriceOrigin.UNKNOWN:
             inputs["why"] = "the venue gave no liquidation price and the account's margin is not known well enough"
-        reading = self.reading(
-            name=name,
-            account=context.snapshot.account,
-            scope=Scope.POSITION,
-            subject=position.subject,
-            value=value,
-            unit=Unit.RATIO,
-            inputs=inputs,
-            levels=levels,
-        )
+        reading = self.of_position(name, context, position, value, inputs, levels)
         return self.with_remedy(reading, lambda: self._remedy_inputs(position, price, context))
 
     def _remedy_inputs(self, position: Position, price: float | None, context: Context) -> dict[str, Any]:

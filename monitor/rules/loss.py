@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Unit
+from monitor.domain.reading import Reading
 from monitor.risk.margin import InitialMargin, initial_margin_of
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -48,7 +48,7 @@ class Loss(ThresholdRule):
             "currency": position.instrument.settle,
             "advice": "close or reduce it, or set the stop that you accept: adding margin makes no loss smaller",
         }
-        return self.of_position(name, context, position, loss / margin.amount, Unit.RATIO, inputs)
+        return self.of_position(name, context, position, loss / margin.amount, inputs)
 
 
 def _pnl(position: Position) -> tuple[float | None, str | None]:

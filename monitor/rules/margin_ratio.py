@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading, Scope
 from monitor.risk.remedy import Remedy, remedy_for_margin_ratio, with_collateral, with_cut
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -48,7 +48,6 @@ class MarginRatio(ThresholdRule):
             scope=Scope.POOL,
             subject=balance.pool,
             value=ratio,
-            unit=Unit.RATIO,
             inputs=inputs,
             levels=levels,
         )

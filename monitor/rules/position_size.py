@@ -3,9 +3,9 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Unit
+from monitor.domain.reading import Reading
 from monitor.risk.margin import InitialMargin, initial_margin_of
-from monitor.risk.worth import UnknownWorthError, Worth, worth_of
+from monitor.risk.worth import UnknownWorthError, Worth
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
@@ -30,10 +30,10 @@ class PositionSize(ThresholdRule):
         told = [(position, initial_margin_of(position)) for position in self.positions_in(context.snapshot)]
         staked = [(position, margin) for position, margin in told if margin is not None]
         try:
-            worth = worth_of(context.snapshot, context.markets)
+            worth = context.worth
         except UnknownWorthError as unknown:
             why = {"why": str(unknown)}
-            return tuple(self.of_position(name, context, position, None, Unit.RATIO, why) for position, _ in staked)
+            return tuple(self.of_position(name, context, position, None, why) for position, _ in staked)
         return tuple(self._judge(name, position, margin, worth, context) for position, margin in staked)
 
     def _judge(self, name: str, position: Position, margin: InitialMargin, worth: Worth, context: Context) -> Reading:
@@ -49,7 +49,7 @@ class PositionSize(ThresholdRule):
         # Equity that is gone is past any share.
         value = staked / worth.equity if worth.equity > 0 else None
         levels = self.all_breached() if value is None else None
-        reading = self.of_position(name, context, position, value, Unit.RATIO, inputs, levels)
+        reading = self.of_position(name, context, position, value, inputs, levels)
         return self.with_remedy(reading, lambda: self._remedy(position, staked, worth.equity))
 
     def _remedy(self, position: Position, staked: float, equity: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from monitor.domain.account import OrderKind, Position, PriceOrigin, StopOrder
-from monitor.domain.reading import Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.reading import Level, Reading, Severity, Verdict
 from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import ANY_SHARE, Share
@@ -41,10 +41,9 @@ class StopMissing(ThresholdRule):
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """None at all where the venue never tells resting orders: an alert about that would have no end."""
         snapshot = context.snapshot
-        is_told = snapshot.orders is not None or snapshot.orders_failure is not None
-        if not is_told or not self.where.matches_account(snapshot.account, snapshot.venue):
+        if snapshot.orders is None and snapshot.orders_failure is None:
             return ()
-        return tuple(self._judge(name, p, context) for p in snapshot.positions if self.where.matches_position(p))
+        return tuple(self._judge(name, position, context) for position in self.positions_in(snapshot))
 
     def _judge(self, name: str, position: Position, context: Context) -> Reading:
         snapshot = context.snapshot
@@ -80,16 +79,8 @@ class StopMissing(ThresholdRule):
         *,
         has_target: bool = False,
     ) -> Reading:
-        return self.reading(
-            name=name,
-            account=context.snapshot.account,
-            scope=Scope.POSITION,
-            subject=position.subject,
-            value=value,
-            unit=Unit.RATIO,
-            inputs=inputs,
-            levels=self._levels(value, has_target=has_target),
-        )
+        levels = self._levels(value, has_target=has_target)
+        return self.of_position(name, context, position, value, inputs, levels)
 
     def _levels(self, value: float | None, *, has_target: bool) -> tuple[Level, ...]:
         """Those of the stop; that of the warning is breached by a missing take-profit as well."""

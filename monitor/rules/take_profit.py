@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from monitor.domain.account import Position
-from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Verdict
 from monitor.domain.track import gain_of
 from monitor.rules.base import Context, Rule, SeverityDurations
 from monitor.rules.quantities import Duration, Threshold
@@ -44,10 +44,7 @@ class TakeProfit(Rule):
         return levels
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        snapshot = context.snapshot
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
-        positions = [position for position in snapshot.positions if self.where.matches_position(position)]
+        positions = self.positions_in(context.snapshot)
         return tuple(self._judge(name, position, level, context) for position in positions for level in self.levels)
 
     def _judge(self, name: str, position: Position, level: float, context: Context) -> Reading:
@@ -71,6 +68,6 @@ class TakeProfit(Rule):
             key=AlertKey(name, context.snapshot.account, Scope.POSITION, f"{position.subject} +{level * 100:.10g}%"),
             levels=(Level(_SEVERITIES[self.severity], verdict, level),),
             value=best,
-            unit=Unit.RATIO,
+            unit=self.unit,
             inputs=inputs,
         )

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
 from monitor.domain.market import Tier, Tiers
-from monitor.domain.reading import Reading, Unit
+from monitor.domain.reading import Reading
 from monitor.risk.margin import tier_of
 from monitor.risk.reprice import tiers_of
 from monitor.rules.base import Context, ThresholdRule
@@ -39,7 +39,7 @@ class TierCliff(ThresholdRule):
             value = _room(tiers, position.notional)
             inputs |= _explained(position, *ahead)
         levels = self.all_clear() if ahead is None else None
-        reading = self.of_position(name, context, position, value, Unit.RATIO, inputs, levels)
+        reading = self.of_position(name, context, position, value, inputs, levels)
         return self.with_remedy(reading, lambda: self._remedy(position, tiers, inputs["edge"]))
 
     def _remedy(self, position: Position, tiers: Tiers, edge: float) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Reading
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
@@ -26,10 +26,7 @@ class TrailingStop(ThresholdRule):
     formula: ClassVar[str] = "side * (best mark - mark) / best mark"
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        snapshot = context.snapshot
-        if not self.where.matches_account(snapshot.account, snapshot.venue):
-            return ()
-        return tuple(self._judge(name, p, context) for p in snapshot.positions if self.where.matches_position(p))
+        return tuple(self._judge(name, position, context) for position in self.positions_in(context.snapshot))
 
     def _judge(self, name: str, position: Position, context: Context) -> Reading:
         track = context.track.of(position) if context.track is not None else None
@@ -44,15 +41,7 @@ class TrailingStop(ThresholdRule):
                 "best_at": track.best_at.isoformat(),
                 "watched_since": track.since.isoformat(),
             }
-        reading = self.reading(
-            name=name,
-            account=context.snapshot.account,
-            scope=Scope.POSITION,
-            subject=position.subject,
-            value=value,
-            unit=Unit.RATIO,
-            inputs=inputs,
-        )
+        reading = self.of_position(name, context, position, value, inputs)
         return self.with_remedy(reading, lambda: _advice(position, reading))
 
 
