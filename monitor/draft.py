@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitor.domain.account import AccountSnapshot
+from monitor.domain.account import AccountSnapshot, isolated_pool_of
 from monitor.domain.alert import Alert, AlertPolicy, Reason, notified, reason_to_notify
 from monitor.domain.holdings import Holdings
 from monitor.domain.notification import Notification, facts_of, is_bad_end
@@ -63,7 +63,7 @@ class Draft:
             row
             for row in messages
             # An isolated pool is named after its position.
-            if ended.isdisjoint((name, row.target) for name in (row.key.subject, _isolated(row.key.subject)))
+            if ended.isdisjoint((name, row.target) for name in (row.key.subject, isolated_pool_of(row.key.subject)))
             and (
                 row.severity is Severity.CRITICAL
                 or not muted(self.store.silences, row.key, row.severity, row.reason, self.now)
@@ -119,7 +119,3 @@ class Draft:
                 created_at=self.now,
                 send_after=self.now + wait,
             )
-
-
-def _isolated(subject: str) -> str:
-    return f"isolated:{subject.replace(' ', ':')}"

@@ -5,13 +5,14 @@ Everything but `run_cycle` is pure: what was read and what was known go in, what
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from monitor.blindness import Sight
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, End, EndKind, Observation, PollFailure
 from monitor.domain.alert import Alert, Resolution, advance, advance_absent, advance_unknown, end
+from monitor.domain.holdings import CLOCKS_DIFFER
 from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
 from monitor.domain.track import Track
@@ -28,8 +29,6 @@ from monitor.store.store import Store
 
 _log = get_logger(__name__)
 
-# The venue's clock may be so far behind ours.
-CLOCKS_DIFFER = timedelta(seconds=60)
 _RESOLUTIONS = {EndKind.LIQUIDATED: Resolution.LIQUIDATED, EndKind.DELEVERAGED: Resolution.AUTO_DELEVERAGED}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.cli.demo_stage import Stage
+from monitor.domain.account import isolated_pool_of
 from monitor.domain.alert import Reason
 from monitor.domain.notification import AlertFacts, Notification
 from monitor.domain.reading import Severity
@@ -65,7 +66,7 @@ def _subjects(scenario: Scenario, event: Event) -> frozenset[str]:
     own = next(p for p in positions if p.symbol == event.symbol and p.side is event.side)
     if own.isolated:
         subject = _subject(scenario, own.symbol, str(own.side))
-        return frozenset({subject, f"isolated:{subject.replace(' ', ':')}"})
+        return frozenset({subject, isolated_pool_of(subject)})
     shared = [p for p in positions if not p.isolated and scenario.contracts[p.symbol].settle == settle]
     return frozenset({f"cross:{settle}", *(_subject(scenario, p.symbol, str(p.side)) for p in shared)})
 

@@ -66,7 +66,13 @@ class Instrument:
 
     def isolated_pool(self, side: Side) -> str:
         """The name of an isolated position's margin pool."""
-        return f"isolated:{self.symbol}:{side}"
+        return isolated_pool_of(f"{self.symbol} {side}")
+
+
+def isolated_pool_of(subject: str) -> str:
+    """The name of the margin pool of an isolated position, by that of the position."""
+    symbol, _, side = subject.rpartition(" ")
+    return f"isolated:{symbol}:{side}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ MAX_EVENTS = 20
 MAX_TAKEN = 500
 # A venue's records may lag so far behind its positions.
 RECORDS_LAG = timedelta(minutes=5)
+# Its clock may be so far behind ours, and its records name the moment of the fill.
+CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 class EventKind(StrEnum):

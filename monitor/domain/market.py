@@ -1,6 +1,6 @@
 """Public market data, shared by every account of a venue; each figure carries the time it was received."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -41,6 +41,13 @@ class Tier:
 
 
 Tiers = tuple[Tier, ...]
+
+
+def continuous_amount(before: Sequence[Tier], floor: float, rate: float) -> float:
+    """The amount with which a bracket that begins there goes on where those before it end."""
+    return before[-1].amount + floor * (rate - before[-1].rate) if before else 0.0
+
+
 # Venues round the amounts that they tell.
 ROUNDING = 1e-6
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, End, FailureKind
-from monitor.domain.holdings import RECORDS_LAG
+from monitor.domain.holdings import CLOCKS_DIFFER, RECORDS_LAG
 from monitor.exchange.budget import at_leisure
-from monitor.exchange.failures import ReadError
+from monitor.exchange.failures import ReadError, a_bug
 from monitor.exchange.together import SharedRead
 from monitor.exchange.venues.venue import AccountSettings, Instruments, Venue
 from monitor.log import get_logger
@@ -29,8 +29,6 @@ ASK_EVERY_S = 30.0
 ASK_WITHIN = timedelta(hours=1)
 # What a read waits for them.
 GRACE_S = 1.0
-# The venue's clock may be behind ours, and its records name the moment of the fill.
-BEFORE = timedelta(seconds=60)
 # How far back a monitor that was down asks.
 LOOK_BACK = timedelta(days=7)
 # No retry heals these.
@@ -92,7 +90,7 @@ class Ends:
         self._sizes, self._seen_at = sizes, snapshot.observed_at
 
     def _ask_from(self, since: datetime, now: datetime) -> None:
-        since = max(since - BEFORE, now - LOOK_BACK)
+        since = max(since - CLOCKS_DIFFER, now - LOOK_BACK)
         self._since = since if self._since is None else min(self._since, since)
         self._due = [now + timedelta(seconds=after_s) for after_s in ASK_AFTER_S]
 
@@ -117,13 +115,13 @@ class Ends:
             # A reply nobody thought of: the account itself can be read, and must not go blind by it.
             if self._failure is None:
                 _log.exception("a reply about the ends of positions could not be read", account=self._account)
-            bug = ReadError(FailureKind.MALFORMED, f"a bug in perpwatch: {type(error).__name__}")
+            bug = a_bug(error)
             self._failed(bug, asked_at)
             raise bug from error
         self._asked_at, self._failure, self._failures_in_a_row = asked_at, None, 0
         self._due = [at for at in self._due if at > asked_at]
         # What lags behind is still asked for; what is older has been answered.
-        self._since = max(since, asked_at - RECORDS_LAG - BEFORE)
+        self._since = max(since, asked_at - RECORDS_LAG - CLOCKS_DIFFER)
         return found
 
     def _failed(self, failed: ReadError, now: datetime) -> None:
@@ -133,7 +131,7 @@ class Ends:
         self._failures_in_a_row = self._failures_in_a_row + 1 if self._failure is failed.kind else 1
         self._failure = failed.kind
         if failed.kind in _TOO_MUCH and self._failures_in_a_row > NARROW_AFTER and self._since is not None:
-            half, lately = self._since + (now - self._since) / 2, now - RECORDS_LAG - BEFORE
+            half, lately = self._since + (now - self._since) / 2, now - RECORDS_LAG - CLOCKS_DIFFER
             self._since = max(self._since, min(half, lately))
         if failed.kind in _REFUSALS or (self._due and now - self._due[-1] > ASK_WITHIN):
             _log.warning("the records are not asked again before the next change", account=self._account)

@@ -40,6 +40,11 @@ class ReadError(Exception):
         self.retry_at = retry_at
 
 
+def a_bug(error: Exception) -> ReadError:
+    """A reply that nobody thought of, met where the account itself can be read and must not go blind by it."""
+    return ReadError(FailureKind.MALFORMED, f"a bug in perpwatch: {type(error).__name__}")
+
+
 class UnknownSymbolError(ReadError):
     """A position in an instrument that is not in the venue's list as we last read it."""
 

@@ -13,7 +13,7 @@ from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, FailureKind, StopOrder
 from monitor.domain.market import Observed
 from monitor.exchange.budget import at_leisure
-from monitor.exchange.failures import ReadError, clean
+from monitor.exchange.failures import ReadError, a_bug, clean
 from monitor.exchange.together import SharedRead
 from monitor.exchange.venues.venue import AccountSettings, Instruments, Venue
 from monitor.log import get_logger
@@ -126,7 +126,7 @@ class Resting:
         except Exception as error:
             # A reply nobody thought of: the account itself can be read, and must not go blind by it.
             _log.exception("a reply about stop orders could not be read", account=self._account)
-            raise ReadError(FailureKind.MALFORMED, f"a bug in perpwatch: {type(error).__name__}") from error
+            raise a_bug(error) from error
         self._untold, self._untold_at = None, None
         before = self._orders.latest
         if before is not None and len(orders) < len(before.value.value):

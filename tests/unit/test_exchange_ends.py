@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from monitor.domain.account import AccountSnapshot, End, EndKind, FailureKind, Side
-from monitor.exchange.ends import ASK_EVERY_S, ASK_WITHIN, BEFORE, LOOK_BACK, Ends
+from monitor.domain.holdings import CLOCKS_DIFFER
+from monitor.exchange.ends import ASK_EVERY_S, ASK_WITHIN, LOOK_BACK, Ends
 from monitor.exchange.failures import ReadError
 from monitor.exchange.venues.venue import AccountSettings, Venue
 from tests.builders import a_position, a_snapshot, an_instrument
@@ -99,7 +100,7 @@ async def test_the_moment_before_the_last_sight_counts_since_clocks_differ(desk:
     await desk.read(2.0)
     seen_at = desk.clock.now()
     await desk.read(0.0)
-    assert desk.records.asked == [seen_at - BEFORE]
+    assert desk.records.asked == [seen_at - CLOCKS_DIFFER]
 
 
 async def test_a_position_that_changes_all_the_time_is_asked_about_twice_a_minute_at_most(desk: Desk) -> None:
@@ -136,7 +137,7 @@ async def test_what_no_answer_came_to_is_owed_until_one_comes(desk: Desk) -> Non
     seen_at = desk.clock.now()
     desk.records.failure = ReadError(FailureKind.OVERLOADED, "busy")
     await desk.reads(0.0, 10)
-    assert desk.ends.owed_since == seen_at - BEFORE
+    assert desk.ends.owed_since == seen_at - CLOCKS_DIFFER
     desk.records.failure = None
     await desk.reads(0.0, 10)
     assert desk.ends.owed_since is None
@@ -162,7 +163,7 @@ async def test_what_happened_while_nobody_looked_is_asked_for_with_the_first_rea
     desk.ends.look_back(T0 - timedelta(hours=3))
     desk.records.told.append(an_end(T0 - timedelta(hours=2)))
     assert await desk.read(0.0) == (an_end(T0 - timedelta(hours=2)),)
-    assert desk.records.asked == [T0 - timedelta(hours=3) - BEFORE]
+    assert desk.records.asked == [T0 - timedelta(hours=3) - CLOCKS_DIFFER]
 
 
 async def test_a_long_time_down_is_looked_back_on_for_a_week(desk: Desk) -> None:
@@ -195,4 +196,4 @@ async def test_a_passing_failure_narrows_nothing(desk: Desk) -> None:
     await desk.reads(1.0, 7)
     desk.records.failure = None
     await desk.reads(1.0, 5)
-    assert desk.records.asked[-1] == T0 - timedelta(days=6) - BEFORE
+    assert desk.records.asked[-1] == T0 - timedelta(days=6) - CLOCKS_DIFFER

@@ -26,7 +26,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
-from monitor.domain.market import Tier, Tiers
+from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
@@ -49,6 +49,7 @@ from monitor.exchange.venues.bitget_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.bitget_rows import data_of
 from monitor.exchange.venues.bitget_unified import is_unified, parse_unified
 from monitor.exchange.venues.bitget_unified import mode_words as unified_mode
+from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
@@ -154,15 +155,7 @@ class BitgetVenue:
             return None
         base, quote = (client.safe_currency_code(text(row, f"{name}Coin")) for name in ("base", "quote"))
         settle = SETTLES.get(product, base)
-        return Instrument(
-            venue=self.id,
-            symbol=f"{base}/{quote}:{settle}",
-            base=base,
-            quote=quote,
-            settle=settle,
-            contract_size=1.0,
-            inverse=product == COIN,
-        )
+        return a_contract(self.id, (base, quote, settle), 1.0, inverse=product == COIN)
 
     async def read_marks(self, client: Any, instruments: Instruments, held: Held, /) -> Mapping[str, Mark | None]:
         raw_names = {instrument.symbol: raw for raw, instrument in instruments.items()}
@@ -298,9 +291,7 @@ def _tiers(listed: Sequence[Row], fee: float) -> Tiers:
         floor, rate = not_negative(row, "minTierValue"), not_negative(row, "mmr") + fee
         if parsed and floor != parsed[-1].cap:
             raise malformed(f"position-tier: a bracket begins at {floor:g}, the one before ends at {parsed[-1].cap:g}")
-        before = parsed[-1] if parsed else Tier(0.0, 0.0, rate, 0.0)
-        amount = before.amount + floor * (rate - before.rate)
-        parsed.append(Tier(floor, positive(row, "maxTierValue"), rate, amount))
+        parsed.append(Tier(floor, positive(row, "maxTierValue"), rate, continuous_amount(parsed, floor, rate)))
     if not parsed:
         raise malformed("position-tier lists no bracket")
     return tuple(parsed)

@@ -31,12 +31,11 @@ from monitor.exchange.venues.bitget_rows import (
     data_of,
     liquidation_price,
     mode_of,
-    once,
     pool_of,
     ranks_of,
     side_of,
-    size_of,
 )
+from monitor.exchange.venues.completeness import check_held_once
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, Instruments
 
@@ -66,7 +65,7 @@ def parse_classic(
     _refuse_coin(coin)
     told_ranks = ranks_of(ranks, "rank")
     legs = [leg for found in stable for row in found if (leg := _leg(row, instruments, told_ranks)) is not None]
-    once([position for position, _ in legs])
+    check_held_once(position for position, _ in legs)
     told = [row for reply in accounts for row in rows(data_of(reply, "accounts"), "accounts")]
     by_coin = {text(row, "marginCoin"): row for row in told}
     if len(by_coin) < len(told):
@@ -109,7 +108,7 @@ def _leg(row: Row, instruments: Instruments, ranks: Ranks) -> Leg | None:
         side=side,
         pool=pool_of(instrument, side, mode, instrument.settle),
         contracts=contracts,
-        size=size_of(instrument, contracts, mark_price),
+        size=instrument.size(contracts, mark_price),
         notional=instrument.notional(contracts, mark_price),
         mark_price=mark_price,
         entry_price=optional_positive(row, "openPriceAvg"),

@@ -1,6 +1,6 @@
 """What positions and pools of Bitget's classic and unified accounts have in common. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from monitor.domain.account import FailureKind, Instrument, MarginMode, Position, PriceOrigin, Side
@@ -47,10 +47,6 @@ def pool_of(instrument: Instrument, side: Side, mode: MarginMode, currency: str)
     return instrument.isolated_pool(side) if mode is MarginMode.ISOLATED else f"cross:{currency}"
 
 
-def size_of(instrument: Instrument, contracts: float, mark_price: float) -> float:
-    return contracts / mark_price if instrument.inverse else contracts
-
-
 def liquidation_price(row: Row, mark_price: float) -> tuple[float | None, PriceOrigin]:
     """0 and less say that there is none, by both documents."""
     price = optional_number(row, "liquidationPrice")
@@ -92,13 +88,6 @@ def check_worth(position: Position) -> None:
             f"{position.subject}: {position.contracts:g} contracts are worth {position.notional:g}, yet bind "
             f"{position.initial_margin:g} at a leverage of {position.leverage or 0:g}",
         )
-
-
-def once(positions: Sequence[Position]) -> None:
-    names = [position.subject for position in positions]
-    twins = sorted({name for name in names if names.count(name) > 1})
-    if twins:
-        raise malformed(f"{', '.join(twins):.200} is listed twice")
 
 
 def check_owed(owed: float, listed: Iterable[float], where: str) -> None:

@@ -33,12 +33,11 @@ from monitor.exchange.venues.bitget_rows import (
     data_of,
     liquidation_price,
     mode_of,
-    once,
     pool_of,
     ranks_of,
     side_of,
-    size_of,
 )
+from monitor.exchange.venues.completeness import check_held_once
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -81,7 +80,7 @@ def parse_unified(
     legs = [
         leg for reply in listed for row in _rows_of(reply) if (leg := _leg(row, instruments, told_ranks)) is not None
     ]
-    once([position for position, _ in legs])
+    check_held_once(position for position, _ in legs)
     account = mapping(data_of(assets, "account/assets"), "account/assets")
     isolated = [_isolated_pool(position, row) for position, row in legs if position.margin_mode is MarginMode.ISOLATED]
     return AccountReading(
@@ -113,7 +112,7 @@ def _leg(row: Row, instruments: Instruments, ranks: Ranks) -> Leg | None:
         side=side,
         pool=pool_of(instrument, side, mode, "USD"),
         contracts=contracts,
-        size=size_of(instrument, contracts, mark_price),
+        size=instrument.size(contracts, mark_price),
         notional=instrument.notional(contracts, mark_price),
         mark_price=mark_price,
         entry_price=optional_positive(row, "avgPrice"),

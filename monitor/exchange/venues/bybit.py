@@ -22,7 +22,7 @@ from itertools import chain
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
-from monitor.domain.market import Tier, Tiers
+from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError, Reply
 from monitor.exchange.together import in_slices, together
@@ -351,8 +351,8 @@ def tiers_of(brackets: Sequence[Row], raw: str) -> Tiers:
         if unit is None:
             raise malformed(f"{raw}: initialMargin and maxLeverage make {product:g}, neither 1 nor 100")
         rate = positive(row, "maintenanceMargin") / unit
-        floor, before = (tiers[-1].cap, tiers[-1]) if tiers else (0.0, None)
-        continuous = before.amount + floor * (rate - before.rate) if before else 0.0
+        floor = tiers[-1].cap if tiers else 0.0
+        continuous = continuous_amount(tiers, floor, rate)
         told = optional_number(row, "mmDeduction")
         if positive(row, "riskLimitValue") == floor:
             raise malformed(f"{raw}: a bracket is listed twice")

@@ -22,7 +22,7 @@ from typing import Any
 import ccxt.async_support as ccxt
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
-from monitor.domain.market import Tier, Tiers
+from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import BROKEN_PARSING, ReadError, Reply
 from monitor.exchange.together import in_slices, together
@@ -348,15 +348,12 @@ async def _brackets(client: Any, settle: str) -> Mapping[str, list[Row]]:
 def _tiers(brackets: Sequence[Row]) -> Tiers:
     """A bracket ends at its risk_limit, in settle units. Maintenance is progressive: amounts make it continuous."""
     tiers: list[Tier] = []
-    floor = rate = amount = 0.0
     for row in sorted(brackets, key=lambda row: positive(row, "risk_limit")):
-        cap, next_rate = positive(row, "risk_limit"), not_negative(row, "maintenance_rate")
+        floor = tiers[-1].cap if tiers else 0.0
+        cap, rate = positive(row, "risk_limit"), not_negative(row, "maintenance_rate")
         if cap <= floor:
             raise malformed("a bracket is listed twice")
-        amount += floor * (next_rate - rate)
-        rate = next_rate
-        tiers.append(Tier(floor, cap, rate, amount))
-        floor = cap
+        tiers.append(Tier(floor, cap, rate, continuous_amount(tiers, floor, rate)))
     return tuple(tiers)
 
 

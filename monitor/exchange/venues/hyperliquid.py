@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
-from monitor.domain.market import Tier, Tiers
+from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
@@ -277,8 +277,7 @@ def tiers_of(steps: Steps) -> Tiers:
     tiers: list[Tier] = []
     for (floor, leverage), cap in zip(steps, (*(floor for floor, _ in steps[1:]), LARGEST), strict=True):
         rate = 0.5 / leverage
-        amount = tiers[-1].amount + floor * (rate - tiers[-1].rate) if tiers else 0.0
-        tiers.append(Tier(floor, cap, rate, amount))
+        tiers.append(Tier(floor, cap, rate, continuous_amount(tiers, floor, rate)))
     return tuple(tiers)
 
 

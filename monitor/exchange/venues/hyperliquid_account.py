@@ -28,6 +28,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
+from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -155,9 +156,9 @@ def _leg(dex: str, entry: Row, instruments: Instruments, pool_of: PoolOf) -> Leg
         return None
     if text(entry, "type") != "oneWay":
         raise ReadError(FailureKind.UNSUPPORTED, f"{coin:.40}: type {entry['type']:.20} is not read")
-    instrument = instruments.get(coin)
-    if instrument is None or dex_of(coin) != dex:
+    if dex_of(coin) != dex:
         raise UnknownSymbolError(coin)
+    instrument = instrument_of(row, instruments, "coin")
     leverage = mapping(row.get("leverage"), "leverage")
     if text(leverage, "type") not in ("cross", "isolated"):
         raise malformed(f"{coin:.40}: leverage of type {leverage['type']:.20}")

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.account import End, EndKind, FailureKind, OrderKind, Side, StopOrder
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
     boolean,
@@ -18,7 +18,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues.contracts import ends_in
+from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.venue import Instruments, KeyFacts, clock_ahead_s
 
 # Asks sell and close a long, bids buy and close a short.
@@ -44,9 +44,7 @@ def stops(orders: Sequence[Row], instruments: Instruments) -> Iterator[StopOrder
         coin = text(row, "coin")
         if not boolean(row, "isTrigger") or SPOT & set(coin):
             continue
-        instrument = instruments.get(coin)
-        if instrument is None:
-            raise UnknownSymbolError(coin)
+        instrument = instrument_of(row, instruments, "coin")
         side, kind = CLOSES.get(text(row, "side")), KINDS.get(text(row, "orderType"))
         if side is None or kind is None:
             raise malformed(f"{instrument.symbol}: an order of type {row['orderType']:.40}, side {row['side']:.10}")
@@ -82,11 +80,8 @@ def _end(fill: Row, address: str, instruments: Instruments) -> End | None:
     kind = _kind(fill, address)
     if kind is None:
         return None
-    instrument = instruments.get(text(fill, "coin"))
-    if instrument is None:
-        raise UnknownSymbolError(text(fill, "coin"))
     return End(
-        instrument=instrument,
+        instrument=instrument_of(fill, instruments, "coin"),
         side=Side.LONG if number(fill, "startPosition") > 0 else Side.SHORT,
         kind=kind,
         at=time_of(positive(fill, "time")),
