@@ -22,6 +22,7 @@ from monitor.cli.once import (
     print_reading,
     print_table,
     reading_object,
+    see,
     value_words,
 )
 from monitor.clock import Clock, SystemClock
@@ -36,7 +37,7 @@ from monitor.notify.text import amount, percent, price, quantity
 from monitor.pipeline import assess
 from monitor.plan import AccountPlan
 from monitor.rules.base import Rule, Where
-from monitor.watching import access_of
+from monitor.store.database import remembered
 
 # What to do is the alert's to say; why a figure is unknown stands in its place.
 _NOT_INPUTS = frozenset({"add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why"})
@@ -90,16 +91,18 @@ async def explained(settings: Settings, name: str, clock: Clock) -> Explained:
     """One read, judged by all rules as the monitor judges it, and by each of them alone."""
     exchanges = Exchanges(clock)
     try:
-        source = exchanges.open_account(access_of(settings, name))
-        observation = await source.observe()
+        seen = await see(exchanges, settings, name, remembered(settings.database).get(name), clock)
+        observation = seen.observation
         if isinstance(observation, PollFailure):
             return Explained(observation)
-        plan, markets, now = AccountPlan.of(settings, name), source.markets(), clock.now()
-        readings = assess(plan, observation, markets, now)
+        plan, now = AccountPlan.of(settings, name), clock.now()
+        readings = assess(plan, observation, seen.markets, now, seen.track)
         alone = {
             rule: [
                 reading.key
-                for reading in assess(replace(plan, rules={rule: plan.rules[rule]}), observation, markets, now)
+                for reading in assess(
+                    replace(plan, rules={rule: plan.rules[rule]}), observation, seen.markets, now, seen.track
+                )
                 if reading.key.rule == rule
             ]
             for rule in plan.rules

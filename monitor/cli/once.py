@@ -14,8 +14,10 @@ from monitor.cli.loading import CONFIG, ConfigPath, load_settings
 from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure, Position, StopOrder
-from monitor.domain.holdings import AccountEvent
+from monitor.domain.holdings import AccountEvent, Holdings
+from monitor.domain.market import Markets
 from monitor.domain.reading import Reading, Severity, Verdict
+from monitor.domain.track import Track
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, quantity
@@ -76,24 +78,43 @@ async def read_all(settings: Settings, clock: Clock) -> list[Read]:
 async def _read(
     exchanges: Exchanges, settings: Settings, name: str, before: AccountRecord | None, clock: Clock
 ) -> Read:
-    """One account, after what the monitor that runs, or ran last, remembers of it."""
+    seen = await see(exchanges, settings, name, before, clock)
+    observation = seen.observation
+    readings = assess(AccountPlan.of(settings, name), observation, seen.markets, clock.now(), seen.track)
+    if isinstance(observation, PollFailure):
+        return Read(observation, readings)
+    after = holdings_after(seen.holdings_before, observation, seen.markets)
+    events = after.events if seen.holdings_before or after.events else None
+    return Read(observation, readings, seen.orders, events)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One account with all that rules judge by: its stop orders, and what is remembered of it with this read in it."""
+
+    observation: Observation
+    markets: Markets
+    track: Track | None
+    orders: Sequence[StopOrder] | PollFailure | None = None
+    holdings_before: Holdings | None = None
+
+
+async def see(exchanges: Exchanges, settings: Settings, name: str, before: AccountRecord | None, clock: Clock) -> Seen:
+    """Read after what the monitor that runs, or ran last, remembers of the account."""
     source = exchanges.open_account(access_of(settings, name))
     before = of_venue(before, source.venue_id)
     if before is not None and (since := before.look_back_from) is not None:
         source.look_back(since)
     observation = await source.observe()
-    plan, markets = AccountPlan.of(settings, name), source.markets()
+    markets = source.markets()
     track = track_after(before.track if before is not None else None, observation, markets)
     if isinstance(observation, PollFailure):
-        return Read(observation, assess(plan, observation, markets, clock.now(), track))
+        return Seen(observation, markets, track)
     orders = await source.orders()
     if not isinstance(orders, PollFailure):
         # Here they are waited for, as long as they take.
         observation = replace(observation, orders=tuple(orders), orders_at=clock.now(), orders_failure=None)
-    readings = assess(plan, observation, markets, clock.now(), track)
-    held = before.holdings if before is not None else None
-    after = holdings_after(held, observation, markets)
-    return Read(observation, readings, orders, after.events if held or after.events else None)
+    return Seen(observation, markets, track, orders, before.holdings if before is not None else None)
 
 
 def as_object(read: Read) -> dict[str, Any]:

@@ -116,3 +116,19 @@ def test_figures_take_the_place_of_their_names_and_what_is_unknown_keeps_its_nam
     assert shown("margin_ratio", equity=250.0) == "100 / 250 = 40%"
     assert shown("margin_ratio", equity=None) == "100 / equity"
     assert shown("funding_exposure") is None
+
+
+async def test_what_is_explained_is_judged_by_all_that_once_judges_by(tmp_path: Path, shell: Shell) -> None:
+    """Stop orders, and what is remembered of the account, among it."""
+    async with a_house(tmp_path, speed=None) as house:
+        house.yaml.rules = {}
+        house.write()
+        ended = await shell("once", "--json", "-c", house.path)
+        (account,) = json.loads(ended.out)["accounts"]
+        verdicts = {(r["key"]["rule"], r["key"]["subject"]): r["verdict"] for r in account["readings"]}
+        explained = await readings_of(shell, "-c", house.path)
+        assert {key: reading["verdict"] for key, reading in explained.items()} == {
+            key: verdict for key, verdict in verdicts.items() if key[0] != "unassessed"
+        }
+        assert verdicts["trailing_stop", "BTC/USDT:USDT long"] == "clear"
+        assert verdicts["drawdown", "day"] == "clear"
