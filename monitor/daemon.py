@@ -16,7 +16,7 @@ from monitor.config.settings import Settings
 from monitor.config.watch import fingerprint, saves
 from monitor.domain.alert import Alert, after_downtime
 from monitor.domain.notification import notice_key, notices
-from monitor.domain.reading import Scope, Severity, Unit
+from monitor.domain.reading import Severity
 from monitor.exchange.registry import Exchanges
 from monitor.health import Health, Heartbeat, LoopLag, Watchdog, http_get, max_read_age_s
 from monitor.keys import refuse_withdrawing
@@ -25,6 +25,8 @@ from monitor.notify.channels import Channel, open_channels
 from monitor.notify.delivery import Delivery
 from monitor.notify.escalation import Audience
 from monitor.notify.text import duration
+from monitor.rules.base import Rule
+from monitor.rules.liquidation_distance import LiquidationDistance
 from monitor.state_news import StateNews
 from monitor.status import server as status
 from monitor.store.records import Changes
@@ -292,7 +294,7 @@ class Daemon:
             if all(sight.snapshot or sight.failure for sight in self.watching.sights.values()):
                 break
             await self._clock.sleep(1.0)
-        lines = list(started_lines(self.watching.sights, self.store.alerts.values()))
+        lines = list(started_lines(self.watching.sights, self.store.alerts.values(), self.settings.rules))
         if self.store.set_aside is not None:
             lines.append(self.store.set_aside)
         down = was_down_s is not None and was_down_s > DOWNTIME_TOLD_S
@@ -303,12 +305,12 @@ class Daemon:
         await self.tell("started", title, lines, Severity.INFO)
 
 
-def started_lines(sights: Mapping[str, Sight], alerts: Iterable[Alert]) -> Iterator[str]:
+def started_lines(sights: Mapping[str, Sight], alerts: Iterable[Alert], rules: Mapping[str, Rule]) -> Iterator[str]:
     """N accounts, M positions, the nearest liquidation, what still fires, and what cannot be seen."""
     snapshots = [sight.snapshot for sight in sights.values() if sight.snapshot is not None]
     positions = sum(len(snapshot.positions) for snapshot in snapshots)
     yield f"{counted(len(sights), 'account')}, {counted(positions, 'open position')}"
-    nearest = _nearest(sights)
+    nearest = _nearest(sights, rules)
     if nearest is not None:
         yield nearest
     firing = sum(alert.is_firing for alert in alerts)
@@ -327,12 +329,12 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _nearest(sights: Mapping[str, Sight]) -> str | None:
+def _nearest(sights: Mapping[str, Sight], rules: Mapping[str, Rule]) -> str | None:
     distances = [
         (reading.value, reading.key)
         for sight in sights.values()
         for reading in sight.readings
-        if reading.key.scope is Scope.POSITION and reading.unit is Unit.RATIO and reading.value is not None
+        if reading.value is not None and isinstance(rules.get(reading.key.rule), LiquidationDistance)
     ]
     value, key = min(distances, default=(None, None), key=lambda pair: pair[0])
     return (

@@ -38,8 +38,8 @@ def access_of(settings: Settings, name: str) -> AccountAccess:
         proxy=account.proxy.get_secret_value() if account.proxy else None,
         read_deadline_s=settings.read_deadline_of(name),
         poll_interval_s=settings.poll_interval_of(name),
-        needs_orders=any(
-            rule.needs_orders and rule.where.matches_account(name, account.venue) for rule in settings.rules.values()
+        needs=frozenset().union(
+            *(rule.needs for rule in settings.rules.values() if rule.where.matches_account(name, account.venue))
         ),
     )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from monitor.domain.ledger import Ledger
+
 
 class Side(StrEnum):
     LONG = "long"
@@ -201,6 +203,8 @@ class AccountSnapshot:
     `ends` are what the venue took as its records told last, in any order: `risk.holdings.untold` knows which are news.
     `ends_owed_since` is from when on its records were asked for and are not told. `mode` is how the account is set up
     at the venue, in its words; empty where the venue knows one mode only.
+    `ledger` is what the venue booked of late; None where no rule needs it, and where it was never read, of which
+    `ledger_failure` says why.
     """
 
     account: str
@@ -211,6 +215,8 @@ class AccountSnapshot:
     orders: tuple[StopOrder, ...] | None = None
     orders_at: datetime | None = None
     orders_failure: str | None = None
+    ledger: Ledger | None = None
+    ledger_failure: str | None = None
     ends: tuple[End, ...] = ()
     ends_owed_since: datetime | None = None
     mode: str = ""

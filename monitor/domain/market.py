@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from monitor.domain.account import Instrument
+from monitor.domain.study import Study
 
 T = TypeVar("T")
 
@@ -64,14 +65,32 @@ def are_sound(tiers: Tiers) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """What rests in an order book at one price; `size` in base units (of inverse contracts as well)."""
+
+    price: float
+    size: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """An order book from the best price outwards: `bids` fall, `asks` rise. It may end before the venue's own does."""
+
+    bids: tuple[Resting, ...]
+    asks: tuple[Resting, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketState:
-    """What is publicly known of one instrument; None where it was not (yet) read."""
+    """What is publicly known of one instrument; None where it was not (yet) read, and where no rule needs it."""
 
     instrument: Instrument
     mark_price: Observed[float] | None = None
     funding: Observed[FundingRate] | None = None
     tiers: Observed[Tiers] | None = None
+    study: Observed[Study] | None = None
+    book: Observed[Book] | None = None
 
 
 # Market states of one venue by symbol.

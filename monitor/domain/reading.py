@@ -24,6 +24,15 @@ class Scope(StrEnum):
     PORTFOLIO = "portfolio"
 
 
+class Need(StrEnum):
+    """What a rule judges by that is read for such rules alone."""
+
+    ORDERS = "orders"
+    CANDLES = "candles"
+    BOOKS = "books"
+    LEDGER = "ledger"
+
+
 class Verdict(StrEnum):
     """BREACH is past the threshold, HOLD inside the hysteresis band, CLEAR past the clear threshold."""
 
@@ -44,9 +53,13 @@ class Unit(StrEnum):
     RANK = "rank"
 
 
+# In the place of an account, for what is judged over all of them.
+PORTFOLIO = "*"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class AlertKey:
-    """The identity of an alert. Editing a rule's thresholds or text keeps it; `account` is `*` for the portfolio."""
+    """The identity of an alert. Editing a rule's thresholds or text keeps it. `account` may be PORTFOLIO."""
 
     rule: str
     account: str

@@ -12,8 +12,10 @@ from typing import Any
 
 from monitor.clock import Clock
 from monitor.domain.account import Instrument
-from monitor.domain.market import FundingRate, Markets, MarketState, Observed, Tiers, are_sound
-from monitor.exchange.failures import ReadError
+from monitor.domain.market import Book, FundingRate, Markets, MarketState, Observed, Tiers, are_sound
+from monitor.domain.reading import Need
+from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.gathered import Gathered
 from monitor.exchange.together import Lazy, SharedRead
 from monitor.exchange.venues.venue import Held, Instruments, Mark, Venue
 
@@ -22,6 +24,8 @@ TERMS_MAX_AGE_S = 3600.0
 PAUSE_S = 5.0
 # What an account's read may wait for public data once its own calls have come back.
 GRACE_S = 1.0
+# Books are for what leaving a position would cost, which nobody does by the second.
+BOOKS_MAX_AGE_S = 60.0
 
 
 class MarketData:
@@ -35,6 +39,7 @@ class MarketData:
         self._marks: SharedRead[Mapping[str, Mark | None]] = self._shared(clock, deadline_s)
         self._intervals: SharedRead[Mapping[str, timedelta]] = self._shared(clock, deadline_s)
         self._tiers: SharedRead[Mapping[str, Tiers]] = self._shared(clock, deadline_s)
+        self._books = Gathered("order book", clock, self._read_book, max_age_s=BOOKS_MAX_AGE_S, deadline_s=deadline_s)
         self._held: dict[str, Held] = {}
         self._tiers_asked_for: frozenset[str] = frozenset()
         self._composed_of: tuple[object, ...] = ()
@@ -46,18 +51,29 @@ class MarketData:
 
     def markets(self) -> Markets:
         """What is known now, by symbol; without waiting."""
-        known = (self._instruments.latest, self._marks.latest, self._intervals.latest, self._tiers.latest)
+        known = (
+            self._instruments.latest,
+            self._marks.latest,
+            self._intervals.latest,
+            self._tiers.latest,
+            self._books.latest,
+        )
         if len(self._composed_of) != len(known) or any(
             a is not b for a, b in zip(self._composed_of, known, strict=True)
         ):
             self._composed_of, self._composed = known, self._compose()
         return self._composed
 
-    def hold(self, account: str, instruments: Iterable[Instrument]) -> Set[str]:
-        """Note what that account was last seen to hold; the symbols that it did not hold before."""
+    def hold(self, account: str, instruments: Iterable[Instrument], needs: Set[Need] = frozenset()) -> Set[str]:
+        """Note what that account was last seen to hold; the symbols that it did not hold before.
+
+        What its rules need of them is asked for, without waiting.
+        """
         before = self._held.get(account, {})
-        self._held[account] = {instrument.symbol: instrument for instrument in instruments}
-        return self._held[account].keys() - before.keys()
+        held = self._held[account] = {instrument.symbol: instrument for instrument in instruments}
+        if Need.BOOKS in needs:
+            self._books.want(held)
+        return held.keys() - before.keys()
 
     def lacks(self, symbols: Iterable[str]) -> bool:
         """Whether mark, funding or brackets of one of these are not known."""
@@ -112,6 +128,16 @@ class MarketData:
         self._tiers_asked_for = frozenset(held)
         return tiers
 
+    async def _read_book(self, about: Instrument) -> Book:
+        return await self._venue.read_book(self._client, await self._raw(about), about)
+
+    async def _raw(self, about: Instrument) -> str:
+        """The venue's own symbol."""
+        for raw, instrument in (await self.instruments()).items():
+            if instrument.symbol == about.symbol:
+                return raw
+        raise UnknownSymbolError(about.symbol)
+
     async def settle(self, refreshing: "asyncio.Task[None]") -> None:
         """Wait a little for a refresh, so that an account is judged beside marks of the same moment."""
         try:
@@ -121,7 +147,7 @@ class MarketData:
             pass
 
     async def close(self) -> None:
-        for shared in (self._instruments, self._marks, self._intervals, self._tiers):
+        for shared in (self._instruments, self._marks, self._intervals, self._tiers, self._books):
             await shared.close()
 
     def _compose(self) -> Markets:
@@ -131,7 +157,13 @@ class MarketData:
         by_symbol = {instrument.symbol: instrument for instrument in listed.value.values()}
         return Lazy(
             by_symbol,
-            _MarketStates(self._marks.latest, self._intervals.latest, self._tiers.latest, self._venue.marks_origin),
+            _MarketStates(
+                self._marks.latest,
+                self._intervals.latest,
+                self._tiers.latest,
+                self._books.latest,
+                self._venue.marks_origin,
+            ),
         )
 
 
@@ -142,6 +174,7 @@ class _MarketStates:
     marks: Observed[Mapping[str, Mark | None]] | None
     intervals: Observed[Mapping[str, timedelta]] | None
     tiers: Observed[Mapping[str, Tiers]] | None
+    books: Mapping[str, Observed[Book]]
     origin: str
 
     def __call__(self, instrument: Instrument) -> MarketState:
@@ -151,6 +184,7 @@ class _MarketStates:
             mark_price=Observed(mark.value.price, mark.observed_at) if mark else None,
             funding=self._funding(instrument, mark) if mark else None,
             tiers=self._tiers(instrument),
+            book=self.books.get(instrument.symbol),
         )
 
     def _tiers(self, instrument: Instrument) -> Observed[Tiers] | None:

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 
 from monitor.clock import Clock
+from monitor.domain.reading import Need
 from monitor.exchange.budget import Budget
 from monitor.exchange.client import ClockOffset, Shared, is_venue, new_session, new_ssl_context, release, strict_client
 from monitor.exchange.market_data import MarketData
@@ -58,7 +59,7 @@ MARKS_AGE_SHARE = 0.5
 class AccountAccess:
     """How one account is reached. `credentials` by ccxt's names: apiKey, secret, password, walletAddress, uid ...
 
-    `needs_orders`: some rule judges by the stop orders that rest at the venue, so they are read beside the account.
+    `needs`: what some rule judges by, and so is read beside the account.
     """
 
     name: str
@@ -69,7 +70,7 @@ class AccountAccess:
     proxy: str | None = None
     read_deadline_s: float = 10.0
     poll_interval_s: float = 10.0
-    needs_orders: bool = False
+    needs: frozenset[Need] = frozenset()
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -107,7 +108,7 @@ def coverage(venue_id: str) -> tuple[str, ...]:
 def _orders_every_s(access: AccountAccess, venue: Venue) -> float | None:
     """None as well where the venue's reader declares that it never tells them."""
     tells = venue.figures[Figure.STOP_ORDERS].exactness is not Exactness.UNKNOWN
-    return max(EVERY_S, access.poll_interval_s) if access.needs_orders and tells else None
+    return max(EVERY_S, access.poll_interval_s) if Need.ORDERS in access.needs and tells else None
 
 
 class Exchanges:
@@ -144,6 +145,7 @@ class Exchanges:
             deadline_s=access.read_deadline_s,
             marks_max_age_s=access.poll_interval_s * MARKS_AGE_SHARE,
             orders_every_s=_orders_every_s(access, group.venue),
+            needs=access.needs,
         )
         group.sources.append(source)
         return source

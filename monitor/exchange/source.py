@@ -1,7 +1,7 @@
 """One account as a source of observations: every expected failure comes back as a value, never as an exception."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure, StopOrder
 from monitor.domain.market import Markets
+from monitor.domain.reading import Need
 from monitor.exchange.client import release
 from monitor.exchange.ends import Ends
 from monitor.exchange.failures import ReadError, UnknownSymbolError, failure_from
@@ -50,7 +51,7 @@ class AccountSource:
     """Reads one account; `observe` by one task at a time.
 
     `marks_max_age_s`: how old shared marks may be. `orders_every_s`: how often stop orders are read beside the account,
-    None where they are not needed.
+    None where they are not needed. `needs` are for what is gathered of the instruments it holds.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class AccountSource:
         deadline_s: float,
         marks_max_age_s: float,
         orders_every_s: float | None = None,
+        needs: Set[Need] = frozenset(),
     ) -> None:
         self.name = name
         self._venue = venue
@@ -72,6 +74,7 @@ class AccountSource:
         self._clock = clock
         self._deadline_s = deadline_s
         self._marks_max_age_s = marks_max_age_s
+        self._needs = needs
         self._plausibility = Plausibility()
         self._ends = Ends(name, venue, client, clock, deadline_s=deadline_s)
         self._resting = Resting(name, venue, client, clock, deadline_s=deadline_s, every_s=orders_every_s)
@@ -131,7 +134,7 @@ class AccountSource:
 
     async def _ask_about_new(self, snapshot: AccountSnapshot) -> None:
         """Some venues tell marks and terms one by one: of what is newly held they are asked at once."""
-        new = self._market.hold(self.name, (position.instrument for position in snapshot.positions))
+        new = self._market.hold(self.name, (position.instrument for position in snapshot.positions), self._needs)
         if new and self._market.lacks(new):
             refreshing = asyncio.create_task(self._market.refresh(self._client, 0.0))
             try:

@@ -11,7 +11,7 @@ from functools import cache
 from monitor.config.settings import Settings
 from monitor.domain.alert import Reason
 from monitor.domain.notification import DeliveryState, NoticeFacts, Notification, is_bad_end
-from monitor.domain.reading import AlertKey, Scope, Severity
+from monitor.domain.reading import PORTFOLIO, AlertKey, Scope, Severity
 
 TO_FALLBACK_AFTER = timedelta(seconds=15)
 TO_EVERYONE_AFTER = timedelta(seconds=60)
@@ -122,7 +122,7 @@ def channel_notices(
     """News of one channel, for the others."""
     for target in targets:
         yield Notification(
-            key=AlertKey(CHANNEL_DOWN, "*", Scope.PORTFOLIO, about),
+            key=AlertKey(CHANNEL_DOWN, PORTFOLIO, Scope.PORTFOLIO, about),
             episode=int(now.timestamp()),
             sequence=0,
             reason=Reason.NOTICE,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.domain.account import AccountSnapshot, MarginMode, Position, Side
 from monitor.domain.market import Markets
-from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Need, Reading, Scope, Severity, Unit, Verdict
 from monitor.domain.track import Track
 from monitor.risk.worth import Worth, worth_of
 from monitor.rules.quantities import Duration, Ratio
@@ -101,11 +101,21 @@ class Context:
         return self.now - observed_at <= self.market_max_age
 
 
+@dataclass(frozen=True, kw_only=True)
+class Portfolio:
+    """All accounts as they were last seen, by name; `unseen` are those of which nothing fresh is known, with why.
+
+    A sum over all is unknown while one of them is unseen, but for what the others alone already breach.
+    """
+
+    seen: Mapping[str, Context]
+    unseen: Mapping[str, str]
+    now: datetime
+
+
 class Rule(Frozen):
     """A rule of the YAML: its parameters and one pure `evaluate`. Durations are seconds, ratios fractions."""
 
-    # Whether it judges by the stop orders that rest at the venue, which are read for such rules alone.
-    needs_orders: ClassVar[bool] = False
     kind: str
     # For `perpwatch rules` and `explain`; the formula in the names of the inputs, which are replaced by their figures.
     why: ClassVar[str]
@@ -124,9 +134,19 @@ class Rule(Frozen):
     )
     hysteresis: Ratio = Field(default=HYSTERESIS, ge=0, le=0.5, description="share of the threshold to come back past")
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What is read for it beside accounts and marks."""
+        return frozenset()
+
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """One reading per subject the rule applies to, keyed by `name`, the rule's name in the YAML."""
         raise NotImplementedError
+
+    def evaluate_portfolio(self, name: str, portfolio: Portfolio) -> tuple[Reading, ...]:
+        """The same of what is judged over all accounts; of most rules nothing is."""
+        del name, portfolio
+        return ()
 
     def positions_in(self, snapshot: AccountSnapshot) -> tuple[Position, ...]:
         """The positions that the rule is for."""
@@ -252,6 +272,25 @@ class ThresholdRule(Rule):
             account=account,
             scope=Scope.ACCOUNT,
             subject=account,
+            value=value,
+            inputs=inputs,
+            levels=levels,
+        )
+
+    def of_portfolio(
+        self,
+        name: str,
+        subject: str,
+        value: float | None,
+        inputs: Mapping[str, Any],
+        levels: tuple[Level, ...] | None = None,
+    ) -> Reading:
+        """The same over all accounts."""
+        return self.reading(
+            name=name,
+            account=PORTFOLIO,
+            scope=Scope.PORTFOLIO,
+            subject=subject,
             value=value,
             inputs=inputs,
             levels=levels,

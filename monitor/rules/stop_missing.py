@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from monitor.domain.account import OrderKind, Position, PriceOrigin, StopOrder
-from monitor.domain.reading import Level, Reading, Severity, Verdict
+from monitor.domain.reading import Level, Need, Reading, Severity, Verdict
 from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import ANY_SHARE, Share
@@ -33,10 +33,13 @@ class StopMissing(ThresholdRule):
     # It stays as it is until its owner acts; every five minutes it would be noise.
     min_repeat_s: ClassVar[float] = 3600.0
     may_be_equal = True
-    needs_orders = True
 
     why: ClassVar[str] = "without a stop at the venue a crash while nobody looks ends in liquidation"
     formula: ClassVar[str] = "1 - contracts of reduce-only stops that would fire / contracts of the position"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.ORDERS})
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """None at all where the venue never tells resting orders: an alert about that would have no end."""

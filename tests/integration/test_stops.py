@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from monitor.domain.account import AccountSnapshot, FailureKind, Side
-from monitor.domain.reading import Reading, Verdict
+from monitor.domain.reading import Need, Reading, Verdict
 from monitor.exchange.resting import EVERY_S
 from monitor.exchange.source import AccountSource
 from monitor.paper.faults import Fault, FaultKind
@@ -42,7 +42,7 @@ def rest(house: House, *rows: Mapping[str, Any]) -> None:
 
 
 def opened(house: House, **changes: Any) -> AccountSource:
-    return house.open(CASE, **{"needs_orders": True, **changes})
+    return house.open(CASE, **{"needs": {Need.ORDERS}, **changes})
 
 
 def judged(source: AccountSource, snapshot: AccountSnapshot, subject: str = LONG) -> Reading | None:
@@ -112,7 +112,7 @@ async def test_the_stop_that_is_advised_covers_the_position_once_it_rests_there(
 
 
 async def test_orders_are_asked_for_where_a_rule_needs_them_alone(house: House) -> None:
-    snapshot = good(await opened(house, needs_orders=False).observe())
+    snapshot = good(await opened(house, needs=frozenset()).observe())
     assert (snapshot.orders, snapshot.orders_failure) == (None, None)
     assert house.server.counts[f"GET {ALGO}"] == 0
 
@@ -143,7 +143,7 @@ async def test_orders_that_cannot_be_read_are_unknown_once_they_are_old_and_neve
 
 async def test_a_venue_that_never_tells_orders_is_not_asked_and_not_judged(open_account: Open) -> None:
     """Through the generic reader, whose declaration says so."""
-    source = open_account("single", venue="aster", needs_orders=True)
+    source = open_account("single", venue="aster", needs=frozenset({Need.ORDERS}))
     assert any("whether a position has a stop is not watched" in sentence for sentence in source.coverage)
     assert source._resting._every_s is None
 
@@ -163,7 +163,7 @@ async def test_what_rests_at_bybit_covers_a_position_or_does_not(
 ) -> None:
     async with a_house(LINEAR, clock, book_of(LINEAR, clock.now())) as bybit_house:
         rested = bybit.an_account("mixed", stops=(bybit.a_stop(**changes),))
-        source = bybit_house.open(rested, needs_orders=True)
+        source = bybit_house.open(rested, needs=frozenset({Need.ORDERS}))
         reading = judged(source, good(await source.observe()))
         assert reading is not None
         assert reading.value == pytest.approx(value)

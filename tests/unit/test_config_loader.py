@@ -13,7 +13,7 @@ from monitor.config.loader import load
 from monitor.config.problems import MAX_PROBLEMS, ConfigError
 from monitor.config.profiles import PROFILES
 from monitor.config.settings import HOUSE_POLICY
-from monitor.domain.reading import Severity
+from monitor.domain.reading import Need, Severity
 from monitor.rules.quantities import ANY_SHARE
 from monitor.rules.stop_missing import StopMissing
 from monitor.watching import access_of
@@ -271,15 +271,15 @@ def test_a_missing_stop_waits_as_its_profile_says_and_reminds_each_hour_alone(
 @pytest.mark.parametrize(
     ("rules", "needs"),
     [
-        ("", True),
-        ("rules: {stop_missing: false}", False),
-        ("rules: {stop_missing: {where: {venue: okx}}}", True),
-        ("rules: {stop_missing: {where: {account: 'fund-*'}}}", False),
+        ("", {Need.ORDERS}),
+        ("rules: {stop_missing: false}", set()),
+        ("rules: {stop_missing: {where: {venue: okx}}}", {Need.ORDERS}),
+        ("rules: {stop_missing: {where: {account: 'fund-*'}}}", set()),
     ],
 )
-def test_stop_orders_are_needed_where_a_rule_judges_the_account_by_them(rules: str, needs: bool) -> None:
+def test_stop_orders_are_needed_where_a_rule_judges_the_account_by_them(rules: str, needs: set[Need]) -> None:
     accounts = "accounts: {main: {venue: okx}, fund-1: {venue: okx}}\n"
-    assert access_of(read(accounts + rules), "main").needs_orders is needs
+    assert access_of(read(accounts + rules), "main").needs == needs
 
 
 def test_blindness_is_told_at_once_whatever_the_waits_of_the_rules() -> None:

@@ -25,6 +25,7 @@ from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -88,7 +89,7 @@ class AccountMode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BinanceVenue:
+class BinanceVenue(Extras):
     """One of the two exchanges, declared by its module.
 
     `families` are the APIs whose contracts its accounts may hold, its own first. `reads` are the endpoints that may be

@@ -35,7 +35,16 @@ from monitor.exchange.venues.bingx_account import COVERAGE, FIGURES, MAX_TIERS, 
 from monitor.exchange.venues.bingx_orders import data_of, ends, key_facts, listed, stops
 from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark, marks_of
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Extras,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    marks_of,
+)
 
 # As if all calls were of one endpoint; market data is too small a part of them to reach its own limit.
 CALLS_PER_MINUTE = 1800
@@ -78,7 +87,7 @@ MODE_UNTOLD = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BingxVenue:
+class BingxVenue(Extras):
     id: str = "bingx"
     rules: Rules = field(default=RULES, repr=False)
     weight_per_minute: int = CALLS_PER_MINUTE

@@ -54,6 +54,7 @@ from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -120,7 +121,7 @@ KEY_STEPS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BitgetVenue:
+class BitgetVenue(Extras):
     id: str = "bitget"
     weight_per_minute: int = CALLS_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

@@ -48,6 +48,7 @@ from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -129,7 +130,7 @@ def _own_limit(reply: Reply) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BybitVenue:
+class BybitVenue(Extras):
     id: str = "bybit"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

@@ -42,6 +42,7 @@ from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -103,7 +104,7 @@ def what_it_said(reply: Mapping[str, Any]) -> tuple[object, object]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeribitVenue:
+class DeribitVenue(Extras):
     id: str = "deribit"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

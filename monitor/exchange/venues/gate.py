@@ -47,6 +47,7 @@ from monitor.exchange.venues.gate_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -128,7 +129,7 @@ RULES = Rules(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateVenue:
+class GateVenue(Extras):
     id: str = "gate"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

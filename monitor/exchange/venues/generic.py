@@ -50,6 +50,7 @@ from monitor.exchange.venues.generic_tables import ENVELOPES, FIGURES, SCOPES, U
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -72,7 +73,7 @@ _HOURS = re.compile(r"(\d{1,3})h", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GenericVenue:
+class GenericVenue(Extras):
     """Reads `id` through ccxt's unified calls."""
 
     id: str

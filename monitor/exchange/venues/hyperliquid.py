@@ -39,7 +39,16 @@ from monitor.exchange.values import (
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.hyperliquid_account import COVERAGE, FIGURES, MODES, dex_of, parse
 from monitor.exchange.venues.hyperliquid_records import ends, key_facts, stops
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark, marks_of
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Extras,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    marks_of,
+)
 
 WEIGHT_PER_MINUTE = 1200
 CALLS_PER_SECOND = 40
@@ -65,7 +74,7 @@ RULES = Rules(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HyperliquidVenue:
+class HyperliquidVenue(Extras):
     id: str = "hyperliquid"
     rules: Rules = field(default=RULES, repr=False)
     weight_per_minute: int = WEIGHT_PER_MINUTE

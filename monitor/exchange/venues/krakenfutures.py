@@ -45,6 +45,7 @@ from monitor.exchange.venues.krakenfutures_records import ends, key_facts, stops
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -95,7 +96,7 @@ def _said(reply: Mapping[str, Any]) -> tuple[object, object]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KrakenFuturesVenue:
+class KrakenFuturesVenue(Extras):
     id: str = "krakenfutures"
     weight_per_minute: int = CALLS_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

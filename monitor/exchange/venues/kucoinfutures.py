@@ -47,6 +47,7 @@ from monitor.exchange.venues.kucoinfutures_orders import classic_end, classic_st
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -136,7 +137,7 @@ def _own_limit(reply: Reply) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KucoinFuturesVenue:
+class KucoinFuturesVenue(Extras):
     id: str = "kucoinfutures"
     weight_per_minute: int = CALLS_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

@@ -39,7 +39,16 @@ from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.mexc_account import COVERAGE, FIGURES, held_symbols, parse
 from monitor.exchange.venues.mexc_orders import ends, key_facts, listed, stops, told
-from monitor.exchange.venues.venue import AccountReading, AccountSettings, Held, Instruments, KeyFacts, Mark, marks_of
+from monitor.exchange.venues.venue import (
+    AccountReading,
+    AccountSettings,
+    Extras,
+    Held,
+    Instruments,
+    KeyFacts,
+    Mark,
+    marks_of,
+)
 
 # Ours, over all endpoints: MEXC counts each by itself, and bans addresses that do not heed it.
 CALLS_PER_MINUTE = 1200
@@ -111,7 +120,7 @@ RULES = Rules(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MexcVenue:
+class MexcVenue(Extras):
     id: str = "mexc"
     rules: Rules = field(default=RULES, repr=False)
     weight_per_minute: int = CALLS_PER_MINUTE

@@ -44,6 +44,7 @@ from monitor.exchange.venues.okx_records import FORCED_TYPES, end_of, key_facts,
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
+    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -109,7 +110,7 @@ def _own_limit(reply: Reply) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OkxVenue:
+class OkxVenue(Extras):
     id: str = "okx"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, Self, TypeVar
 
-from monitor.domain.account import End, Instrument, MarginBalance, Position, StopOrder
-from monitor.domain.market import Tiers
+from monitor.domain.account import End, FailureKind, Instrument, MarginBalance, Position, StopOrder
+from monitor.domain.ledger import Ledger
+from monitor.domain.market import Book, Tiers
+from monitor.domain.study import Candle, Frame
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import Lazy
@@ -100,6 +102,19 @@ def clock_ahead_s(client: Any, server_ms: float) -> float:
     return float((client.shared.clock.now().timestamp() * 1000 - server_ms) / 1000)
 
 
+class Extras:
+    """What readers give beyond accounts, marks and records; one that does not say otherwise gives none of it."""
+
+    async def read_candles(self, *_: Any) -> list[Candle]:
+        raise ReadError(FailureKind.UNSUPPORTED, "candles of this venue are not read")
+
+    async def read_book(self, *_: Any) -> Book:
+        raise ReadError(FailureKind.UNSUPPORTED, "order books of this venue are not read")
+
+    async def read_ledger(self, *_: Any) -> Ledger:
+        raise ReadError(FailureKind.UNSUPPORTED, "bookings of this venue are not read")
+
+
 class Venue(Protocol):
     """Everything one venue does differently. `client` is a strict client; every method raises ReadError alone.
 
@@ -171,3 +186,18 @@ class Venue(Protocol):
         raises ReadError (unsupported) where it has none that can be read."""
 
     async def read_key_facts(self, client: Any) -> KeyFacts: ...
+
+    async def read_candles(self, client: Any, raw: str, about: Instrument, frame: Frame, count: int, /) -> list[Candle]:
+        """The last `count` of an instrument (fewer where it is young), ascending; the last one is not complete.
+
+        `raw` is the venue's own symbol, `client` a public one.
+        """
+
+    async def read_book(self, client: Any, raw: str, about: Instrument, /) -> Book:
+        """As deep as one call tells it."""
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        """What was booked to the account after `since`, by pages, of which a venue may allow too few for all of it:
+        then `Ledger.since` is later."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from monitor.domain.alert import Resolution
 from monitor.domain.notification import AlertFacts
-from monitor.domain.reading import AlertKey, Scope, Severity
+from monitor.domain.reading import PORTFOLIO, AlertKey, Scope, Severity
 from monitor.notify.text import amount_to_do, between, foreign, moment, quantity
 
 SEPARATOR = " · "
@@ -83,7 +83,7 @@ class Phrases:
 
 
 def account_of(key: AlertKey) -> str:
-    return "portfolio" if key.account == "*" else foreign(key.account, 40)
+    return "portfolio" if key.account == PORTFOLIO else foreign(key.account, 40)
 
 
 def what_to_do(case: Case) -> str | None:

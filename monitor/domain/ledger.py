@@ -1,0 +1,39 @@
+"""What the venue booked to an account: funding, transfers, realised profit and fees, by its own records."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class EntryKind(StrEnum):
+    FUNDING = "funding"
+    TRANSFER = "transfer"
+    REALISED = "realised"
+    FEE = "fee"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One booking: `amount` is above 0 where the account received it, in `currency`.
+
+    `id` is the venue's own, or made of what tells one entry from another; `symbol` where it is of one instrument.
+    """
+
+    id: str
+    at: datetime
+    kind: EntryKind
+    currency: str
+    amount: float
+    symbol: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """All entries after `since` and up to `until`, ascending by time. An entry of a kind in `untold` would not be among
+    them: this venue's records, or what of them is read, do not tell it."""
+
+    since: datetime
+    until: datetime
+    entries: tuple[Entry, ...]
+    untold: frozenset[EntryKind] = frozenset()

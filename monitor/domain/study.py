@@ -1,0 +1,43 @@
+"""What past prices say of one instrument: how far it moves in a day, and how far it moves with bitcoin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class Frame(StrEnum):
+    """How long one candle is."""
+
+    HOUR = "1h"
+    DAY = "1d"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candle:
+    """Prices of one stretch of time that began `at`, in quote units."""
+
+    at: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """Estimates from one instrument's candles; formulas and sources stand in `risk.volatility`.
+
+    Sigmas are standard deviations of a day's return, as fractions: `fast` follows hours, `slow` weeks. `atr` is the
+    average true range of 14 days in quote units. `returns` are the logarithmic returns of whole days (UTC).
+    """
+
+    fast_sigma: float
+    slow_sigma: float
+    atr: float
+    returns: Mapping[date, float]
+
+    @property
+    def sigma(self) -> float:
+        """The larger one: turbulence counts at once, and calm only once it has lasted."""
+        return max(self.fast_sigma, self.slow_sigma)

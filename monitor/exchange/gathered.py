@@ -1,0 +1,94 @@
+"""What a venue tells of one instrument at a time and no read of an account waits for: candles, order books.
+
+Whoever reads an account says which instruments it is about; what is too old of those is asked for behind it, one
+instrument at a time and out of what the budget leaves to leisure. A failure leaves the value as it was, to age.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from monitor.clock import Clock
+from monitor.domain.account import Instrument
+from monitor.domain.market import Observed
+from monitor.exchange.budget import at_leisure
+from monitor.exchange.failures import ReadError, a_bug
+from monitor.log import get_logger
+
+T = TypeVar("T")
+
+# What nobody holds is kept for so long: who closes and opens again is judged at once.
+KEPT_FOR = timedelta(hours=1)
+# How soon after a failed read the same instrument is asked for again.
+PAUSE = timedelta(seconds=30)
+
+_log = get_logger(__name__)
+
+
+class Gathered(Generic[T]):
+    """Values by symbol. `latest` is another mapping whenever a value is."""
+
+    def __init__(
+        self,
+        what: str,
+        clock: Clock,
+        read: Callable[[Instrument], Awaitable[T]],
+        *,
+        max_age_s: float,
+        deadline_s: float,
+    ) -> None:
+        self.latest: Mapping[str, Observed[T]] = {}
+        self._what = what
+        self._clock = clock
+        self._read = read
+        self._max_age = timedelta(seconds=max_age_s)
+        self._deadline_s = deadline_s
+        self._wanted_at: dict[str, datetime] = {}
+        self._asked_at: dict[str, datetime] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def want(self, instruments: Mapping[str, Instrument]) -> None:
+        """Bring those up to date; without waiting."""
+        now = self._clock.now()
+        self._wanted_at |= dict.fromkeys(instruments, now)
+        for symbol in [symbol for symbol, at in self._wanted_at.items() if now - at > KEPT_FOR]:
+            del self._wanted_at[symbol]
+            self._asked_at.pop(symbol, None)
+            self.latest = {other: value for other, value in self.latest.items() if other != symbol}
+        due = [instrument for symbol, instrument in instruments.items() if self._is_due(symbol, now)]
+        if due and self._task is None:
+            self._task = asyncio.create_task(self._gather(due))
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _is_due(self, symbol: str, now: datetime) -> bool:
+        value, asked_at = self.latest.get(symbol), self._asked_at.get(symbol)
+        is_old = value is None or now - value.observed_at >= self._max_age
+        return is_old and (asked_at is None or now - asked_at >= PAUSE)
+
+    async def _gather(self, due: list[Instrument]) -> None:
+        try:
+            for instrument in due:
+                self._asked_at[instrument.symbol] = self._clock.now()
+                with suppress(ReadError, TimeoutError), at_leisure():
+                    async with self._clock.deadline(self._deadline_s):
+                        value = await self._checked(instrument)
+                    self.latest = {**self.latest, instrument.symbol: Observed(value, self._clock.now())}
+        finally:
+            self._task = None
+
+    async def _checked(self, instrument: Instrument) -> T:
+        try:
+            return await self._read(instrument)
+        except ReadError:
+            raise
+        except Exception as error:
+            # A reply nobody thought of, of one instrument: the others are gathered all the same.
+            _log.exception("a reply could not be read", what=self._what, symbol=instrument.symbol)
+            raise a_bug(error) from error
