@@ -8,12 +8,13 @@ from itertools import groupby
 from typing import NamedTuple
 
 from monitor.domain.alert import Reason
-from monitor.domain.notification import DeliveryState, Notification
+from monitor.domain.notification import DeliveryState, Notification, is_bad_end
 from monitor.domain.reading import AlertKey
 from monitor.notify.message import Rendered
 from monitor.notify.results import SendKind, SendResult
 
-EPISODE = re.compile(r"F[RW]*E?")
+# What the venue took is told alone where no other channel took it: to one that had heard nothing of the alert before.
+EPISODE = re.compile(r"F[RW]*[ET]?|T")
 LETTERS = {Reason.FIRST: "F", Reason.REPEAT: "R", Reason.WORSE: "W", Reason.RESOLVED: "E"}
 
 
@@ -35,7 +36,7 @@ class Ledger:
 
     `ambiguous` counts the sends of a row whose outcome nobody could know. `untraceable` rows were told or enqueued
     while the disk took nothing, by a process that then died: no successor can know of them. Those that no successor
-    has enqueued anew are `forgotten`.
+    has enqueued anew are `forgotten`. `taken` are ends that the venue made.
     """
 
     owed: dict[Identity, bool] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Ledger:
     unsettled: set[Identity] = field(default_factory=set)
     untraceable: set[Identity] = field(default_factory=set)
     forgotten: set[Identity] = field(default_factory=set)
+    taken: set[Identity] = field(default_factory=set)
     given_up: dict[Identity, str] = field(default_factory=dict)
     removed: dict[str, list[float]] = field(default_factory=dict)
     latest: dict[tuple[str, AlertKey], int] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Ledger:
         for row in rows:
             self.owed.setdefault(identity(row), False)
             self.forgotten.discard(identity(row))
+            if is_bad_end(row):
+                self.taken.add(identity(row))
 
     def change(self, rows: Iterable[Notification]) -> None:
         for row in rows:
@@ -132,12 +136,12 @@ class Ledger:
             if "removed" not in why and row not in self.arrived:
                 self.problems.append(f"given up: {row}: {why}")
         for (target, key, episode), rows in self._by_episode().items():
-            told = "".join(LETTERS[row.reason] for row in rows)
+            told = self._letters(rows)
             untraceable = any(row in self.untraceable for row in rows)
             if not untraceable and not all(EPISODE.fullmatch(part) for part in self._parts(target, rows)):
                 self.problems.append(f"{target} read {told} of {key} episode {episode}")
             is_excused = self.removed.get(target, [-1.0])[-1] > self.arrived[rows[0]][0]
-            if not told.endswith("E") and (key, episode) not in is_open and not is_excused and not untraceable:
+            if not told.endswith(("E", "T")) and (key, episode) not in is_open and not is_excused and not untraceable:
                 self.problems.append(f"{target} never read the end of {key} episode {episode}: {told}")
 
     def _parts(self, target: str, rows: list[Identity]) -> Iterator[str]:
@@ -146,8 +150,11 @@ class Ledger:
         cuts = self.removed.get(target, [])
         parts = groupby(rows, key=lambda row: sum(cut < self.arrived[row][0] for cut in cuts))
         for number, (_, part) in enumerate(parts):
-            told = "".join(LETTERS[row.reason] for row in part)
+            told = self._letters(part)
             yield told if number == 0 or told.startswith("F") else f"F{told}"
+
+    def _letters(self, rows: Iterable[Identity]) -> str:
+        return "".join("T" if row in self.taken else LETTERS[row.reason] for row in rows)
 
     def _by_episode(self) -> dict[tuple[str, AlertKey, int], list[Identity]]:
         """Each target's messages of each episode, in the order they first arrived; of one message, as they came up."""

@@ -103,7 +103,7 @@ class PaperMarket:
     def markets(self) -> dict[str, MarketState]:
         return self._received
 
-    def hold(self, _account: str, _instruments: object) -> frozenset[str]:
+    def hold(self, *_: object) -> frozenset[str]:
         """All instruments are told at once."""
         return frozenset()
 
