@@ -15,7 +15,7 @@ N ?= 1000
 MINUTES ?= 30
 HOURS ?= 1
 
-.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark corrections compared budgets simulate simulate-states crashtest sinks fuzz soak
+.PHONY: install demo test check format lint lock clean oracle replay-crash benchmark corrections compared remedies budgets simulate simulate-states crashtest sinks fuzz soak
 
 install: $(STAMP)
 
@@ -59,6 +59,10 @@ corrections: install
 # How many figures of how many accounts the venues' tests compare, and what they spoil.
 compared: install
 	$(BIN)/python -m benchmarks.compared
+
+# Each rule's remedies, done on the paper exchange by random accounts.
+remedies: install
+	$(BIN)/python -m benchmarks.remedies
 
 # How many accounts one egress address reads at which interval; the table of ARCHITECTURE.md.
 budgets: install

@@ -12,9 +12,8 @@ from monitor.risk.margin import maintenance_at
 from monitor.risk.reprice import change, surplus, tiers_of
 
 # A remedy overshoots its target by this share, so that rounding cannot leave it just short.
-OVERSHOOT = 0.002
-# To a sixteen-thousandth of the position, well within the overshoot.
-_BISECTIONS = 14
+OVERSHOOT = 1e-6
+_BISECTIONS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ class FundingExposure(ThresholdRule):
 
     def _remedy_inputs(self, reading: Reading) -> dict[str, Any]:
         """The exposure is linear in size, so the cut is exact. Collateral would lower the ratio, not what is paid."""
-        return {} if reading.value is None else {"cut_share": 1 - self.clear_at / reading.value}
+        return {} if reading.value is None else {"cut_share": 1 - self.goal / reading.value}
 
 
 def _payment(position: Position, context: Context) -> _Payment | None:
