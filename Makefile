@@ -51,6 +51,7 @@ benchmark: install
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.delivery
 	$(BIN)/python -m benchmarks.idle
+	$(BIN)/python -m benchmarks.evaluating
 
 # What plain ccxt tells of positions at each venue, and what perpwatch tells, beside the truth.
 corrections: install

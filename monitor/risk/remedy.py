@@ -13,7 +13,7 @@ from monitor.risk.reprice import change, surplus, tiers_of
 
 # A remedy overshoots its target by this share, so that rounding cannot leave it just short.
 OVERSHOOT = 1e-6
-_BISECTIONS = 40
+_BISECTIONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
