@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     StaticPool,
@@ -181,7 +182,8 @@ class Database:
             self._lock = None
 
     def _connect(self, now: datetime) -> Loaded:
-        url = "sqlite://" if self._path is None else f"sqlite:///{self._path}"
+        # Not as text: a path may hold what a URL takes for its query.
+        url = URL.create("sqlite", database=None if self._path is None else str(self._path))
         self.engine = create_engine(
             url, poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
         )

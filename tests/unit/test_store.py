@@ -71,11 +71,13 @@ async def test_the_mirrors_show_what_was_applied(in_memory: bool, tmp_path: Path
     await store.close()
 
 
-async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
-    path, clock = tmp_path / "a.db", ManualClock()
+@pytest.mark.parametrize("name", ["a.db", "a?mode=memory.db", "100% ä#b.db"])
+async def test_everything_is_there_after_a_restart(name: str, tmp_path: Path) -> None:
+    path, clock = tmp_path / name, ManualClock()
     store = await Store.open(path, clock)
     await store.apply(EVERYTHING)
     before = contents(store)
+    assert path.exists()
     store = await reopened(store, path, clock)
     assert contents(store) == before
     await store.close()
