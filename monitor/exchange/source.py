@@ -5,6 +5,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure, StopOrder
@@ -23,6 +24,8 @@ from monitor.risk.estimate import completed
 _log = get_logger(__name__)
 
 SETTINGS_MAX_AGE = timedelta(minutes=10)
+# Each account asks for its settings sooner than that by a share of its own: all began together.
+SETTINGS_SPREAD = 0.3
 # A reply that is not what the account's mode lets expect may come from another mode: it is asked for again.
 MAY_BE_ANOTHER_MODE = (
     FailureKind.AUTH,
@@ -80,6 +83,7 @@ class AccountSource:
         self._resting = Resting(name, venue, client, clock, deadline_s=deadline_s, every_s=orders_every_s)
         self._settings = AccountSettings()
         self._settings_at: datetime | None = None
+        self._settings_max_age = SETTINGS_MAX_AGE * (1 - SETTINGS_SPREAD * (crc32(name.encode()) / 2**32))
         self._failures_in_a_row = 0
         self._failure: PollFailure | None = None
 
@@ -210,7 +214,7 @@ class AccountSource:
 
     async def _current_settings(self) -> AccountSettings:
         """The account's mode decides what is asked for, so it is known before the account is read."""
-        if self._settings_at is None or self._clock.now() - self._settings_at >= SETTINGS_MAX_AGE:
+        if self._settings_at is None or self._clock.now() - self._settings_at >= self._settings_max_age:
             settings = await self._venue.read_settings(self._client)
             if settings.mode != self._settings.mode:
                 _log.info("account_mode", account=self.name, mode=settings.mode, before=self._settings.mode or None)

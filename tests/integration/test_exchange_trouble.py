@@ -387,3 +387,25 @@ async def test_of_a_reply_no_more_is_taken_than_one_may_have(
         await exchanges.close()
     assert (failure.kind, failure.detail) == (FailureKind.MALFORMED, "a reply of more than 1,000,000 bytes")
     assert 0 < taken < 5_000_000
+
+
+async def test_settings_are_read_again_within_ten_minutes_and_not_those_of_all_accounts_at_once(
+    server: PaperServer, open_account: Open, clock: ShiftedClock
+) -> None:
+    sources = [
+        open_account(f"fund-{number}", credentials={"apiKey": "hedger-key", "secret": "hedger-secret"})
+        for number in range(8)
+    ]
+
+    async def asked_after(wait: timedelta) -> int:
+        clock.ahead += wait
+        before = server.counts[CONFIG]
+        for source in sources:
+            good(await source.observe())
+        return server.counts[CONFIG] - before
+
+    assert await asked_after(timedelta(0)) == 8
+    early = await asked_after(timedelta(minutes=8, seconds=30))
+    late = await asked_after(timedelta(minutes=1, seconds=30))
+    assert early + late == 8
+    assert early > 0 < late
