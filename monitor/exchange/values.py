@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,6 +38,25 @@ def rows(reply: object, where: str) -> list[Row]:
         if not isinstance(row, dict):
             raise malformed(f"{where}: expected a list of objects, found {_kind(row)} in it")
     return reply
+
+
+def in_places(reply: object, names: Sequence[str], where: str) -> list[Row]:
+    """A list of lists as rows, with a name for what stands in each place; further places are left out."""
+    if not isinstance(reply, list):
+        raise malformed(f"{where}: expected a list, got {_kind(reply)}")
+    for row in reply:
+        if not isinstance(row, list):
+            raise malformed(f"{where}: expected a list of lists, found {_kind(row)} in it")
+    return [dict(zip(names, row, strict=False)) for row in reply]
+
+
+def in_columns(reply: Row, names: Sequence[str], where: str) -> list[Row]:
+    """A list for each name as rows."""
+    columns = [reply.get(name) for name in names]
+    lists = [column for column in columns if isinstance(column, list)]
+    if len(lists) < len(names) or len({len(column) for column in lists}) > 1:
+        raise malformed(f"{where}: expected lists of one length")
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
 def mapping(reply: object, where: str) -> Row:

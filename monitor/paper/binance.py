@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from monitor.domain.account import MarginMode, Side
+from monitor.domain.study import Frame
 from monitor.paper.book import Account, Event, EventKind, PoolTruth, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Call, Endpoint, Json
 from monitor.paper.engine import Engine
-from monitor.paper.formats import ZERO, amount, decimals, milliseconds, quantity
+from monitor.paper.formats import ZERO, amount, decimals, levels, milliseconds, quantity
 from monitor.paper.pooled import pooled_liquidation_price
+from monitor.paper.tape import LENGTH_MS, SIDES
 
 PERPETUAL_DELIVERY_MS = 4133404800000
 LISTED_MS = 1569398400000
@@ -264,6 +267,31 @@ def mark_row(call: Call, contract: Contract) -> Json:
         "nextFundingTime": milliseconds(market.next_funding_at),
         "time": call.now_ms,
     }
+
+
+def candles(inverse: bool) -> Callable[[Call], list[list[Any]]]:
+    """klines, ascending: what is told behind the prices is made up."""
+
+    def told(call: Call) -> list[list[Any]]:
+        (contract,) = contracts_of(call, inverse)
+        frame, count = Frame(call.params["interval"]), int(call.params["limit"])
+        length = LENGTH_MS[frame]
+        return [
+            [bar.at_ms, *map(amount, bar[1:]), "1.000", bar.at_ms + length - 1, "1.00", 1, "1.000", "1.00", "0"]
+            for bar in call.engine.bars(contract.symbol, frame, count, call.now_ms)
+        ]
+
+    return told
+
+
+def depth(inverse: bool) -> Callable[[Call], Json]:
+    def told(call: Call) -> Json:
+        (contract,) = contracts_of(call, inverse)
+        sides = {side: call.engine.resting(contract.symbol, side, int(call.params["limit"])) for side in SIDES}
+        book = {side: levels(contract, resting) for side, resting in sides.items()}
+        return {"lastUpdateId": call.now_ms, "E": call.now_ms, "T": call.now_ms, **book}
+
+    return told
 
 
 def funding_info(call: Call, inverse: bool) -> list[Json]:

@@ -7,10 +7,12 @@ leaves, never on opening.
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from monitor.domain.account import MarginMode, Side
+from monitor.domain.study import Frame
 from monitor.paper.bisection import liquidation_price
 from monitor.paper.book import (
     Account,
@@ -24,6 +26,7 @@ from monitor.paper.book import (
 )
 from monitor.paper.contract import Contract
 from monitor.paper.ledger import Ledger
+from monitor.paper.tape import Bar, Level, Tape
 
 # A partial liquidation leaves this share of the bracket's floor, so that a small rise does not undo the step.
 UNDER_THE_STEP = 0.99
@@ -51,6 +54,7 @@ class Engine:
         self._ledger = Ledger(start)
         self._markets: dict[str, Market] = {}
         self._marks: dict[str, float] = {}
+        self._tapes: dict[str, Tape] = {}
         self._liquidation_prices: dict[tuple[str, str, str], float | None] = {}
         self._prices_version = 0
 
@@ -92,6 +96,14 @@ class Engine:
         """The mark, None while none was set."""
         return self._marks.get(symbol)
 
+    def bars(self, symbol: str, frame: Frame, count: int, now_ms: int) -> list[Bar]:
+        """The last `count` candles (fewer of a young contract), ascending, the last one of now."""
+        return self._tape(symbol).last_bars(frame, count, self._marks[symbol], now_ms)
+
+    def resting(self, symbol: str, side: str, count: int) -> list[Level]:
+        """The best `count` levels of one side of an order book, "bids" or "asks"."""
+        return self._tape(symbol).side(side, self.market(symbol).contract, self._marks[symbol], count)
+
     # --- setting up ---
 
     def add_contract(self, contract: Contract) -> None:
@@ -114,6 +126,10 @@ class Engine:
         if interval is not None:
             market.funding_interval = interval
             market.next_funding_at = _next_multiple(self.now, interval)
+
+    def set_tape(self, symbol: str, **changes: Any) -> None:
+        """What is told of its past and its order book, by the names of Tape's fields."""
+        self._tapes[symbol] = replace(self._tape(symbol), **changes)
 
     # --- what an account's owner does ---
 
@@ -284,6 +300,9 @@ class Engine:
         return tuple(self.pool(account, key) for key in keys)
 
     # --- the machinery ---
+
+    def _tape(self, symbol: str) -> Tape:
+        return self._tapes.get(self.market(symbol).contract.symbol, Tape())
 
     def _leg(self, account: str, symbol: str, side: Side) -> Leg:
         try:

@@ -1,9 +1,11 @@
 """How venues write figures: text with so many decimals, and times in milliseconds."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 from monitor.paper.contract import Contract
+from monitor.paper.tape import Level
 
 ZERO = "0.00000000"
 
@@ -21,6 +23,11 @@ def decimals(step: float) -> int:
 
 def quantity(contract: Contract, value: float) -> str:
     return f"{value:.{decimals(contract.step)}f}"
+
+
+def levels(contract: Contract, resting: Sequence[Level]) -> list[list[str]]:
+    """Price and number of contracts of each."""
+    return [[amount(price), quantity(contract, contracts)] for price, contracts in resting]
 
 
 def milliseconds(time: datetime) -> int:

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, TypeVar
 
-from monitor.domain.account import End, FailureKind, StopOrder
-from monitor.domain.market import Tiers
+from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.market import Book, Tiers
+from monitor.domain.study import Candle, Frame
 from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
@@ -174,6 +175,15 @@ class BinanceVenue(Extras):
         asked = [f for f in self.families[1:] if any(f.lists(instrument) for instrument in held.values())]
         told = await together(*(family.tiers(client, instruments) for family in (self.own, *asked)))
         return {symbol: tiers for of in told for symbol, tiers in of.items()}
+
+    async def read_candles(self, client: Any, raw: str, about: Instrument, frame: Frame, count: int, /) -> list[Candle]:
+        return await self._family_of(about).candles(client, raw, frame, count)
+
+    async def read_book(self, client: Any, raw: str, about: Instrument, /) -> Book:
+        return await self._family_of(about).book(client, raw, about)
+
+    def _family_of(self, about: Instrument) -> Family:
+        return next(family for family in self.families if family.lists(about))
 
     async def read_orders(
         self, client: Any, instruments: Instruments, settings: AccountSettings, /

@@ -1,6 +1,7 @@
 """The markets of Binance's two futures APIs, fapi (USDS-M) and dapi (COIN-M): contracts, marks, intervals, brackets.
 
-Weights as Binance's documentation gives them: exchangeInfo 1, premiumIndex 10, leverageBracket 1, fundingInfo none.
+Weights as Binance's documentation gives them: exchangeInfo 1, premiumIndex 10, leverageBracket 1, fundingInfo none;
+klines 2 (100 to 499 candles), depth 10 (500 levels a side). Depth is told in contracts, which of USDS-M are base units.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,13 @@ from typing import Any
 import ccxt.async_support as ccxt
 
 from monitor.domain.account import FailureKind, Instrument
-from monitor.domain.market import Tier, Tiers
+from monitor.domain.market import Book, Tier, Tiers
+from monitor.domain.study import Candle, Frame
 from monitor.exchange.failures import BROKEN_PARSING, ReadError
 from monitor.exchange.together import in_slices
 from monitor.exchange.values import (
     Row,
+    in_places,
     interval_of,
     malformed,
     mapping,
@@ -28,12 +31,16 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
+from monitor.exchange.venues.books import book_of, refuse_old, sides_of
+from monitor.exchange.venues.candles import CANDLE, candles_of
 from monitor.exchange.venues.venue import Instruments, Mark
 
 # fundingInfo lists only symbols whose terms were adjusted; the others pay every eight hours.
 DEFAULT_FUNDING_INTERVAL = timedelta(hours=8)
 # A mark older than this is a feed that stands still. Binance publishes marks every second or three.
 MAX_MARK_AGE_MS = 60_000
+# Of each side of a book, which weigh 10. A hundred (5) of BTCUSDT would end ten dollars from the best price.
+LEVELS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +99,16 @@ class Family:
             if instrument is not None:
                 tiers[instrument.symbol] = self._tiers(rows(row.get("brackets"), "brackets"))
         return tiers
+
+    async def candles(self, client: Any, raw: str, frame: Frame, count: int) -> list[Candle]:
+        asked = {"symbol": raw, "interval": frame.value, "limit": count}
+        reply = await getattr(client, f"{self.api}PublicGetKlines")(asked)
+        return candles_of(client, in_places(reply, CANDLE, "klines"), frame, count)
+
+    async def book(self, client: Any, raw: str, about: Instrument) -> Book:
+        reply = mapping(await getattr(client, f"{self.api}PublicGetDepth")({"symbol": raw, "limit": LEVELS}), "depth")
+        refuse_old(client, number(reply, "E"))
+        return book_of(about, *sides_of(reply))
 
     async def _brackets(self, client: Any) -> Any:
         classic, portfolio = self.brackets

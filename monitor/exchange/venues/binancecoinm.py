@@ -78,6 +78,8 @@ VENUE = BinanceVenue(
         "dapiPublicGetExchangeInfo": ("/dapi/v1/exchangeInfo", 1),
         "dapiPublicGetPremiumIndex": ("/dapi/v1/premiumIndex", 10),
         "dapiPublicGetFundingInfo": ("/dapi/v1/fundingInfo", 0),
+        "dapiPublicGetKlines": ("/dapi/v1/klines", 2),
+        "dapiPublicGetDepth": ("/dapi/v1/depth", 10),
         "dapiPrivateV2GetLeverageBracket": ("/dapi/v2/leverageBracket", 1),
         "dapiPrivateGetAccount": ("/dapi/v1/account", 5),
         "dapiPrivateGetPositionRisk": ("/dapi/v1/positionRisk", 1),
