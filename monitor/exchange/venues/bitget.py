@@ -43,9 +43,11 @@ from monitor.exchange.values import (
     text,
 )
 from monitor.exchange.venues import bitget_orders as orders
+from monitor.exchange.venues import bitget_prices
 from monitor.exchange.venues.bitget_classic import mode_words as classic_mode
 from monitor.exchange.venues.bitget_classic import parse_classic
 from monitor.exchange.venues.bitget_figures import COVERAGE, FIGURES
+from monitor.exchange.venues.bitget_prices import BitgetPrices, product_of
 from monitor.exchange.venues.bitget_rows import data_of
 from monitor.exchange.venues.bitget_unified import is_unified, parse_unified
 from monitor.exchange.venues.bitget_unified import mode_words as unified_mode
@@ -54,7 +56,6 @@ from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -94,6 +95,7 @@ READS: Mapping[str, str] = {
     "privateUtaGetV3PositionAdlRank": "/api/v3/position/adlRank",
     "privateUtaGetV3TradeUnfilledStrategyOrders": "/api/v3/trade/unfilled-strategy-orders",
     "privateUtaGetV3TradeHistoryOrders": "/api/v3/trade/history-orders",
+    **bitget_prices.READS,
 }
 PATHS = frozenset(READS.values())
 
@@ -121,7 +123,7 @@ KEY_STEPS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BitgetVenue(Extras):
+class BitgetVenue(BitgetPrices):
     id: str = "bitget"
     weight_per_minute: int = CALLS_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND
@@ -271,7 +273,7 @@ async def _instruments(client: Any, products: Sequence[str]) -> list[list[Row]]:
 
 
 def _asks_for(raw: str, instrument: Instrument) -> dict[str, str]:
-    return {"category": f"{instrument.settle}-FUTURES", "symbol": raw}
+    return {"category": product_of(instrument), "symbol": raw}
 
 
 def _mark(told: tuple[Row, Row]) -> Mark:

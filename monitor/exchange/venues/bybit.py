@@ -40,7 +40,9 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import bybit_account as account
+from monitor.exchange.venues import bybit_prices
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
+from monitor.exchange.venues.bybit_prices import BybitPrices
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
 from monitor.exchange.venues.coins import dollar_rates
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
@@ -48,7 +50,6 @@ from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -71,6 +72,7 @@ READS = {
     "privateGetV5OrderRealtime": "/v5/order/realtime",
     "privateGetV5ExecutionList": "/v5/execution/list",
     "privateGetV5UserQueryApi": "/v5/user/query-api",
+    **bybit_prices.READS,
 }
 Query = Mapping[str, str | int]
 SCOPES: tuple[Query, ...] = (
@@ -130,7 +132,7 @@ def _own_limit(reply: Reply) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BybitVenue(Extras):
+class BybitVenue(BybitPrices):
     id: str = "bybit"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

@@ -40,14 +40,15 @@ from monitor.exchange.values import (
     words,
 )
 from monitor.exchange.venues import gate_orders as orders
+from monitor.exchange.venues import gate_prices
 from monitor.exchange.venues.contracts import ends_in
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.gate_account import CLASSIC, Raw, mode_of, modes_of, parse
 from monitor.exchange.venues.gate_figures import COVERAGE, FIGURES
+from monitor.exchange.venues.gate_prices import GatePrices
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -79,6 +80,7 @@ READS = {
     "privateUnifiedGetAccounts": "/unified/accounts",
     "privateAccountGetDetail": "/account/detail",
     "privateAccountGetMainKeys": "/account/main_keys",
+    **gate_prices.READS,
 }
 _PERMITTED = re.compile("|".join(f"/api/v4{path.replace('{settle}', '(usdt|btc)')}" for path in READS.values()))
 
@@ -129,7 +131,7 @@ RULES = Rules(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateVenue(Extras):
+class GateVenue(GatePrices):
     id: str = "gate"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

@@ -24,7 +24,8 @@ from monitor.domain.account import (
     Side,
     StopOrder,
 )
-from monitor.domain.market import Tiers
+from monitor.domain.market import Book, Tiers
+from monitor.domain.study import Candle, Frame
 from monitor.exchange.budget import CALLS_PER_SECOND
 from monitor.exchange.client import Rules, recorded_replies
 from monitor.exchange.failures import BROKEN_PARSING, ReadError, failed_request
@@ -33,6 +34,7 @@ from monitor.exchange.together import together
 from monitor.exchange.values import (
     SMALLEST,
     Row,
+    in_places,
     is_absurd,
     malformed,
     mapping,
@@ -45,6 +47,8 @@ from monitor.exchange.values import (
     scalars,
     text,
 )
+from monitor.exchange.venues.books import book_of, refuse_old, sides_of
+from monitor.exchange.venues.candles import CANDLE, candles_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.generic_tables import ENVELOPES, FIGURES, SCOPES, UNVOUCHED
 from monitor.exchange.venues.venue import (
@@ -64,7 +68,12 @@ CALLS_PER_MINUTE = 300
 RELATIVE_ERROR = 1e-9
 
 # The methods of ccxt that are called below; no other can be.
-CALLS = frozenset({"load_markets", "fetch_positions", "fetch_balance", "fetch_funding_rates", "fetch_time"})
+CALLS = frozenset(
+    {
+        *("load_markets", "fetch_positions", "fetch_balance", "fetch_funding_rates", "fetch_time"),
+        *("fetch_ohlcv", "fetch_order_book"),
+    }
+)
 
 # The venue's own notional is valued at entry, or at a mark; further than this factor from ours, size or mark are wrong.
 NOTIONAL_SLACK = 2.0
@@ -192,6 +201,23 @@ class GenericVenue(Extras):
     async def read_tiers(self, _client: Any, _instruments: Instruments, _held: Held, /) -> Mapping[str, Tiers]:
         """Not read: amounts that make brackets continuous are missing from the unified ones."""
         return {}
+
+    async def read_candles(
+        self, client: Any, raw: str, _about: Instrument, frame: Frame, count: int, /
+    ) -> list[Candle]:
+        if client.has.get("fetchOHLCV") is not True or frame.value not in (client.timeframes or {}):
+            raise ReadError(FailureKind.UNSUPPORTED, f"{self.id} has no candles of {frame}")
+        told = await _unified(client.fetch_ohlcv(raw, frame.value, None, count))
+        return candles_of(client, in_places(told, CANDLE, "candles"), frame, count)
+
+    async def read_book(self, client: Any, raw: str, about: Instrument, /) -> Book:
+        """As deep as the venue tells it unasked: how many levels may be asked for, every venue says otherwise."""
+        if client.has.get("fetchOrderBook") is not True:
+            raise ReadError(FailureKind.UNSUPPORTED, f"{self.id} has no order books")
+        told = mapping(await _unified(client.fetch_order_book(raw)), "order book")
+        if told.get("timestamp") is not None:
+            refuse_old(client, number(told, "timestamp"))
+        return book_of(about, *sides_of(told))
 
     async def read_orders(self, *_: Any) -> Sequence[StopOrder]:
         raise ReadError(FailureKind.UNSUPPORTED, f"stop orders of {self.id} are not read")

@@ -26,7 +26,6 @@ from monitor.exchange.values import (
     Row,
     interval_of,
     malformed,
-    mapping,
     not_negative,
     number,
     optional_number,
@@ -37,14 +36,15 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import okx_account as account
+from monitor.exchange.venues import okx_prices
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.okx_figures import COVERAGE, FIGURES
+from monitor.exchange.venues.okx_prices import OkxPrices, data_of
 from monitor.exchange.venues.okx_records import FORCED_TYPES, end_of, key_facts, stop_orders
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -69,6 +69,7 @@ READS = {
     "privateGetAccountPositions": f"{_API}/account/positions",
     "privateGetAccountBills": f"{_API}/account/bills",
     "privateGetTradeOrdersAlgoPending": f"{_API}/trade/orders-algo-pending",
+    **okx_prices.READS,
 }
 STOP_TYPES = ("conditional,oco", "trigger", "move_order_stop")
 PAGE, MAX_PAGES = 100, 20
@@ -110,7 +111,7 @@ def _own_limit(reply: Reply) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OkxVenue(Extras):
+class OkxVenue(OkxPrices):
     id: str = "okx"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND
@@ -236,10 +237,7 @@ class OkxVenue(Extras):
 
 
 async def _data(method: Any, query: Query | None = None) -> list[Row]:
-    reply = mapping(await method(query or {}), "reply")
-    if reply.get("code") != "0":
-        raise malformed(f"code: {reply.get('code')!r:.20} is no success")
-    return rows(reply.get("data"), "data")
+    return rows(data_of(await method(query or {})), "data")
 
 
 async def _only_row(method: Any) -> Row:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from monitor.domain.study import Frame
 from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
@@ -19,7 +20,8 @@ from monitor.paper.dialects import bitget_account as accounts
 from monitor.paper.dialects.bitget_account import Profile, figure, good, product_of, symbol_of
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply
-from monitor.paper.formats import decimals, milliseconds
+from monitor.paper.formats import amount, decimals, milliseconds
+from monitor.paper.tape import SIDES
 
 PASSPHRASE = "paper-passphrase"  # noqa: S105 - of accounts that do not exist
 # How far a timestamp may be from the server's.
@@ -28,6 +30,9 @@ PAGE = 100
 DAY_MS = 86_400_000
 LONGEST_OF_FILLS, LONGEST_OF_ORDERS = 7 * DAY_MS, 30 * DAY_MS
 MAX_LEVERAGE = 125
+FRAMES = {"1H": Frame.HOUR, "1Dutc": Frame.DAY}
+UNIFIED_FRAMES = {"1H": Frame.HOUR, "1D": Frame.DAY}
+DEEPEST_BOOK = 200
 
 
 # --- public ---
@@ -140,11 +145,35 @@ def _fund_rate(call: Call, contract: Contract) -> Json:
     }
 
 
-def _tiers(call: Call) -> Json:
+def _contract_named(call: Call) -> Contract:
     wanted = call.params["symbol"]
     contract = next((c for c in call.contracts if symbol_of(c) == wanted), None)
     if contract is None:
         raise ApiError(400, "40034", f"Parameter {wanted} does not exist")
+    return contract
+
+
+def _candles(call: Call) -> Json:
+    """Of either API. The classic one knows no contract settled in coin; its days are of UTC where so asked for."""
+    contract, classic = _contract_named(call), "productType" in call.params
+    if classic and product_of(contract) == accounts.COIN:
+        raise ApiError(400, "40034", f"Parameter {call.params['symbol']} does not exist")
+    frame = (FRAMES if classic else UNIFIED_FRAMES)[call.params["granularity" if classic else "interval"]]
+    bars = call.engine.bars(contract.symbol, frame, int(call.params["limit"]), call.now_ms)
+    return good([[str(bar.at_ms), *map(amount, bar[1:]), "1", "1"] for bar in bars])
+
+
+def _orderbook(call: Call) -> Json:
+    """Its figures are numbers."""
+    contract, depth = _contract_named(call), int(call.params["limit"])
+    if depth > DEEPEST_BOOK:
+        raise ApiError(400, "40017", "Parameter verification failed limit")
+    bids, asks = ([list(level) for level in call.engine.resting(contract.symbol, side, depth)] for side in SIDES)
+    return good({"a": asks, "b": bids, "ts": str(call.now_ms)})
+
+
+def _tiers(call: Call) -> Json:
+    contract = _contract_named(call)
     return good(
         [
             {
@@ -305,6 +334,9 @@ BITGET = Dialect(
         "GET /api/v3/market/tickers": Endpoint(_tickers),
         "GET /api/v3/market/current-fund-rate": Endpoint(_fund_rates),
         "GET /api/v3/market/position-tier": Endpoint(_tiers),
+        "GET /api/v2/mix/market/candles": Endpoint(_candles),
+        "GET /api/v3/market/candles": Endpoint(_candles),
+        "GET /api/v3/market/orderbook": Endpoint(_orderbook),
         "GET /api/v2/mix/position/all-position": _signed(accounts.classic_positions),
         "GET /api/v2/mix/account/accounts": _signed(accounts.classic_accounts),
         "GET /api/v2/mix/position/adlRank": _signed(accounts.classic_ranks),

@@ -6,16 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitor.domain.study import Frame
 from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.dialects.bybit_account import PAGE_LIMITS, Profile, account_row, position_rows, profile_of
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
-from monitor.paper.formats import amount, milliseconds, quantity
+from monitor.paper.formats import amount, levels, milliseconds, quantity
+from monitor.paper.tape import SIDES
 
 AHEAD_MS, WINDOW_MS = 1000, 5000
 POSITIONS = "/v5/position/list"
+FRAMES = {"60": Frame.HOUR, "D": Frame.DAY}
+LONGEST_KLINE, DEEPEST_BOOK = 1000, 500
 # In one of the two, either is asked for; an inverse list needs none.
 SCOPE = "Missing some parameters that must be filled in, symbol or settleCoin or baseCoin"
 
@@ -175,6 +179,25 @@ def _risk_limit(call: Call) -> Json:
     return _reply(call, {"category": call.params["category"], "list": rows, "nextPageCursor": ""})
 
 
+def _kline(call: Call) -> Json:
+    """The newest first."""
+    (contract,), frame, limit = _asked_for(call), FRAMES.get(call.params.get("interval", "")), int(call.params["limit"])
+    if frame is None or not 1 <= limit <= LONGEST_KLINE:
+        raise ApiError(200, 10001, "Invalid period!")
+    bars = call.engine.bars(contract.symbol, frame, limit, call.now_ms)
+    rows = [[str(bar.at_ms), *map(amount, bar[1:]), "1", "1"] for bar in reversed(bars)]
+    return _reply(call, {"category": call.params["category"], "symbol": contract.symbol, "list": rows})
+
+
+def _orderbook(call: Call) -> Json:
+    (contract,), limit = _asked_for(call), int(call.params.get("limit", "25"))
+    if not 1 <= limit <= DEEPEST_BOOK:
+        raise ApiError(200, 10001, f"Limit should be within [1,{DEEPEST_BOOK}]")
+    bids, asks = (levels(contract, call.engine.resting(contract.symbol, side, limit)) for side in SIDES)
+    told = {"s": contract.symbol, "b": bids, "a": asks, "ts": call.now_ms, "u": 1, "seq": 1, "cts": call.now_ms}
+    return _reply(call, told)
+
+
 # --- private ---
 
 
@@ -251,6 +274,8 @@ BYBIT = Dialect(
         "GET /v5/market/instruments-info": Endpoint(_instruments_info),
         "GET /v5/market/tickers": Endpoint(_tickers),
         "GET /v5/market/risk-limit": Endpoint(_risk_limit),
+        "GET /v5/market/kline": Endpoint(_kline),
+        "GET /v5/market/orderbook": Endpoint(_orderbook),
         "GET /v5/account/info": Endpoint(_account_info, signed=True),
         "GET /v5/account/wallet-balance": Endpoint(_wallet_balance, signed=True),
         "GET /v5/position/list": Endpoint(_position_list, signed=True),

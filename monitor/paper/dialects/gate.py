@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitor.domain.study import Frame
 from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
@@ -24,10 +25,13 @@ from monitor.paper.dialects.gate_account import (
 )
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
+from monitor.paper.formats import amount
+from monitor.paper.tape import SIDES
 
 PREFIX = "/api/v4"
 WINDOW_S = 60
 SHOWN_OF_A_KEY = 5
+DEEPEST_BOOK = 300
 
 
 # --- public ---
@@ -87,6 +91,30 @@ def _risk_limit_tiers(call: Call) -> list[Json]:
         for contract in page_of(call, contracts_of(call, settle_of(call)))
         for number, bracket in enumerate(contract.brackets, start=1)
     ]
+
+
+def _contract_named(call: Call) -> Contract:
+    named = [c for c in contracts_of(call, settle_of(call)) if name_of(c) == call.params.get("contract")]
+    if not named:
+        raise ApiError(400, "CONTRACT_NOT_FOUND", "contract not found")
+    return named[0]
+
+
+def _candlesticks(call: Call) -> list[Json]:
+    contract, frame = _contract_named(call), Frame(call.params["interval"])
+    bars = call.engine.bars(contract.symbol, frame, int(call.params["limit"]), call.now_ms)
+    prices = ({"t": bar.at_ms // 1000, **dict(zip("ohlc", map(amount, bar[1:]), strict=True))} for bar in bars)
+    return [{**told, "v": 1, "sum": "1"} for told in prices]
+
+
+def _order_book(call: Call) -> Json:
+    """Sizes are whole numbers of contracts."""
+    contract, depth = _contract_named(call), int(call.params["limit"])
+    if depth > DEEPEST_BOOK:
+        raise ApiError(400, "INVALID_PARAM_VALUE", "invalid argument: limit")
+    told = {side: call.engine.resting(contract.symbol, side, depth) for side in SIDES}
+    sides = {side: [{"p": amount(price), "s": round(size)} for price, size in levels] for side, levels in told.items()}
+    return {"current": call.now_ms / 1000, "update": call.now_ms / 1000, **sides}
 
 
 # --- signed ---
@@ -182,6 +210,8 @@ GATE = Dialect(
         f"GET {PREFIX}/spot/time": Endpoint(_server_time),
         f"GET {PREFIX}/futures/{{settle}}/contracts": Endpoint(_contracts),
         f"GET {PREFIX}/futures/{{settle}}/risk_limit_tiers": Endpoint(_risk_limit_tiers),
+        f"GET {PREFIX}/futures/{{settle}}/candlesticks": Endpoint(_candlesticks),
+        f"GET {PREFIX}/futures/{{settle}}/order_book": Endpoint(_order_book),
         f"GET {PREFIX}/futures/{{settle}}/accounts": Endpoint(accounts, signed=True),
         f"GET {PREFIX}/futures/{{settle}}/positions": Endpoint(positions, signed=True),
         f"GET {PREFIX}/futures/{{settle}}/price_orders": Endpoint(_price_orders, signed=True),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from monitor.domain.study import Frame
 from monitor.paper.book import Account
 from monitor.paper.contract import Bracket, Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
@@ -22,12 +23,15 @@ from monitor.paper.dialects.okx_account import (
 )
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
-from monitor.paper.formats import milliseconds
+from monitor.paper.formats import amount, levels, milliseconds
+from monitor.paper.tape import SIDES
 
 API = "/api/v5"
 BALANCE, POSITIONS = f"{API}/account/balance", f"{API}/account/positions"
 WINDOW_MS = 30_000
 PAGE = 100
+FRAMES = {"1H": Frame.HOUR, "1Dutc": Frame.DAY}
+CANDLES_AT_MOST, DEEPEST_BOOK = 300, 400
 FAMILIES_AT_MOST = 5
 BILLS_KEPT_MS = 7 * 86_400_000
 CONFIG: Json = {
@@ -229,6 +233,33 @@ def _tier(call: Call, contract: Contract, family: str, number: int) -> Json:
     }
 
 
+def _contract_named(call: Call) -> Contract:
+    found = [contract for contract in call.contracts if name_of(contract) == call.params.get("instId")]
+    if not found:
+        raise ApiError(400, 51001, "Instrument ID doesn't exist.")
+    return found[0]
+
+
+def _candles(call: Call) -> Json:
+    """The newest first. Hong Kong's days (1D), which nobody asks for, are not served."""
+    contract, frame = _contract_named(call), FRAMES.get(call.params.get("bar", ""))
+    limit = int(call.params.get("limit", PAGE))
+    if frame is None or not 1 <= limit <= CANDLES_AT_MOST:
+        raise ApiError(400, 51000, "Parameter bar error")
+    bars = call.engine.bars(contract.symbol, frame, limit, call.now_ms)
+    rows = [[str(bar.at_ms), *map(amount, bar[1:]), "1", "0.01", "1", "1"] for bar in reversed(bars)]
+    return {**_reply([]), "data": rows}
+
+
+def _books(call: Call) -> Json:
+    contract, depth = _contract_named(call), int(call.params.get("sz", "1"))
+    if not 1 <= depth <= DEEPEST_BOOK:
+        raise ApiError(400, 51000, "Parameter sz error")
+    sides = {side: levels(contract, call.engine.resting(contract.symbol, side, depth)) for side in SIDES}
+    told = {side: [[*level, "0", "1"] for level in resting] for side, resting in sides.items()}
+    return _reply([{**told, "ts": str(call.now_ms), "seqId": 1}])
+
+
 # --- private ---
 
 
@@ -275,6 +306,7 @@ def _endpoints() -> Mapping[str, Endpoint]:
         "trade/orders-algo-pending": _algos,
     }
     told = {f"GET {API}/public/{path}": Endpoint(render) for path, render in public.items()}
+    told |= {f"GET {API}/market/candles": Endpoint(_candles), f"GET {API}/market/books": Endpoint(_books)}
     return told | {f"GET {API}/{path}": Endpoint(render, signed=True) for path, render in private.items()}
 
 
