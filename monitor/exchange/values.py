@@ -41,12 +41,15 @@ def rows(reply: object, where: str) -> list[Row]:
 
 
 def in_places(reply: object, names: Sequence[str], where: str) -> list[Row]:
-    """A list of lists as rows, with a name for what stands in each place; further places are left out."""
+    """A list of lists, all as long, as rows: with a name for what stands in each place; further places are left out."""
     if not isinstance(reply, list):
         raise malformed(f"{where}: expected a list, got {_kind(reply)}")
     for row in reply:
         if not isinstance(row, list):
             raise malformed(f"{where}: expected a list of lists, found {_kind(row)} in it")
+    # With one thing too many in a row, all that follows would be taken for something else.
+    if len({len(row) for row in reply}) > 1:
+        raise malformed(f"{where}: rows of different lengths")
     return [dict(zip(names, row, strict=False)) for row in reply]
 
 

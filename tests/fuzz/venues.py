@@ -1,7 +1,8 @@
 """Venues' replies with junk in them: values or failures as values, and no figure of an account out of junk.
 
 The whole read is the production's: AccountSource, strict client, ccxt and parsers, over a wire that answers from texts.
-An account is read with its stop orders, the ends in the venue's records, and what its key may do.
+An account is read with its stop orders, the ends in the venue's records, what its key may do, and what is told of the
+past and of the order book of a contract that it holds.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import json
 import math
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -25,7 +26,8 @@ from monitor.domain.account import (
     PriceOrigin,
     StopOrder,
 )
-from monitor.domain.market import Markets
+from monitor.domain.market import Book, Markets
+from monitor.domain.study import Candle, Frame
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import MAX_DETAIL_CHARS, ReadError, clean
 from monitor.exchange.registry import AccountAccess, Exchanges, exact_venues
@@ -38,6 +40,7 @@ from tests.fuzz.worlds import NOW, StandingClock, Wire, World, numbers_in, told,
 
 DEADLINE_S = 5.0
 RECORDS_SINCE = NOW - timedelta(hours=1)
+CANDLES = 5
 CLOSE = 1e-6
 # Which figures of a position may stand in the venue's reply as they are; where one does, it is no other one's work.
 TOLD = (
@@ -60,15 +63,20 @@ NOT_TOLD = (PriceOrigin.UNKNOWN, PriceOrigin.OWN_ESTIMATE)
 
 Figures = dict[str, Any]
 Record = StopOrder | End | KeyFacts
+Told = Sequence[Candle] | Book | ReadError
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """All that was read of an account. `records` by kind; a failure where they could not be read."""
+    """All that was read of an account. `records` and `told` by kind; a failure where they could not be read.
+
+    `told` is of one contract; empty where that is not listed.
+    """
 
     observation: Observation
     markets: Markets
     records: Mapping[str, Sequence[Record] | ReadError]
+    told: Mapping[str, Told]
     listed: frozenset[str] = field(repr=False)
 
 
@@ -97,6 +105,7 @@ class Reader:
         self._exchanges = Exchanges(StandingClock())
         self._wires: dict[str, Wire] = {}
         self._known: dict[str, Known] = {}
+        self._held: dict[str, str] = {}
         self.unheard: list[str] = []
         runner.get_loop().set_exception_handler(lambda _, context: self.unheard.append(repr(context)))
 
@@ -132,7 +141,10 @@ class Reader:
         _spend_at_will(source._client.shared.budget)
         try:
             observation, markets = await source.observe(), source.markets()
-            return Read(observation, markets, await _records(source), frozenset(markets))
+            if isinstance(observation, AccountSnapshot) and observation.positions:
+                self._held.setdefault(world.name, observation.positions[0].instrument.symbol)
+            records, told_of_one = await _records(source), await _told(source, self._held[world.name])
+            return Read(observation, markets, records, told_of_one, frozenset(markets))
         finally:
             await self._exchanges.close_account(source)
 
@@ -167,6 +179,26 @@ async def _records(source: AccountSource) -> dict[str, Sequence[Record] | ReadEr
         found["key"] = (await venue.read_key_facts(client),)
     except ReadError as failed:
         found["key"] = failed
+    return found
+
+
+async def _told(source: AccountSource, symbol: str) -> dict[str, Told]:
+    market, found = source._market, dict[str, Told]()
+    try:
+        listed = await market.instruments()
+    except ReadError:
+        return found
+    for raw, about in listed.items():
+        if about.symbol == symbol:
+            reads: dict[str, Coroutine[Any, Any, Told]] = {
+                frame: market._venue.read_candles(market._client, raw, about, frame, CANDLES) for frame in Frame
+            }
+            reads["book"] = market._venue.read_book(market._client, raw, about)
+            for kind, read in reads.items():
+                try:
+                    found[kind] = await read
+                except ReadError as failed:
+                    found[kind] = failed
     return found
 
 
@@ -210,6 +242,8 @@ def check(reader: Reader, case: Case) -> str:
         assert not isinstance(value, float) or math.isfinite(value), f"{name} is {value}"
     for kind, records in read.records.items():
         _check_records(kind, records, known.read.records[kind] if case.is_junk else None, read.listed)
+    for kind, what in read.told.items():
+        _check_told(what, known.read.told[kind] if case.is_junk else None)
     observation = read.observation
     if not isinstance(observation, AccountSnapshot):
         assert observation.detail.isprintable(), f"not printable: {observation.detail!r}"
@@ -294,6 +328,23 @@ def _same(value: Any, error: float = 1e-9) -> Callable[[Any], bool]:
         return bool(value == known)
 
     return same
+
+
+def _check_told(found: Told, clean_one: Told | None) -> None:
+    """`clean_one` None where the venue may well tell another."""
+    if isinstance(found, ReadError):
+        assert clean(found.detail).isprintable()
+        return
+    if isinstance(found, Book):
+        for side, sign in ((found.bids, -1), (found.asks, 1)):
+            assert all(math.isfinite(level.size) and level.size > 0 for level in side), found
+            assert [level.price for level in side] == sorted({level.price for level in side}, key=lambda p: sign * p)
+    else:
+        assert found
+        assert [candle.at for candle in found] == sorted({candle.at for candle in found})
+        assert all(0 < c.low <= min(c.open, c.close) <= max(c.open, c.close) <= c.high < math.inf for c in found), found
+    if clean_one is not None:
+        assert found == clean_one, "made of junk"
 
 
 def _check_records(kind: str, found: Sequence[Record] | ReadError, clean_ones: Any, listed: frozenset[str]) -> None:

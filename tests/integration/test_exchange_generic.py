@@ -5,17 +5,34 @@ It is Bybit's Indonesian house, of which ccxt makes the same requests as of Bybi
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from monitor.clock import SystemClock
 from monitor.domain.account import AccountSnapshot, FailureKind, PollFailure, PriceOrigin, Side
+from monitor.domain.market import Book, Resting
+from monitor.domain.study import Frame
 from monitor.exchange.registry import AccountAccess, Exchanges
 from tests.builders import needs_shared
 from tests.bybit import recorded_positions, replies
 
 pytestmark = needs_shared
+
+
+HOUR_MS = 3_600_000
+THIS_HOUR_MS = round(SystemClock().now().timestamp() * 1000) // HOUR_MS * HOUR_MS
+# The newest first.
+CANDLES = [
+    [str(THIS_HOUR_MS), "71.2", "71.5", "71", "71.1", "10", "711"],
+    [str(THIS_HOUR_MS - HOUR_MS), "70", "71.3", "69.9", "71.2", "9", "640"],
+]
+# What the venue tells of its one contract, by path.
+MARKET: dict[str, Any] = {
+    "/v5/market/kline": {"category": "linear", "symbol": "LTCUSDT", "list": CANDLES},
+    "/v5/market/orderbook": {"s": "LTCUSDT", "b": [["71", "5"], ["70.9", "8"]], "a": [["71.2", "3"]], "u": 1, "seq": 1},
+}
 
 
 class Bybit:
@@ -27,6 +44,8 @@ class Bybit:
 
     async def serve(self, request: web.Request) -> web.Response:
         self.methods.add(request.method)
+        if request.path in MARKET:
+            return web.json_response({"retCode": 0, "retMsg": "OK", "result": MARKET[request.path], "time": 1})
         if request.path == "/v5/position/list":
             return web.Response(text=self.positions, content_type="application/json")
         answer = replies(request.query.get("category")).get(request.path)
@@ -108,6 +127,15 @@ async def test_an_empty_list_in_its_place_is_flat_with_its_caveats(
     assert isinstance(observation, AccountSnapshot), observation
     assert observation.positions == ()
     assert any("only linear contracts" in caveat for caveat in observation.caveats)
+
+
+async def test_candles_and_the_order_book_of_its_contract_are_read(base_url: str, exchanges: Exchanges) -> None:
+    market = exchanges.open_account(an_access(base_url))._market
+    ((raw, about),) = (await market.instruments()).items()
+    candles = await market._venue.read_candles(market._client, raw, about, Frame.HOUR, 100)
+    assert [(candle.open, candle.close) for candle in candles] == [(70.0, 71.2), (71.2, 71.1)]
+    book = await market._venue.read_book(market._client, raw, about)
+    assert book == Book(bids=(Resting(71.0, 5.0), Resting(70.9, 8.0)), asks=(Resting(71.2, 3.0),))
 
 
 async def test_a_venue_that_lists_no_positions_is_refused(base_url: str, exchanges: Exchanges) -> None:

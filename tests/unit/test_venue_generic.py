@@ -1,18 +1,22 @@
 """The reader of any other venue: no figure it cannot vouch for, and no flat account out of a broken reply."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from monitor.domain.account import FailureKind, Position, PriceOrigin, Side
+from monitor.domain.study import Frame
 from monitor.exchange.failures import ReadError
 from monitor.exchange.registry import coverage, is_venue, venue_of
 from monitor.exchange.venues.generic import GenericVenue
 from monitor.exchange.venues.generic_tables import ENVELOPES
 from monitor.exchange.venues.venue import AccountReading, AccountSettings
-from tests.builders import an_instrument
+from monitor.paper.formats import milliseconds
+from tests.builders import NOON, an_instrument
 
 LISTED = {"BTC/USDT:USDT": an_instrument(contract_size=0.01), "BTC/USD:BTC": an_instrument("BTC/USD:BTC")}
+BTC = LISTED["BTC/USDT:USDT"]
 BALANCE = {"used": {"USDT": 12.5, "BTC": None}}
 
 
@@ -173,6 +177,79 @@ def test_coverage_says_what_is_exact_and_what_is_not() -> None:
     assert any("margin ratio are unknown" in sentence for sentence in coverage("bybitid"))
     assert any("USDT" in sentence for sentence in coverage("bybitid"))
     assert any("cannot be told from a broken reply" in sentence for sentence in coverage("xt"))
+
+
+class Unified:
+    """As much of a ccxt class as candles and books are asked of; `told` is what it answers."""
+
+    def __init__(self, told: Any, **has: bool) -> None:
+        self.told = told
+        self.has = {"fetchOHLCV": True, "fetchOrderBook": True, **has}
+        self.timeframes = {"1h": "60", "1d": "D"}
+
+    def milliseconds(self) -> int:
+        return milliseconds(NOON)
+
+    async def fetch_ohlcv(self, *_: Any) -> Any:
+        return self.told
+
+    async def fetch_order_book(self, *_: Any) -> Any:
+        return self.told
+
+
+NOON_MS, HOUR_MS = milliseconds(NOON), 3_600_000
+BARS = [[NOON_MS - HOUR_MS, 100.0, 110.0, 90.0, 105.0, 7.0], [NOON_MS, 105.0, 106.0, 104.0, 105.5, None]]
+
+
+async def test_candles_come_by_the_unified_call_whatever_their_volume() -> None:
+    found = await GenericVenue(id="htx").read_candles(Unified(BARS), "BTC/USDT:USDT", BTC, Frame.HOUR, 100)
+    assert [(candle.at, candle.open, candle.close) for candle in found] == [
+        (NOON - timedelta(hours=1), 100.0, 105.0),
+        (NOON, 105.0, 105.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "size"), [("BTC/USDT:USDT", 3 * 0.01), ("BTC/USD:BTC", 3 * 100 / 99.0)], ids=["linear", "inverse"]
+)
+async def test_a_book_comes_by_the_unified_call_its_contracts_made_base_units(symbol: str, size: float) -> None:
+    told = {"bids": [[99.0, 3.0, 1]], "asks": [[101.0, 2.0]], "timestamp": None}
+    book = await GenericVenue(id="htx").read_book(Unified(told), symbol, LISTED[symbol])
+    (bid,) = book.bids
+    assert bid.price == 99.0
+    assert bid.size == pytest.approx(size)
+    assert [level.price for level in book.asks] == [101.0]
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        (None, FailureKind.MALFORMED),
+        ([], FailureKind.MALFORMED),
+        ({}, FailureKind.MALFORMED),
+        ([[NOON_MS, None, 1.0, 1.0, 1.0]], FailureKind.MALFORMED),
+        ([[NOON_MS, 100.0, 99.0, 98.0, 100.0]], FailureKind.MALFORMED),
+        ([[NOON_MS, *[100.0] * 4], [NOON_MS - HOUR_MS, *[100.0] * 5]], FailureKind.MALFORMED),
+        ([[NOON_MS - 100 * HOUR_MS, 100.0, 101.0, 99.0, 100.0]], FailureKind.IMPLAUSIBLE),
+        ({"bids": [[99.0, 1.0]], "asks": None}, FailureKind.MALFORMED),
+        ({"bids": [[99.0, None]], "asks": []}, FailureKind.MALFORMED),
+        ({"bids": [[99.0, 1.0]], "asks": [], "timestamp": NOON_MS - HOUR_MS}, FailureKind.IMPLAUSIBLE),
+    ],
+)
+async def test_candles_and_books_that_are_not_sound_are_refused(told: Any, kind: FailureKind) -> None:
+    venue, client = GenericVenue(id="htx"), Unified(told)
+    read = venue.read_book if isinstance(told, dict) else venue.read_candles
+    with pytest.raises(ReadError) as failure:
+        await read(client, "BTC/USDT:USDT", BTC, *(() if isinstance(told, dict) else (Frame.HOUR, 100)))
+    assert failure.value.kind is kind
+
+
+async def test_a_venue_without_these_calls_is_not_asked() -> None:
+    venue, without = GenericVenue(id="htx"), Unified([], fetchOHLCV=False, fetchOrderBook=False)
+    for read in (venue.read_candles(without, "X", BTC, Frame.DAY, 9), venue.read_book(without, "X", BTC)):
+        with pytest.raises(ReadError) as failure:
+            await read
+        assert failure.value.kind is FailureKind.UNSUPPORTED
 
 
 def test_only_what_ccxt_knows_is_a_venue() -> None:

@@ -211,7 +211,10 @@ class GenericVenue(Extras):
         return candles_of(client, in_places(told, CANDLE, "candles"), frame, count)
 
     async def read_book(self, client: Any, raw: str, about: Instrument, /) -> Book:
-        """As deep as the venue tells it unasked: how many levels may be asked for, every venue says otherwise."""
+        """As deep as the venue tells it unasked: how many levels may be asked for, every venue says otherwise.
+
+        Sizes are taken for contracts, which ccxt hands on as they come.
+        """
         if client.has.get("fetchOrderBook") is not True:
             raise ReadError(FailureKind.UNSUPPORTED, f"{self.id} has no order books")
         told = mapping(await _unified(client.fetch_order_book(raw)), "order book")
