@@ -153,6 +153,16 @@ async def test_candles_that_are_not_sound_are_refused(told: Told) -> None:
         assert len(await venue.candles()) == COUNT
 
 
+@pytest.mark.parametrize("told", TOLD, ids=str)
+async def test_days_that_are_not_those_of_utc_are_not_read(told: Told) -> None:
+    async with asked(told) as venue:
+        hongkong = [bar._replace(at_ms=bar.at_ms - 8 * LENGTH_MS[Frame.HOUR]) for bar in venue.bars(Frame.DAY)]
+        venue.set_tape(bars={Frame.DAY: hongkong})
+        with pytest.raises(ReadError) as refused:
+            await venue.candles(Frame.DAY)
+        assert refused.value.kind is FailureKind.UNSUPPORTED
+
+
 # By what is wrong with it: the (bids, asks) that a venue tells.
 UNSOUND_BOOKS: Mapping[str, Any] = {
     "crossed": lambda bids, asks: (asks[:1], bids[:1]),

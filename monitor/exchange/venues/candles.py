@@ -36,22 +36,26 @@ def candles_of(
 ) -> list[Candle]:
     """The last `count` of rows in any order, ascending. `unit_ms` is what a venue's times count.
 
-    Raises ReadError: malformed where prices contradict each other, where one candle is told twice, and where one does
-    not begin with a whole hour or day of UTC; implausible where they end long ago, or in the future.
+    Raises ReadError: malformed where prices contradict each other, and where a candle is told twice or begins in the
+    midst of another; implausible where they end long ago, or in the future; unsupported where the venue's days are not
+    those of UTC, which no other venue's could be set beside.
     """
-    candles = sorted((_candle(row, names, unit_ms) for row in told), key=lambda candle: candle.at)[-count:]
+    candles = sorted((_candle(row, names, unit_ms) for row in told), key=lambda candle: candle.at)
     if not candles:
         raise malformed("no candles are told")
     length = LENGTHS[frame]
-    for candle in candles:
-        if candle.at.timestamp() % length.total_seconds():
-            raise malformed(f"a candle of {frame} begins at {candle.at:%H:%M:%S} UTC")
+    begins = {candle.at.timestamp() % length.total_seconds() for candle in candles}
+    if len(begins) > 1:
+        raise malformed("candles that begin within each other")
+    if begins != {0}:
+        first = f"{candles[-1].at:%H:%M:%S} UTC"
+        raise ReadError(FailureKind.UNSUPPORTED, f"candles of {frame} begin at {first}, not with those of UTC")
     if any(before.at == after.at for before, after in pairwise(candles)):
         raise malformed("a candle is told twice")
     now, newest = time_of(client.milliseconds()), candles[-1].at
     if not now - length - MAX_AGE <= newest <= now + AHEAD:
         raise ReadError(FailureKind.IMPLAUSIBLE, f"the newest candle of {frame} began at {newest:%Y-%m-%d %H:%M} UTC")
-    return candles
+    return candles[-count:]
 
 
 def _candle(row: Row, names: CandleNames, unit_ms: int) -> Candle:
