@@ -17,6 +17,8 @@ from monitor.paper.tape import LENGTH_MS, SIDES
 PERPETUAL_DELIVERY_MS = 4133404800000
 LISTED_MS = 1569398400000
 DEFAULT_LEVERAGE = 20.0
+# Candles, and levels a side of a book, where none is asked for.
+DEFAULT_LIMIT = 500
 # Dollars a stablecoin, where several assets stand in one pool.
 STABLECOINS = {"USDT": 0.9998, "USDC": 0.9999}
 # What a unit of each asset in a pool counts; None in its place where every asset is a pool of its own.
@@ -269,12 +271,19 @@ def mark_row(call: Call, contract: Contract) -> Json:
     }
 
 
+def _refuse_without(call: Call, *names: str) -> None:
+    for name in names:
+        if name not in call.params:
+            raise ApiError(400, -1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
 def candles(inverse: bool) -> Callable[[Call], list[list[Any]]]:
     """klines, ascending: what is told behind the prices is made up."""
 
     def told(call: Call) -> list[list[Any]]:
+        _refuse_without(call, "symbol", "interval")
         (contract,) = contracts_of(call, inverse)
-        frame, count = Frame(call.params["interval"]), int(call.params["limit"])
+        frame, count = Frame(call.params["interval"]), int(call.params.get("limit", DEFAULT_LIMIT))
         length = LENGTH_MS[frame]
         return [
             [bar.at_ms, *map(amount, bar[1:]), "1.000", bar.at_ms + length - 1, "1.00", 1, "1.000", "1.00", "0"]
@@ -286,8 +295,10 @@ def candles(inverse: bool) -> Callable[[Call], list[list[Any]]]:
 
 def depth(inverse: bool) -> Callable[[Call], Json]:
     def told(call: Call) -> Json:
+        _refuse_without(call, "symbol")
         (contract,) = contracts_of(call, inverse)
-        sides = {side: call.engine.resting(contract.symbol, side, int(call.params["limit"])) for side in SIDES}
+        count = int(call.params.get("limit", DEFAULT_LIMIT))
+        sides = {side: call.engine.resting(contract.symbol, side, count) for side in SIDES}
         book = {side: levels(contract, resting) for side, resting in sides.items()}
         return {"lastUpdateId": call.now_ms, "E": call.now_ms, "T": call.now_ms, **book}
 

@@ -170,6 +170,11 @@ async def test_modes_and_permissions_are_told_as_they_are_set(server: PaperServe
     assert (restrictions["enableWithdrawals"], restrictions["enableFutures"]) == (True, False)
 
 
+# What some questions are nothing without.
+ABOUT = {
+    **dict.fromkeys(("/fapi/v1/klines", "/fapi/v1/depth"), {"symbol": "BTCUSDT", "interval": "1h"}),
+    **dict.fromkeys(("/dapi/v1/klines", "/dapi/v1/depth"), {"symbol": "BTCUSD_PERP", "interval": "1h"}),
+}
 EVERY_PATH = sorted(name.partition(" ")[2] for name in BINANCE.endpoints)
 
 
@@ -183,11 +188,17 @@ async def test_every_endpoint_answers_with_finite_json_and_its_weight(
     def refuse(token: str) -> None:
         raise AssertionError(token)
 
-    status, body, headers = await get(path, account)
+    status, body, headers = await get(path, account, **ABOUT.get(path, {}))
     assert status == 200
     json.loads(body, parse_constant=refuse)
     name = "X-SAPI-USED-IP-WEIGHT-1M" if path.startswith("/sapi") else "X-MBX-USED-WEIGHT-1M"
     assert int(headers[name]) >= 0
+
+
+@pytest.mark.parametrize("path", sorted(ABOUT))
+async def test_what_is_told_of_one_contract_is_refused_where_none_is_named(get: Get, path: str) -> None:
+    status, body, _ = await get(path, None)
+    assert (status, json.loads(body)["code"]) == (400, -1102)
 
 
 # --- authorisation and limits ---
