@@ -172,8 +172,9 @@ async def test_modes_and_permissions_are_told_as_they_are_set(server: PaperServe
 
 # What some questions are nothing without.
 ABOUT = {
-    **dict.fromkeys(("/fapi/v1/klines", "/fapi/v1/depth"), {"symbol": "BTCUSDT", "interval": "1h"}),
-    **dict.fromkeys(("/dapi/v1/klines", "/dapi/v1/depth"), {"symbol": "BTCUSD_PERP", "interval": "1h"}),
+    f"/{api}/v1/{name}": {"symbol": symbol, "interval": "1h"}
+    for api, symbol in (("fapi", "BTCUSDT"), ("dapi", "BTCUSD_PERP"))
+    for name in ("klines", "depth")
 }
 EVERY_PATH = sorted(name.partition(" ")[2] for name in BINANCE.endpoints)
 

@@ -42,7 +42,7 @@ from monitor.exchange.values import (
 from monitor.exchange.venues import bybit_account as account
 from monitor.exchange.venues import bybit_prices
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
-from monitor.exchange.venues.bybit_prices import BybitPrices
+from monitor.exchange.venues.bybit_prices import BybitPrices, mark
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
 from monitor.exchange.venues.coins import dollar_rates
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
@@ -236,7 +236,7 @@ class BybitVenue(BybitPrices):
                     listed[instrument.symbol] = row
         if not listed:
             raise malformed("tickers list no contract")
-        return marks_of(listed, _mark)
+        return marks_of(listed, mark)
 
     async def read_funding_intervals(self, _client: Any, _instruments: Instruments, /) -> Mapping[str, timedelta]:
         """They come with the marks."""
@@ -319,18 +319,6 @@ async def _options_held(client: Any) -> bool:
             return True
         raise
     return any(not_negative(row, "size") > 0 for row in rows(result.get("list"), "options"))
-
-
-def _mark(row: Row) -> Mark:
-    """A dated contract pays no funding."""
-    rate = optional_number(row, "fundingRate")
-    is_dated = rate is None and optional_positive(row, "deliveryTime") is not None
-    return Mark.told(
-        price=positive(row, "markPrice"),
-        rate=0.0 if is_dated else rate,
-        next_ms=optional_positive(row, "nextFundingTime"),
-        hours=optional_positive(row, "fundingIntervalHour"),
-    )
 
 
 def _delivery_ms(row: Row) -> float | None:

@@ -1,4 +1,4 @@
-"""Bybit's candles and order books, of one contract a call.
+"""Bybit's marks; its candles and order books, of one contract a call.
 
 /v5/market/kline tells up to 1,000 candles, the newest first, its days those of UTC; /v5/market/orderbook up to 500
 levels a side of linear and inverse contracts, in base coin and in dollars.
@@ -9,10 +9,20 @@ from typing import Any
 from monitor.domain.account import Instrument
 from monitor.domain.market import Book
 from monitor.domain.study import Candle, Frame
-from monitor.exchange.values import Row, in_places, malformed, mapping, number, text
+from monitor.exchange.values import (
+    Row,
+    in_places,
+    malformed,
+    mapping,
+    number,
+    optional_number,
+    optional_positive,
+    positive,
+    text,
+)
 from monitor.exchange.venues.books import book_of, refuse_old, sides_of
 from monitor.exchange.venues.candles import CANDLE, candles_of
-from monitor.exchange.venues.venue import Extras
+from monitor.exchange.venues.venue import Extras, Mark
 
 READS = {
     "publicGetV5MarketKline": "/v5/market/kline",
@@ -20,6 +30,18 @@ READS = {
 }
 INTERVALS = {Frame.HOUR: "60", Frame.DAY: "D"}
 LEVELS = 500
+
+
+def mark(row: Row) -> Mark:
+    """A dated contract pays no funding."""
+    rate = optional_number(row, "fundingRate")
+    is_dated = rate is None and optional_positive(row, "deliveryTime") is not None
+    return Mark.told(
+        price=positive(row, "markPrice"),
+        rate=0.0 if is_dated else rate,
+        next_ms=optional_positive(row, "nextFundingTime"),
+        hours=optional_positive(row, "fundingIntervalHour"),
+    )
 
 
 class BybitPrices(Extras):
