@@ -24,7 +24,7 @@ from monitor.clock import Clock
 from monitor.domain.account import FailureKind
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import DEFAULT_BAN_S, ReadError, Reply, failed_reply, failed_request
-from monitor.exchange.guard import Further, endpoints_of, inside_a_listed_call, listed_calls_alone
+from monitor.exchange.guard import Further, endpoints_of, gets_of, inside_a_listed_call, listed_calls_alone
 from monitor.exchange.modes import Mode, turn_to
 from monitor.exchange.values import MAX_DECIMALS, plain_number, refuse_endless_numbers
 from monitor.log import register_secret
@@ -95,8 +95,7 @@ class Rules:
     @classmethod
     def of_reads(cls, reads: Mapping[str, str], **others: Any) -> Self:
         """Of a venue all whose reads are GETs: the URL path by ccxt's name of the call. `others` are further fields."""
-        paths = frozenset(reads.values())
-        return cls(calls=frozenset(reads), permits=lambda method, path: method == "GET" and path in paths, **others)
+        return cls(calls=frozenset(reads), permits=gets_of(reads.values()), **others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

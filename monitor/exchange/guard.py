@@ -129,6 +129,12 @@ def _gate(name: str, method: Callable[..., Any], is_listed: bool) -> Callable[..
     return call
 
 
+def gets_of(paths: Iterable[str]) -> Callable[[str, str], bool]:
+    """Permits GETs of these paths alone; `{name}` in one stands for one segment."""
+    pattern = re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in paths))
+    return lambda method, path: method == "GET" and pattern.fullmatch(path) is not None
+
+
 def looks_like_a_read(venue_id: str, method: str, path: str) -> bool:
     """Whether a request to a venue without declared endpoints may leave; `path` is the URL's, without the query."""
     if method == "POST":

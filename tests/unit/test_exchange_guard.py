@@ -20,7 +20,7 @@ import monitor
 from monitor.domain.account import FailureKind
 from monitor.exchange.client import Shared, release, strict_client
 from monitor.exchange.failures import ReadError
-from monitor.exchange.guard import looks_like_a_read
+from monitor.exchange.guard import gets_of, looks_like_a_read
 from monitor.exchange.modes import Mode
 from monitor.exchange.registry import venue_of
 from monitor.exchange.venues.generic import GenericVenue
@@ -92,6 +92,26 @@ def test_no_endpoint_that_acts_by_its_name_looks_like_a_read(venue_id: str) -> N
 )
 def test_a_request_looks_like_a_read_or_stays(venue_id: str, method: str, path: str, leaves: bool) -> None:
     assert looks_like_a_read(venue_id, method, path) is leaves
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "leaves"),
+    [
+        ("GET", "/api/v1/positions", True),
+        ("POST", "/api/v1/positions", False),
+        ("GET", "/api/v1/positions/close", False),
+        ("GET", "/api/v1/position", False),
+        ("GET", "/charts.v1/trade/PF_XBTUSD/1h", True),
+        ("GET", "/chartsXv1/trade/PF_XBTUSD/1h", False),
+        ("GET", "/charts.v1/trade/PF_XBTUSD/1h/more", False),
+        ("GET", "/charts.v1/trade/PF_XBTUSD", False),
+        ("GET", "/charts.v1/trade//1h", False),
+        ("GET", "/before/charts.v1/trade/PF_XBTUSD/1h", False),
+    ],
+)
+def test_what_stands_in_braces_is_one_segment_of_a_path(method: str, path: str, leaves: bool) -> None:
+    permits = gets_of(("/api/v1/positions", "/charts.v1/trade/{symbol}/{interval}"))
+    assert permits(method, path) is leaves
 
 
 @pytest.mark.parametrize(
