@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from monitor.domain.study import Frame
 from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply, page_of
+from monitor.paper.tape import LENGTH_MS, Bar
 
 Json = dict[str, Any]
 
@@ -60,6 +62,11 @@ class Call:
     def contracts(self) -> tuple[Contract, ...]:
         """Those with a mark."""
         return tuple(c for c in self.engine.contracts if self.engine.mark(c.symbol) is not None)
+
+    def bars_since(self, contract: Contract, frame: Frame, start_ms: float) -> list[Bar]:
+        """Its candles that begin no earlier, ascending to the one of now."""
+        count = int((self.now_ms - start_ms) // LENGTH_MS[frame]) + 1
+        return [bar for bar in self.engine.bars(contract.symbol, frame, count, self.now_ms) if bar.at_ms >= start_ms]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from monitor.domain.account import FailureKind
 from monitor.exchange.venues.figures import Figure, Told, VerifiedBy, estimated, exact
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract, brackets_of
-from monitor.paper.dialects.hyperliquid import HYPERLIQUID, LEAST_OWED, TOKENS, address_of
+from monitor.paper.dialects.hyperliquid import HYPERLIQUID, LEAST_OWED, address_of
+from monitor.paper.dialects.hyperliquid_market import TOKENS
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind
 from tests.venues.kit import AccountCase, PoolTruth, VenueCase, all_together, per_currency

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.budgets import (
     POLL_S,
+    Calls,
     Costs,
     Measured,
     Still,
@@ -18,11 +19,12 @@ from benchmarks.budgets import (
     table,
     weight,
 )
+from monitor.domain.study import Frame
 from monitor.exchange.budget import Budget
 from monitor.exchange.failures import ReadError
 from monitor.exchange.registry import venue_of
 from tests.reading import good
-from tests.venues import binance, hyperliquid, mexc
+from tests.venues import binance, bingx, deribit, hyperliquid, krakenfutures, kucoinfutures, mexc
 from tests.venues.kit import VenueCase, a_house, book_of
 
 ARCHITECTURE = Path(__file__).parents[2] / "ARCHITECTURE.md"
@@ -66,7 +68,39 @@ async def test_paces_are_of_paths_that_are_asked_for() -> None:
     for account, book in ((mexc.MIXED, book_of), (mexc.MEXC_CASE.accounts[1], book_of)):
         costs = (await measured(mexc.MEXC_CASE, account, book)).costs
         asked |= {path for calls in (costs.start, costs.poll, costs.marks) for path, _ in calls}
+    asked |= {path for calls in await _costs_of_prices(mexc.MEXC_CASE) for path, _ in calls}
     assert venue_of("mexc").rules.paces.keys() <= asked
+
+
+@pytest.mark.usefixtures("_recording")
+@pytest.mark.parametrize(
+    ("case", "candles", "book"),
+    [
+        (kucoinfutures.CLASSIC, 1, 1),
+        (hyperliquid.HYPERLIQUID_CASE, 24, 6),
+        (krakenfutures.KRAKEN_CASE, 1, 1),
+        (deribit.DERIBIT_CASE, 1, 1),
+        (mexc.MEXC_CASE, 1, 1),
+        (bingx.BINGX_CASE, 1, 1),
+    ],
+    ids=str,
+)
+async def test_candles_and_a_book_cost_what_the_venue_counts(case: VenueCase, candles: int, book: int) -> None:
+    assert [weight(calls) for calls in await _costs_of_prices(case)] == [candles, book]
+
+
+async def _costs_of_prices(case: VenueCase) -> list[Calls]:
+    """Of the candles, and of the order book, of one contract."""
+    clock = Still()
+    async with a_house(case, clock, book_of(case, clock.now())) as house:
+        source = house.open(case.accounts[0])
+        client, budget = source._client, source._client.shared.budget
+        raw, about = next(iter((await source._market.instruments()).items()))
+        before = len(budget.asked)
+        await source._venue.read_candles(client, raw, about, Frame.HOUR, 100)
+        after_candles = len(budget.asked)
+        await source._venue.read_book(client, raw, about)
+        return [Counter(budget.asked[before:after_candles]), Counter(budget.asked[after_candles:])]
 
 
 @pytest.mark.usefixtures("_recording")

@@ -31,14 +31,15 @@ from monitor.exchange.values import (
     positive,
     text,
 )
+from monitor.exchange.venues import bingx_prices
 from monitor.exchange.venues.bingx_account import COVERAGE, FIGURES, MAX_TIERS, parse
 from monitor.exchange.venues.bingx_orders import data_of, ends, key_facts, listed, stops
+from monitor.exchange.venues.bingx_prices import BingxPrices
 from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -58,6 +59,7 @@ READS: Mapping[str, str] = {
     "swapV2PublicGetServerTime": f"{_SWAP}/v2/server/time",
     "swapV2PublicGetQuoteContracts": f"{_SWAP}/v2/quote/contracts",
     "swapV2PublicGetQuotePremiumIndex": f"{_SWAP}/v2/quote/premiumIndex",
+    **bingx_prices.READS,
     "swapV1PrivateGetPositionSideDual": f"{_SWAP}/v1/positionSide/dual",
     "swapV1PrivateGetTradeAssetMode": f"{_SWAP}/v1/trade/assetMode",
     "swapV1PrivateGetMaintMarginRatio": f"{_SWAP}/v1/maintMarginRatio",
@@ -87,7 +89,7 @@ MODE_UNTOLD = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BingxVenue(Extras):
+class BingxVenue(BingxPrices):
     id: str = "bingx"
     rules: Rules = field(default=RULES, repr=False)
     weight_per_minute: int = CALLS_PER_MINUTE

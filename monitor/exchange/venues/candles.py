@@ -31,6 +31,12 @@ class CandleNames(NamedTuple):
 CANDLE = CandleNames()
 
 
+def first_ms(client: Any, frame: Frame, count: int) -> int:
+    """When the last `count` candles of now begin."""
+    length_ms = round(LENGTHS[frame].total_seconds() * 1000)
+    return (int(client.milliseconds()) // length_ms + 1 - count) * length_ms
+
+
 def candles_of(
     client: Any, told: Sequence[Row], frame: Frame, count: int, *, names: CandleNames = CANDLE, unit_ms: int = 1
 ) -> list[Candle]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from monitor.domain.account import End, FailureKind, Instrument, PriceOrigin
 from monitor.exchange.failures import ReadError, UnknownSymbolError
-from monitor.exchange.values import Row, is_absurd, optional_number, text
+from monitor.exchange.values import Row, is_absurd, malformed, optional_number, text
 from monitor.exchange.venues.venue import Instruments
 
 
@@ -30,6 +30,12 @@ def instrument_of(row: Row, instruments: Instruments, key: str = "symbol") -> In
     if instrument is None:
         raise UnknownSymbolError(raw)
     return instrument
+
+
+def refuse_other(row: Row, key: str, raw: str) -> None:
+    """Raises ReadError (malformed) where a reply about one contract is of another."""
+    if text(row, key) != raw:
+        raise malformed(f"asked for {raw}, told of {row[key]:.40}")
 
 
 def ends_in(listed: Iterable[Row], read: Callable[[Row], End | None]) -> list[End]:

@@ -35,14 +35,15 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import deribit_account as account
+from monitor.exchange.venues import deribit_prices
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.deribit_figures import COVERAGE, FIGURES, KEY_STEPS
+from monitor.exchange.venues.deribit_prices import DeribitPrices
 from monitor.exchange.venues.deribit_records import end_of, key_facts, stop_orders
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -58,6 +59,7 @@ READS = {
     "publicGetGetTime": f"{_API}/public/get_time",
     "publicGetGetInstruments": f"{_API}/public/get_instruments",
     "publicGetGetBookSummaryByCurrency": f"{_API}/public/get_book_summary_by_currency",
+    **deribit_prices.READS,
     "privateGetGetAccountSummaries": f"{_API}/private/get_account_summaries",
     "privateGetGetPositions": f"{_API}/private/get_positions",
     "privateGetGetOpenOrders": f"{_API}/private/get_open_orders",
@@ -83,7 +85,7 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
     **dict.fromkeys(("10041", "11051", "13025"), FailureKind.MAINTENANCE),
     **dict.fromkeys(("10000", "13001", "13004", "13006", "13007", "13009"), FailureKind.AUTH),
     **dict.fromkeys(("9999", "11042", "13002", "13003", "13012", "13021"), FailureKind.PERMISSION),
-    **dict.fromkeys(("-32601", "-32602", "10033"), FailureKind.UNSUPPORTED),
+    **dict.fromkeys(("-32601", "-32602", "10033", "13020"), FailureKind.UNSUPPORTED),
     "12005": FailureKind.REGION,
     "13888": FailureKind.TIMEOUT,
 }
@@ -104,7 +106,7 @@ def what_it_said(reply: Mapping[str, Any]) -> tuple[object, object]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeribitVenue(Extras):
+class DeribitVenue(DeribitPrices):
     id: str = "deribit"
     weight_per_minute: int = WEIGHT_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

@@ -36,13 +36,14 @@ from monitor.exchange.values import (
     rows,
     text,
 )
+from monitor.exchange.venues import hyperliquid_prices
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.hyperliquid_account import COVERAGE, FIGURES, MODES, dex_of, parse
+from monitor.exchange.venues.hyperliquid_prices import HyperliquidPrices
 from monitor.exchange.venues.hyperliquid_records import ends, key_facts, stops
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -58,6 +59,7 @@ WEIGHTS: Mapping[str, int] = {
     **dict.fromkeys(("clearinghouseState", "spotClearinghouseState", "exchangeStatus"), LIGHT),
     "userRole": 60,
     "userFillsByTime": FILLS,
+    **hyperliquid_prices.WEIGHTS,
 }
 MAX_DEXES = 100
 MAX_STATE_AGE_S = 120.0
@@ -74,7 +76,7 @@ RULES = Rules(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HyperliquidVenue(Extras):
+class HyperliquidVenue(HyperliquidPrices):
     id: str = "hyperliquid"
     rules: Rules = field(default=RULES, repr=False)
     weight_per_minute: int = WEIGHT_PER_MINUTE

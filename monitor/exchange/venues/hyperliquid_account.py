@@ -295,6 +295,7 @@ COVERAGE = (
     "portfolio margin is told by a ratio alone: its equity and maintenance are worked out of it, and marked",
     "dex abstraction, which Hyperliquid discontinued, is refused, not misread; so is the address of an API wallet",
     "stop orders are read of dexes in which a position is held; vaults and spot balances are not judged",
+    "order books are told to between 2 and 20 % from the best price, in steps that grow on the way",
 )
 FIGURES: Figures = {
     Figure.EQUITY: exact(

@@ -37,15 +37,16 @@ from monitor.exchange.values import (
     rows,
     text,
 )
+from monitor.exchange.venues import krakenfutures_prices
 from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.krakenfutures_account import listed, named, parse, server_time, tickers_by_symbol, time_at
 from monitor.exchange.venues.krakenfutures_figures import COVERAGE, FIGURES
+from monitor.exchange.venues.krakenfutures_prices import KrakenFuturesPrices
 from monitor.exchange.venues.krakenfutures_records import ends, key_facts, stops
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -58,6 +59,7 @@ _API = "/derivatives/api/v3"
 READS: Mapping[str, str] = {
     "publicGetInstruments": f"{_API}/instruments",
     "publicGetTickers": f"{_API}/tickers",
+    **krakenfutures_prices.READS,
     "privateGetAccounts": f"{_API}/accounts",
     "privateGetOpenpositions": f"{_API}/openpositions",
     "privateGetOpenorders": f"{_API}/openorders",
@@ -96,7 +98,7 @@ def _said(reply: Mapping[str, Any]) -> tuple[object, object]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KrakenFuturesVenue(Extras):
+class KrakenFuturesVenue(KrakenFuturesPrices):
     id: str = "krakenfutures"
     weight_per_minute: int = CALLS_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

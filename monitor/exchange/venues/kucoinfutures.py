@@ -40,14 +40,15 @@ from monitor.exchange.values import (
     time_of,
     word,
 )
+from monitor.exchange.venues import kucoinfutures_prices
 from monitor.exchange.venues.contracts import a_contract, ends_in
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
 from monitor.exchange.venues.kucoinfutures_account import data_of, parse_classic, parse_unified, settle_coins
 from monitor.exchange.venues.kucoinfutures_orders import classic_end, classic_stop, unified_stop
+from monitor.exchange.venues.kucoinfutures_prices import KucoinFuturesPrices
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -59,6 +60,7 @@ from monitor.exchange.venues.venue import (
 READS: Mapping[str, str] = {
     "futuresPublicGetTimestamp": "/api/v1/timestamp",
     "futuresPublicGetContractsActive": "/api/v1/contracts/active",
+    **kucoinfutures_prices.READS,
     "futuresPrivateGetPositions": "/api/v1/positions",
     "futuresPrivateGetAccountOverview": "/api/v1/account-overview",
     "futuresPrivateGetPositionGetPositionMode": "/api/v2/position/getPositionMode",
@@ -137,7 +139,7 @@ def _own_limit(reply: Reply) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KucoinFuturesVenue(Extras):
+class KucoinFuturesVenue(KucoinFuturesPrices):
     id: str = "kucoinfutures"
     weight_per_minute: int = CALLS_PER_MINUTE
     calls_per_second: int = CALLS_PER_SECOND

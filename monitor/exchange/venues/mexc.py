@@ -35,14 +35,15 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
+from monitor.exchange.venues import mexc_prices
 from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.mexc_account import COVERAGE, FIGURES, held_symbols, parse
 from monitor.exchange.venues.mexc_orders import ends, key_facts, listed, stops, told
+from monitor.exchange.venues.mexc_prices import MexcPrices
 from monitor.exchange.venues.venue import (
     AccountReading,
     AccountSettings,
-    Extras,
     Held,
     Instruments,
     KeyFacts,
@@ -61,13 +62,14 @@ MAX_MARK_AGE_MS = 60_000
 MAX_LEVELS = 100
 
 _PUBLIC, _PRIVATE = "/api/v1/contract", "/api/v1/private"
-# What may be called, by ccxt's name; "{symbol}" stands for one segment.
+# What may be called, by ccxt's name.
 READS: Mapping[str, str] = {
     "contractPublicGetPing": f"{_PUBLIC}/ping",
     "contractPublicGetDetail": f"{_PUBLIC}/detail",
     "contractPublicGetTicker": f"{_PUBLIC}/ticker",
     "contractPublicGetFairPriceSymbol": f"{_PUBLIC}/fair_price/{{symbol}}",
     "contractPublicGetFundingRateSymbol": f"{_PUBLIC}/funding_rate/{{symbol}}",
+    **mexc_prices.READS,
     "contractPrivateGetPositionPositionMode": f"{_PRIVATE}/position/position_mode",
     "contractPrivateGetPositionOpenPositions": f"{_PRIVATE}/position/open_positions",
     "contractPrivateGetAccountAssets": f"{_PRIVATE}/account/assets",
@@ -80,10 +82,8 @@ READS: Mapping[str, str] = {
 # A little less than an address is allowed.
 PACES: Mapping[str, int] = {
     **dict.fromkeys((READS["contractPublicGetDetail"], READS["contractPublicGetTicker"]), 4),
-    **dict.fromkeys((READS["contractPublicGetFairPriceSymbol"], READS["contractPublicGetFundingRateSymbol"]), 9),
+    **{path: 9 for path in READS.values() if path.endswith("{symbol}")},
 }
-_EXACT_PATHS = frozenset(path for path in READS.values() if "{" not in path)
-_PATHS_OF_SYMBOLS = tuple(path.partition("{")[0] for path in READS.values() if "{" in path)
 
 # www.mexc.com/api-docs/futures/error-code, and the spot API's for apiKeyInfo.
 KINDS_BY_CODE: Mapping[str, FailureKind] = {
@@ -101,17 +101,8 @@ KEY_STEPS = (
 )
 
 
-def _permits(method: str, path: str) -> bool:
-    if method != "GET":
-        return False
-    return path in _EXACT_PATHS or any(
-        path.startswith(start) and "/" not in path.removeprefix(start) for start in _PATHS_OF_SYMBOLS
-    )
-
-
-RULES = Rules(
-    calls=frozenset(READS),
-    permits=_permits,
+RULES = Rules.of_reads(
+    READS,
     paces=PACES,
     kinds_by_code=KINDS_BY_CODE,
     # ccxt would learn the time from the spot API.
@@ -120,7 +111,7 @@ RULES = Rules(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MexcVenue(Extras):
+class MexcVenue(MexcPrices):
     id: str = "mexc"
     rules: Rules = field(default=RULES, repr=False)
     weight_per_minute: int = CALLS_PER_MINUTE

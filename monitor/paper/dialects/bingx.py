@@ -9,16 +9,19 @@ from typing import Any
 from urllib.parse import unquote
 
 from monitor.domain.account import MarginMode, Side
+from monitor.domain.study import Frame
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply, page
 from monitor.paper.formats import amount, milliseconds, quantity
+from monitor.paper.tape import SIDES
 
 SWAP = "/openApi/swap"
 WINDOW_MS = 5000
 TAKER_FEE = 0.0005
+SMALLEST = 0.0001
 STABLES = ("USDT", "USDC")
 FORBIDDEN = 403
 BAD_KEY = ApiError(200, 100413, "Incorrect apiKey")
@@ -61,13 +64,13 @@ def _contracts(call: Call) -> Json:
             {
                 "contractId": "100",
                 "symbol": symbol_of(contract),
-                "size": "0.0001",
+                "size": str(SMALLEST),
                 "quantityPrecision": 4,
                 "pricePrecision": 1,
                 "feeRate": TAKER_FEE,
                 "makerFeeRate": 0.0002,
                 "takerFeeRate": TAKER_FEE,
-                "tradeMinQuantity": 0.0001,
+                "tradeMinQuantity": SMALLEST,
                 "tradeMinUSDT": 2,
                 "currency": contract.settle,
                 "asset": contract.base,
@@ -98,10 +101,46 @@ def _mark_row(call: Call, contract: Contract) -> Json:
     }
 
 
-def _maint_margin_ratio(call: Call) -> Json:
+def _asked_for(call: Call) -> Contract:
     contract = next((c for c in _linear(call) if symbol_of(c) == call.params["symbol"]), None)
     if contract is None:
         raise ApiError(200, 109425, f"{call.params['symbol']} not exist, please verify it")
+    return contract
+
+
+def _klines(call: Call) -> Json:
+    """The newest first."""
+    bars = call.engine.bars(
+        _asked_for(call).symbol, Frame(call.params["interval"]), int(call.params["limit"]), call.now_ms
+    )
+    return _good(
+        [
+            {
+                "open": amount(bar.open),
+                "close": amount(bar.close),
+                "high": amount(bar.high),
+                "low": amount(bar.low),
+                "volume": "110.05",
+                "time": bar.at_ms,
+            }
+            for bar in reversed(bars)
+        ]
+    )
+
+
+def _depth(call: Call) -> Json:
+    """Asks the dearest first; what is said to be in coin is that times the smallest order."""
+    contract, limit = _asked_for(call), int(call.params["limit"])
+    bids, asks = (call.engine.resting(contract.symbol, side, limit) for side in SIDES)
+    told: Json = {"T": call.now_ms}
+    for side, levels in (("bids", bids), ("asks", asks[::-1])):
+        told[side] = [[amount(price), f"{size:.4f}"] for price, size in levels]
+        told[f"{side}Coin"] = [[amount(price), f"{size * SMALLEST:.4f}"] for price, size in levels]
+    return _good(told)
+
+
+def _maint_margin_ratio(call: Call) -> Json:
+    contract = _asked_for(call)
     return _good(
         [
             {
@@ -271,6 +310,8 @@ BINGX = Dialect(
         f"GET {SWAP}/v2/server/time": Endpoint(_server_time),
         f"GET {SWAP}/v2/quote/contracts": Endpoint(_contracts),
         f"GET {SWAP}/v2/quote/premiumIndex": Endpoint(_premium_index),
+        f"GET {SWAP}/v3/quote/klines": Endpoint(_klines),
+        f"GET {SWAP}/v2/quote/depth": Endpoint(_depth),
         f"GET {SWAP}/v1/maintMarginRatio": Endpoint(_maint_margin_ratio, signed=True),
         f"GET {SWAP}/v1/positionSide/dual": Endpoint(_position_mode, signed=True),
         f"GET {SWAP}/v1/trade/assetMode": Endpoint(_asset_mode, signed=True),

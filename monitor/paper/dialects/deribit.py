@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.domain.study import Frame
 from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, in_words
 from monitor.paper.dialects.deribit_account import Profile, name_of, position_rows, profile_of, summaries
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
+from monitor.paper.tape import SIDES
 
 API = "/api/v2"
 SUMMARIES, POSITIONS = f"{API}/private/get_account_summaries", f"{API}/private/get_positions"
@@ -19,6 +21,8 @@ SCHEME = "deri-hmac-sha256 "
 WINDOW_MS = 60_000
 RECENT_MS = 24 * 3_600_000
 LAST_DAY_MS = 32_503_708_800_000
+FRAMES = {"60": Frame.HOUR, "1D": Frame.DAY}
+DEPTHS = (1, 5, 10, 20, 50, 100, 1000, 10000)
 INVALID_PARAMS = ApiError(400, -32602, "Invalid params")
 
 
@@ -134,6 +138,39 @@ def _summary(call: Call, contract: Contract) -> Json:
     }
 
 
+def _asked_for(call: Call) -> Contract:
+    found = [contract for contract in call.contracts if name_of(contract) == call.params.get("instrument_name")]
+    if not found:
+        raise ApiError(400, 13020, "instrument_not_found")
+    return found[0]
+
+
+def _chart_data(call: Call) -> Json:
+    """A list of each figure."""
+    contract = _asked_for(call)
+    bars = call.bars_since(contract, FRAMES[call.params["resolution"]], int(call.params["start_timestamp"]))
+    names = ("ticks", "open", "high", "low", "close")
+    columns = {name: [bar[place] for bar in bars] for place, name in enumerate(names)}
+    further = {"volume": [3.5 for _ in bars], "cost": [28740.0 for _ in bars]}
+    return _reply(call, {**columns, **further, "status": "ok" if bars else "no_data"})
+
+
+def _order_book(call: Call) -> Json:
+    """By amounts: US dollars of inverse contracts, base units of linear ones."""
+    contract, depth = _asked_for(call), int(call.params["depth"])
+    if depth not in DEPTHS:
+        raise INVALID_PARAMS
+    sides = {
+        side: [
+            [price, contracts * contract.contract_size]
+            for price, contracts in call.engine.resting(contract.symbol, side, depth)
+        ]
+        for side in SIDES
+    }
+    told = {"instrument_name": name_of(contract), "state": "open", "mark_price": call.engine.mark(contract.symbol)}
+    return _reply(call, {**told, **sides, "change_id": 17538025952, "timestamp": call.now_ms})
+
+
 # --- private ---
 
 
@@ -192,6 +229,8 @@ def _endpoints() -> Mapping[str, Endpoint]:
         "get_time": _time,
         "get_instruments": _instruments,
         "get_book_summary_by_currency": _book_summary,
+        "get_tradingview_chart_data": _chart_data,
+        "get_order_book": _order_book,
     }
     private = {
         "get_account_summaries": _summaries,

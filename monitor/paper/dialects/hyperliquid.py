@@ -13,17 +13,14 @@ from monitor.domain.account import MarginMode
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
+from monitor.paper.dialects.hyperliquid_market import CASH, MAIN, PUBLIC, TOKENS, UNREADABLE, coin_of, decimal, dex_of
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply, page
 
-MAIN, CASH = "", "cash"
-# Collateral tokens by name, as spotMeta numbers them.
-TOKENS = {"USDC": 0, "USDT": 268}
 LEAST_OWED = 20.0
 FORBIDDEN = 403
 # Whoever asks for public figures.
 NOBODY = Account("", "", "", hedge_mode=False)
-UNREADABLE = ApiError(422, "", "Failed to deserialize the JSON body into the target type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,105 +45,6 @@ class Profile:
 
 def address_of(account: Account) -> str:
     return "0x" + hashlib.sha256(account.api_key.encode()).hexdigest()[:40]
-
-
-def dex_of(contract: Contract) -> str:
-    if ":" in contract.symbol:
-        return contract.symbol.partition(":")[0]
-    return MAIN if contract.settle == "USDC" else CASH
-
-
-def coin_of(contract: Contract) -> str:
-    dex = dex_of(contract)
-    return f"{dex}:{contract.base}" if dex else contract.base
-
-
-def _decimal(value: float) -> str:
-    """Without noughts at the end, but for one."""
-    whole, _, rest = f"{value:.10f}".partition(".")
-    return f"{whole}.{rest.rstrip('0') or '0'}"
-
-
-# --- public ---
-
-
-def _listed(engine: Engine) -> dict[str, list[Contract]]:
-    """By dex, the main one first."""
-    dexes: dict[str, list[Contract]] = {MAIN: []}
-    for contract in engine.contracts:
-        if not contract.inverse:
-            dexes.setdefault(dex_of(contract), []).append(contract)
-    return dexes
-
-
-def _meta(contracts: list[Contract]) -> Json:
-    """Contracts of the same brackets share a table."""
-    tables = list(dict.fromkeys(contract.brackets for contract in contracts))
-    return {
-        "universe": [
-            {
-                "name": coin_of(contract),
-                "szDecimals": 3,
-                "maxLeverage": int(contract.brackets[0].max_leverage),
-                "marginTableId": 50 + tables.index(contract.brackets),
-            }
-            for contract in contracts
-        ],
-        "marginTables": [
-            [
-                50 + number,
-                {
-                    "description": "tiered",
-                    "marginTiers": [
-                        {"lowerBound": _decimal(bracket.floor), "maxLeverage": int(bracket.max_leverage)}
-                        for bracket in brackets
-                    ],
-                },
-            ]
-            for number, brackets in enumerate(tables)
-        ],
-        "collateralToken": TOKENS[contracts[0].settle] if contracts else 0,
-    }
-
-
-def _context(call: Call, contract: Contract) -> Json:
-    mark = _decimal(call.engine.mark(contract.symbol) or 0.0)
-    return {
-        "funding": _decimal(call.engine.market(contract.symbol).funding_rate),
-        "openInterest": "688.11",
-        "prevDayPx": mark,
-        "dayNtlVlm": "1169046.29406",
-        "premium": "0.00031774",
-        "oraclePx": mark,
-        "markPx": mark,
-        "midPx": mark,
-        "impactPxs": [mark, mark],
-        "dayBaseVlm": "21.3",
-    }
-
-
-def _meta_and_contexts(call: Call, dex: str) -> Any:
-    contracts = _listed(call.engine).get(dex)
-    if contracts is None:
-        raise UNREADABLE
-    return [_meta(contracts), [_context(call, contract) for contract in contracts]]
-
-
-def _all_metas(call: Call, _dex: str) -> Any:
-    return [_meta(contracts) for contracts in _listed(call.engine).values()]
-
-
-def _dexes(call: Call, _dex: str) -> Any:
-    return [None if dex == MAIN else {"name": dex, "fullName": f"{dex} dex"} for dex in _listed(call.engine)]
-
-
-def _spot_meta(_call: Call, _dex: str) -> Any:
-    tokens = [{"name": name, "szDecimals": 8, "weiDecimals": 8, "index": index} for name, index in TOKENS.items()]
-    return {"tokens": tokens, "universe": []}
-
-
-def _status(call: Call, _dex: str) -> Any:
-    return {"time": call.now_ms, "specialStatuses": None}
 
 
 # --- accounts ---
@@ -179,8 +77,8 @@ def _state(call: Call, dex: str) -> Any:
     return {
         "marginSummary": _summary(equity + apart, truths, bound + apart),
         "crossMarginSummary": _summary(equity, cross, bound),
-        "crossMaintenanceMarginUsed": _decimal(sum(truth.maintenance_margin for truth in cross)),
-        "withdrawable": _decimal(max(0.0, equity - bound)),
+        "crossMaintenanceMarginUsed": decimal(sum(truth.maintenance_margin for truth in cross)),
+        "withdrawable": decimal(max(0.0, equity - bound)),
         "assetPositions": [_position(truth, contract) for truth, contract in pairs],
         "time": call.now_ms - round(1000 * call.profile.age_s),
     }
@@ -194,31 +92,31 @@ def _cross_equity(call: Call, dex: str) -> float:
 def _summary(value: float, truths: list[PositionTruth], used: float) -> Json:
     signed = sum(truth.side.sign * truth.notional for truth in truths)
     return {
-        "accountValue": _decimal(value),
-        "totalNtlPos": _decimal(sum(truth.notional for truth in truths)),
-        "totalRawUsd": _decimal(value - signed),
-        "totalMarginUsed": _decimal(used),
+        "accountValue": decimal(value),
+        "totalNtlPos": decimal(sum(truth.notional for truth in truths)),
+        "totalRawUsd": decimal(value - signed),
+        "totalMarginUsed": decimal(used),
     }
 
 
 def _position(truth: PositionTruth, contract: Contract) -> Json:
     leverage: Json = {"type": str(truth.margin_mode), "value": int(truth.leverage)}
     if truth.margin_mode is MarginMode.ISOLATED:
-        leverage["rawUsd"] = _decimal(_apart(truth) - truth.side.sign * truth.notional)
+        leverage["rawUsd"] = decimal(_apart(truth) - truth.side.sign * truth.notional)
     used = truth.initial_margin if _is_cross(truth) else _apart(truth)
     price = truth.liquidation_price
     return {
         "type": "oneWay",
         "position": {
             "coin": coin_of(contract),
-            "szi": _decimal(truth.side.sign * truth.contracts),
+            "szi": decimal(truth.side.sign * truth.contracts),
             "leverage": leverage,
-            "entryPx": _decimal(truth.entry_price),
-            "positionValue": _decimal(truth.notional),
-            "unrealizedPnl": _decimal(truth.unrealized_pnl),
-            "returnOnEquity": _decimal(truth.unrealized_pnl / truth.initial_margin),
-            "liquidationPx": None if price is None else _decimal(price),
-            "marginUsed": _decimal(used),
+            "entryPx": decimal(truth.entry_price),
+            "positionValue": decimal(truth.notional),
+            "unrealizedPnl": decimal(truth.unrealized_pnl),
+            "returnOnEquity": decimal(truth.unrealized_pnl / truth.initial_margin),
+            "liquidationPx": None if price is None else decimal(price),
+            "marginUsed": decimal(used),
             "maxLeverage": int(contract.brackets[0].max_leverage),
             "cumFunding": {"allTime": "0.0", "sinceOpen": "0.0", "sinceChange": "0.0"},
         },
@@ -230,12 +128,12 @@ def _spot_state(call: Call, _dex: str) -> Any:
     told: Json = {"balances": balances}
     if call.profile.pooled:
         told["tokenToAvailableAfterMaintenance"] = [
-            [TOKENS[token], _decimal(_total(call, token) - _owed(call, token))] for token in TOKENS
+            [TOKENS[token], decimal(_total(call, token) - _owed(call, token))] for token in TOKENS
         ]
     if call.profile.abstraction == "portfolioMargin":
         owed = LEAST_OWED + call.profile.borrowed + sum(_maintenance(call, token) for token in TOKENS)
         told["portfolioMarginEnabled"] = True
-        told["portfolioMarginRatio"] = _decimal(owed / sum(_total(call, token) for token in TOKENS))
+        told["portfolioMarginRatio"] = decimal(owed / sum(_total(call, token) for token in TOKENS))
     return told
 
 
@@ -245,12 +143,12 @@ def _balance(call: Call, token: str) -> Json:
     row = {
         "coin": token,
         "token": TOKENS[token],
-        "total": _decimal(_total(call, token)),
-        "hold": _decimal(hold if call.profile.pooled else 0.0),
+        "total": decimal(_total(call, token)),
+        "hold": decimal(hold if call.profile.pooled else 0.0),
         "entryNtl": "0.0",
     }
     borrowed = call.profile.borrowed if TOKENS[token] == 0 else 0.0
-    return row | ({"borrowed": _decimal(borrowed)} if borrowed else {})
+    return row | ({"borrowed": decimal(borrowed)} if borrowed else {})
 
 
 def _total(call: Call, token: str) -> float:
@@ -292,13 +190,6 @@ def _fills(call: Call, _dex: str) -> Any:
 
 # --- the venue ---
 
-PUBLIC = {
-    "metaAndAssetCtxs": _meta_and_contexts,
-    "allPerpMetas": _all_metas,
-    "perpDexs": _dexes,
-    "spotMeta": _spot_meta,
-    "exchangeStatus": _status,
-}
 OF_USERS = {
     "clearinghouseState": _state,
     "spotClearinghouseState": _spot_state,

@@ -11,14 +11,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor.domain.account import MarginMode
+from monitor.domain.study import Frame
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply, page
+from monitor.paper.tape import SIDES
 
 API = "/derivatives/api/v3"
 ACCOUNTS, POSITIONS, TICKERS = f"{API}/accounts", f"{API}/openpositions", f"{API}/tickers"
+CHARTS = "/api/charts/v1/trade"
 CHECK = "/api/auth/v1/api-keys/v3/check"
 FORBIDDEN = 403
 # Kraken's names where they are not the usual ones.
@@ -140,6 +143,36 @@ def _tickers(call: Call) -> Json:
     rows = [_ticker_row(call, contract) for contract in call.contracts]
     index = {"symbol": "in_xbtusd", "last": 40_411.5, "lastTime": iso(call.engine.now)}
     return _good(call.engine.now, tickers=[*rows, index])
+
+
+def _asked_for(call: Call) -> Contract:
+    found = [contract for contract in call.contracts if symbol_of(contract) == call.params["symbol"]]
+    if not found:
+        raise ApiError(200, "invalidArgument: symbol", "")
+    return found[0]
+
+
+def _candles(call: Call) -> Json:
+    """Asked for in seconds, told in milliseconds."""
+    bars = call.bars_since(_asked_for(call), Frame(call.params["interval"]), 1000 * int(call.params["from"]))
+    rows = [
+        {
+            "time": bar.at_ms,
+            "open": f"{bar.open:.11f}",
+            "high": f"{bar.high:.11f}",
+            "low": f"{bar.low:.11f}",
+            "close": f"{bar.close:.11f}",
+            "volume": "31.0000000",
+        }
+        for bar in bars
+    ]
+    return {"candles": rows, "more_candles": False}
+
+
+def _orderbook(call: Call) -> Json:
+    contract = _asked_for(call)
+    sides = {side: [list(level) for level in call.engine.resting(contract.symbol, side, 10_000)] for side in SIDES}
+    return _good(_now(call), orderBook=sides)
 
 
 # --- the account ---
@@ -309,6 +342,8 @@ KRAKENFUTURES = Dialect(
     endpoints={
         f"GET {API}/instruments": Endpoint(_instruments),
         f"GET {TICKERS}": Endpoint(_tickers),
+        f"GET {API}/orderbook": Endpoint(_orderbook),
+        f"GET {CHARTS}/{{symbol}}/{{interval}}": Endpoint(_candles),
         f"GET {API}/trading/instruments": Endpoint(_trading_instruments, signed=True),
         f"GET {ACCOUNTS}": Endpoint(_accounts, signed=True),
         f"GET {POSITIONS}": Endpoint(_open_positions, signed=True),
@@ -322,4 +357,5 @@ KRAKENFUTURES = Dialect(
     refuse=in_words(REFUSALS),
     without_positions=_without_positions,
     profile=Profile(),
+    name_of=lambda asked: CHARTS if asked.path.startswith(CHARTS) else asked.path,
 )

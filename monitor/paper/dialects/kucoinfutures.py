@@ -16,6 +16,17 @@ from monitor.domain.account import MarginMode
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
+from monitor.paper.dialects.kucoinfutures_market import (
+    LISTED_MS,
+    NANOSECONDS,
+    coin_of,
+    contracts,
+    good,
+    klines,
+    snapshot,
+    symbol_of,
+    timestamp,
+)
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
 from monitor.paper.formats import milliseconds
@@ -26,8 +37,6 @@ WINDOW_MS = 5000
 PAGE, LONGEST_PAGE = 50, 200
 OF_ORDERS, LONGEST_OF_ORDERS = 50, 1000
 RANKS = 5
-LISTED_MS = 1585555200000
-NANOSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,69 +58,6 @@ class Profile:
     more: Mapping[str, float] | None = None
 
 
-def coin_of(currency: str) -> str:
-    return "XBT" if currency == "BTC" else currency
-
-
-def symbol_of(contract: Contract) -> str:
-    return f"{coin_of(contract.base)}{contract.quote}M"
-
-
-def _good(data: Any) -> Json:
-    return {"code": "200000", "data": data}
-
-
-# --- public ---
-
-
-def _timestamp(call: Call) -> Json:
-    return _good(call.now_ms)
-
-
-def _contracts(call: Call) -> Json:
-    return _good([_contract(call, contract) for contract in call.contracts])
-
-
-def _contract(call: Call, contract: Contract) -> Json:
-    market, mark = call.engine.market(contract.symbol), call.engine.mark(contract.symbol)
-    return {
-        "symbol": symbol_of(contract),
-        "rootSymbol": coin_of(contract.settle),
-        "type": "FFWCSX",
-        "firstOpenDate": LISTED_MS,
-        "expireDate": None,
-        "settleDate": None,
-        "baseCurrency": coin_of(contract.base),
-        "quoteCurrency": contract.quote,
-        "settleCurrency": coin_of(contract.settle),
-        "maxOrderQty": 1000000,
-        "maxPrice": 1000000.0,
-        "lotSize": 1,
-        "tickSize": contract.tick,
-        "multiplier": -contract.contract_size if contract.inverse else contract.contract_size,
-        "initialMargin": 0.008,
-        "maintainMargin": contract.brackets[0].rate,
-        "makerFeeRate": 0.0002,
-        "takerFeeRate": contract.fee_rate,
-        "isDeleverage": True,
-        "isQuanto": False,
-        "isInverse": contract.inverse,
-        "markMethod": "FairPrice",
-        "status": "Open",
-        "fundingFeeRate": market.funding_rate,
-        "predictedFundingFeeRate": market.funding_rate,
-        "fundingRateGranularity": round(market.funding_interval.total_seconds() * 1000),
-        "openInterest": "5191275",
-        "markPrice": mark,
-        "indexPrice": mark,
-        "lastTradePrice": mark,
-        "nextFundingRateTime": milliseconds(market.next_funding_at) - call.now_ms,
-        "nextFundingRateDateTime": milliseconds(market.next_funding_at),
-        "maxLeverage": 125,
-        "supportCross": True,
-    }
-
-
 # --- classic accounts ---
 
 
@@ -121,7 +67,7 @@ def _held(call: Call) -> list[tuple[Contract, PositionTruth]]:
 
 
 def _positions(call: Call) -> Json:
-    return _good([] if call.profile.unified else [_position(call, c, p) for c, p in _held(call)])
+    return good([] if call.profile.unified else [_position(call, c, p) for c, p in _held(call)])
 
 
 def _position(call: Call, contract: Contract, p: PositionTruth) -> Json:
@@ -172,7 +118,7 @@ def _overview(call: Call) -> Json:
     isolated = [p for p in pools if p not in cross]
     equity, gain = sum(p.equity for p in pools), sum(p.unrealized_pnl for p in pools)
     cross_equity, initial = sum(p.equity for p in cross), sum(p.initial_margin for p in cross)
-    return _good(
+    return good(
         {
             "currency": coin,
             "accountEquity": _figure(equity),
@@ -193,18 +139,18 @@ def _ratio(maintenance: float, equity: float) -> float:
 
 
 def _position_mode(call: Call) -> Json:
-    return _good({"positionMode": 1 if call.owner.hedge_mode else 0})
+    return good({"positionMode": 1 if call.owner.hedge_mode else 0})
 
 
 def _stops(call: Call) -> Json:
-    return _good(_page(call, [] if call.profile.unified else call.profile.stops, "currentPage"))
+    return good(_page(call, [] if call.profile.unified else call.profile.stops, "currentPage"))
 
 
 def _fills(call: Call) -> Json:
     start, end = int(call.params["startAt"]), int(call.params["endAt"])
     if end - start > 7 * 86_400_000:
         raise ApiError(400, "400100", "The time range exceeds 7 days.")
-    return _good(_page(call, [f for f in call.profile.fills if start <= f["createdAt"] < end], "currentPage"))
+    return good(_page(call, [f for f in call.profile.fills if start <= f["createdAt"] < end], "currentPage"))
 
 
 def _page(call: Call, rows: Any, page_name: str) -> Json:
@@ -220,7 +166,7 @@ def _page(call: Call, rows: Any, page_name: str) -> Json:
 
 def _mode(call: Call) -> Json:
     mode = "UNIFIED" if call.profile.unified else "CLASSIC"
-    return _good({"selfAccountMode": mode, "unifiedSubAccount": [], "classicSubAccount": []})
+    return good({"selfAccountMode": mode, "unifiedSubAccount": [], "classicSubAccount": []})
 
 
 def _unified(call: Call) -> None:
@@ -233,7 +179,7 @@ def _unified_positions(call: Call) -> Json:
     size = min(int(call.params.get("pageSize", PAGE)), LONGEST_PAGE)
     page = int(call.params.get("pageNumber", 1))
     rows = [_unified_position(call, contract, p) for contract, p in _held(call)]
-    return _good(rows[(page - 1) * size : page * size])
+    return good(rows[(page - 1) * size : page * size])
 
 
 def _unified_position(call: Call, contract: Contract, p: PositionTruth) -> Json:
@@ -275,7 +221,7 @@ def _unified_overview(call: Call) -> Json:
     equity = sum(p.equity * rate for p, rate in pools)
     initial = sum(p.initial_margin * rate for p, rate in pools)
     maintenance = sum(p.maintenance_margin * rate for p, rate in pools)
-    return _good(
+    return good(
         {
             "accountType": "UNIFIED",
             "riskRatio": f"{_ratio(maintenance, equity):.12f}",
@@ -293,7 +239,7 @@ def _unified_orders(call: Call) -> Json:
     _unified(call)
     asked = call.params.get("tradeType"), call.params.get("orderFilter")
     rows = call.profile.stops if asked == ("FUTURES", "CONDITION") else []
-    return _good({**_page(call, rows, "pageNumber"), "tradeType": "FUTURES"})
+    return good({**_page(call, rows, "pageNumber"), "tradeType": "FUTURES"})
 
 
 def _api_key(call: Call) -> Json:
@@ -307,7 +253,7 @@ def _api_key(call: Call) -> Json:
         "isMaster": True,
     }
     whitelist = call.profile.ip_whitelist
-    return _good(told if whitelist is None else {**told, "ipWhitelist": whitelist})
+    return good(told if whitelist is None else {**told, "ipWhitelist": whitelist})
 
 
 # --- words ---
@@ -365,13 +311,15 @@ REFUSALS: Mapping[FaultKind, ApiError] = {
 
 
 def without_positions(name: str, payload: Any) -> Any:
-    return _good([]) if name in ("/api/v1/positions", "/api/ua/v1/unified/position/open-list") else payload
+    return good([]) if name in ("/api/v1/positions", "/api/ua/v1/unified/position/open-list") else payload
 
 
 KUCOINFUTURES = Dialect(
     endpoints={
-        "GET /api/v1/timestamp": Endpoint(_timestamp),
-        "GET /api/v1/contracts/active": Endpoint(_contracts, weight=3),
+        "GET /api/v1/timestamp": Endpoint(timestamp),
+        "GET /api/v1/contracts/active": Endpoint(contracts, weight=3),
+        "GET /api/v1/kline/query": Endpoint(klines, weight=3),
+        "GET /api/v1/level2/snapshot": Endpoint(snapshot, weight=3),
         "GET /api/v1/positions": Endpoint(_positions, weight=2, signed=True),
         "GET /api/v1/account-overview": Endpoint(_overview, weight=5, signed=True),
         "GET /api/v2/position/getPositionMode": Endpoint(_position_mode, weight=2, signed=True),

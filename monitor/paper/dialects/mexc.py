@@ -12,14 +12,24 @@ from monitor.domain.account import MarginMode, Side
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, in_words
+from monitor.paper.dialects.mexc_market import (
+    depth,
+    detail,
+    fair_price,
+    funding_rate,
+    good,
+    kline,
+    ping,
+    symbol_of,
+    ticker,
+)
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply, page
 from monitor.paper.formats import milliseconds
 
 WINDOW_MS = 10_000
-LIQUIDATION_FEE = 0.0004
 PUBLIC, PRIVATE = "/api/v1/contract", "/api/v1/private"
-ONE_BY_ONE = (f"{PUBLIC}/fair_price", f"{PUBLIC}/funding_rate")
+ONE_BY_ONE = tuple(f"{PUBLIC}/{name}" for name in ("fair_price", "funding_rate", "kline", "depth"))
 FORBIDDEN = 403
 DENIED = ApiError(200, 401, "Not logged in or login has expired")
 PAGE = 100
@@ -45,119 +55,6 @@ class Profile:
     permissions: str = "CONTRACT_ACCOUNT_READ,CONTRACT_DEAL_READ"
     addresses: str = ""
     key_is_told: bool = True
-
-
-def symbol_of(contract: Contract) -> str:
-    return f"{contract.base}_{contract.quote}"
-
-
-def _contract(call: Call) -> Contract:
-    found = [contract for contract in call.contracts if symbol_of(contract) == call.params["symbol"]]
-    if not found:
-        raise ApiError(200, 1001, "Contract does not exist")
-    return found[0]
-
-
-def _mark(call: Call, contract: Contract) -> float:
-    mark = call.engine.mark(contract.symbol)
-    assert mark is not None, "contracts without a mark are not told"
-    return mark
-
-
-def _good(data: Any) -> Json:
-    return {"success": True, "code": 0, "data": data}
-
-
-def _ping(call: Call) -> Json:
-    return _good(call.now_ms)
-
-
-def _detail(call: Call) -> Json:
-    return _good([_detail_row(contract, _mark(call, contract)) for contract in call.contracts])
-
-
-def _detail_row(contract: Contract, mark: float) -> Json:
-    worth = contract.notional(1, mark)
-    levels = [
-        {
-            "level": level,
-            "maxVol": bracket.cap / worth,
-            "mmr": bracket.rate - LIQUIDATION_FEE,
-            "imr": 1 / bracket.max_leverage,
-            "maxLeverage": int(bracket.max_leverage),
-        }
-        for level, bracket in enumerate(contract.brackets, start=1)
-    ]
-    return {
-        "symbol": symbol_of(contract),
-        "displayNameEn": f"{symbol_of(contract)} PERPETUAL",
-        "positionOpenType": 3,
-        "baseCoin": contract.base,
-        "quoteCoin": contract.quote,
-        "settleCoin": contract.settle,
-        "futureType": 1,
-        "contractSize": contract.contract_size,
-        "minLeverage": 1,
-        "maxLeverage": int(contract.brackets[0].max_leverage),
-        "priceUnit": contract.tick,
-        "volUnit": 1,
-        "minVol": 1,
-        "maxVol": levels[-1]["maxVol"],
-        "takerFeeRate": 0.0004,
-        "makerFeeRate": 0.0001,
-        "maintenanceMarginRate": levels[0]["mmr"],
-        "initialMarginRate": levels[0]["imr"],
-        "riskBaseVol": levels[-1]["maxVol"],
-        "riskIncrVol": 0,
-        "riskIncrMmr": 0,
-        "riskIncrImr": 0,
-        "riskLongShortSwitch": 0,
-        "riskLevelLimit": 1,
-        "riskLimitType": "BY_VOLUME",
-        "riskLimitMode": "CUSTOM",
-        "riskLimitCustom": levels,
-        "liquidationFeeRate": LIQUIDATION_FEE,
-        "state": 0,
-        "apiAllowed": True,
-        "type": 1,
-    }
-
-
-def _ticker(call: Call) -> Json:
-    return _good(
-        [
-            {
-                "symbol": symbol_of(contract),
-                "lastPrice": _mark(call, contract),
-                "indexPrice": _mark(call, contract),
-                "fairPrice": _mark(call, contract),
-                "fundingRate": call.engine.market(contract.symbol).funding_rate,
-                "timestamp": call.now_ms,
-            }
-            for contract in call.contracts
-        ]
-    )
-
-
-def _fair_price(call: Call) -> Json:
-    contract = _contract(call)
-    return _good({"symbol": symbol_of(contract), "fairPrice": _mark(call, contract), "timestamp": call.now_ms})
-
-
-def _funding_rate(call: Call) -> Json:
-    contract = _contract(call)
-    market = call.engine.market(contract.symbol)
-    return _good(
-        {
-            "symbol": symbol_of(contract),
-            "fundingRate": market.funding_rate,
-            "maxFundingRate": 0.0018,
-            "minFundingRate": -0.0018,
-            "collectCycle": int(market.funding_interval.total_seconds() // 3600),
-            "nextSettleTime": milliseconds(market.next_funding_at),
-            "timestamp": call.now_ms,
-        }
-    )
 
 
 def margin_of(truth: PositionTruth, contract: Contract) -> float:
@@ -214,11 +111,11 @@ def _liquidation_price(truth: PositionTruth, contract: Contract, margin: float) 
 
 
 def _open_positions(call: Call) -> Json:
-    return _good([_position_row(call, truth) for truth in call.engine.positions(call.owner.name)])
+    return good([_position_row(call, truth) for truth in call.engine.positions(call.owner.name)])
 
 
 def _assets(call: Call) -> Json:
-    return _good([_asset_row(call, currency) for currency in (*call.owner.wallets, "MX")])
+    return good([_asset_row(call, currency) for currency in (*call.owner.wallets, "MX")])
 
 
 def _asset_row(call: Call, currency: str) -> Json:
@@ -250,16 +147,16 @@ def _asset_row(call: Call, currency: str) -> Json:
 
 def _position_mode(call: Call) -> Json:
     told = call.profile.position_mode
-    return _good((1 if call.owner.hedge_mode else 2) if told is None else told)
+    return good((1 if call.owner.hedge_mode else 2) if told is None else told)
 
 
 def _stops(call: Call) -> Json:
-    return _good(list(call.profile.stops))
+    return good(list(call.profile.stops))
 
 
 def _page(call: Call, told: tuple[Json, ...], number: str) -> Json:
     start = (int(call.params[number]) - 1) * PAGE
-    return _good(list(told[start : start + PAGE]))
+    return good(list(told[start : start + PAGE]))
 
 
 def _triggers(call: Call) -> Json:
@@ -342,11 +239,13 @@ def _name_of(asked: Asked) -> str:
 
 MEXC = Dialect(
     endpoints={
-        f"GET {PUBLIC}/ping": Endpoint(_ping),
-        f"GET {PUBLIC}/detail": Endpoint(_detail),
-        f"GET {PUBLIC}/ticker": Endpoint(_ticker),
-        f"GET {PUBLIC}/fair_price/{{symbol}}": Endpoint(_fair_price),
-        f"GET {PUBLIC}/funding_rate/{{symbol}}": Endpoint(_funding_rate),
+        f"GET {PUBLIC}/ping": Endpoint(ping),
+        f"GET {PUBLIC}/detail": Endpoint(detail),
+        f"GET {PUBLIC}/ticker": Endpoint(ticker),
+        f"GET {PUBLIC}/fair_price/{{symbol}}": Endpoint(fair_price),
+        f"GET {PUBLIC}/funding_rate/{{symbol}}": Endpoint(funding_rate),
+        f"GET {PUBLIC}/kline/{{symbol}}": Endpoint(kline),
+        f"GET {PUBLIC}/depth/{{symbol}}": Endpoint(depth),
         f"GET {PRIVATE}/account/assets": Endpoint(_assets, signed=True),
         f"GET {PRIVATE}/position/open_positions": Endpoint(_open_positions, signed=True),
         f"GET {PRIVATE}/position/position_mode": Endpoint(_position_mode, signed=True),
