@@ -145,9 +145,10 @@ def test_a_recorded_flat_account_has_its_money() -> None:
         (lambda state: state["assetPositions"][0]["position"].pop("liquidationPx"), FailureKind.MALFORMED),
         (lambda state: state["assetPositions"][0]["position"]["leverage"].update(type="odd"), FailureKind.MALFORMED),
         (lambda state: state["assetPositions"][0]["position"].update(coin="xyz:SOL"), FailureKind.MALFORMED),
+        (lambda state: state["assetPositions"][0]["position"].update(szi=5e-324), FailureKind.MALFORMED),
         (lambda state: state.pop("crossMaintenanceMarginUsed"), FailureKind.MALFORMED),
     ],
-    ids=["short", "empty", "twice", "hedge", "no price", "leverage", "other dex", "no maintenance"],
+    ids=["short", "empty", "twice", "hedge", "no price", "leverage", "other dex", "of nothing", "no maintenance"],
 )
 def test_an_account_that_cannot_be_is_a_failure(change: Any, kind: FailureKind) -> None:
     state = recorded("fetchPositions", "cross short, liquidationPx far away")["httpResponse"]

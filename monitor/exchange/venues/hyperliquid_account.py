@@ -154,6 +154,7 @@ def _leg(dex: str, entry: Row, instruments: Instruments, pool_of: PoolOf) -> Leg
     size, coin = number(row, "szi"), text(row, "coin")
     if size == 0:
         return None
+    contracts = positive({"szi": abs(size)}, "szi")
     if text(entry, "type") != "oneWay":
         raise ReadError(FailureKind.UNSUPPORTED, f"{coin:.40}: type {entry['type']:.20} is not read")
     if dex_of(coin) != dex:
@@ -171,10 +172,10 @@ def _leg(dex: str, entry: Row, instruments: Instruments, pool_of: PoolOf) -> Leg
         instrument=instrument,
         side=side,
         pool=instrument.isolated_pool(side) if isolated else pool_of(dex, instrument.settle),
-        contracts=abs(size),
-        size=abs(size),
+        contracts=contracts,
+        size=contracts,
         notional=notional,
-        mark_price=notional / abs(size),
+        mark_price=notional / contracts,
         entry_price=optional_positive(row, "entryPx"),
         liquidation_price=price,
         liquidation_price_origin=origin,
