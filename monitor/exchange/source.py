@@ -24,7 +24,7 @@ from monitor.risk.estimate import completed
 _log = get_logger(__name__)
 
 SETTINGS_MAX_AGE = timedelta(minutes=10)
-# Each account asks for its settings sooner than that by a share of its own: all began together.
+# The first ones count as older than they are by a share of that, another one for each account: all begin together.
 SETTINGS_SPREAD = 0.3
 # A reply that is not what the account's mode lets expect may come from another mode: it is asked for again.
 MAY_BE_ANOTHER_MODE = (
@@ -83,7 +83,7 @@ class AccountSource:
         self._resting = Resting(name, venue, client, clock, deadline_s=deadline_s, every_s=orders_every_s)
         self._settings = AccountSettings()
         self._settings_at: datetime | None = None
-        self._settings_max_age = SETTINGS_MAX_AGE * (1 - SETTINGS_SPREAD * (crc32(name.encode()) / 2**32))
+        self._settings_ahead = SETTINGS_MAX_AGE * SETTINGS_SPREAD * (crc32(name.encode()) / 2**32)
         self._failures_in_a_row = 0
         self._failure: PollFailure | None = None
 
@@ -214,11 +214,12 @@ class AccountSource:
 
     async def _current_settings(self) -> AccountSettings:
         """The account's mode decides what is asked for, so it is known before the account is read."""
-        if self._settings_at is None or self._clock.now() - self._settings_at >= self._settings_max_age:
+        if self._settings_at is None or self._clock.now() - self._settings_at >= SETTINGS_MAX_AGE:
             settings = await self._venue.read_settings(self._client)
             if settings.mode != self._settings.mode:
                 _log.info("account_mode", account=self.name, mode=settings.mode, before=self._settings.mode or None)
-            self._settings, self._settings_at = settings, self._clock.now()
+            self._settings, self._settings_at = settings, self._clock.now() - self._settings_ahead
+            self._settings_ahead = timedelta(0)
         return self._settings
 
     def _failed(self, failed: ReadError) -> PollFailure:
