@@ -24,9 +24,9 @@ class Candle:
     close: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Study:
-    """Estimates from one instrument's candles; formulas and sources stand in `risk.volatility`.
+    """Estimates from one instrument's candles; formulas and sources stand in `risk.volatility`. Each is itself alone.
 
     Sigmas are standard deviations of a day's return, as fractions: `fast` follows hours, `slow` weeks. `atr` is the
     average true range of 14 days in quote units. `returns` are the logarithmic returns of whole days (UTC).
@@ -41,3 +41,11 @@ class Study:
     def sigma(self) -> float:
         """The larger one: turbulence counts at once, and calm only once it has lasted."""
         return max(self.fast_sigma, self.slow_sigma)
+
+
+@dataclass(frozen=True, slots=True)
+class NoStudy:
+    """Why there is no study of an instrument. `is_untold`: its venue tells no candles, and asking again is no use."""
+
+    why: str
+    is_untold: bool = False
