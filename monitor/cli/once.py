@@ -110,7 +110,8 @@ async def see(exchanges: Exchanges, settings: Settings, name: str, before: Accou
     track = track_after(before.track if before is not None else None, observation, markets)
     if isinstance(observation, PollFailure):
         return Seen(observation, markets, track)
-    orders = await source.orders()
+    orders, _ = await asyncio.gather(source.orders(), source.gathered())
+    markets = source.markets()
     if not isinstance(orders, PollFailure):
         # Here they are waited for, as long as they take.
         observation = replace(observation, orders=tuple(orders), orders_at=clock.now(), orders_failure=None)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from monitor.domain.account import Instrument
-from monitor.domain.study import Study
+from monitor.domain.study import NoStudy, Study
 
 T = TypeVar("T")
 
@@ -83,13 +83,17 @@ class Book:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketState:
-    """What is publicly known of one instrument; None where it was not (yet) read, and where no rule needs it."""
+    """What is publicly known of one instrument; None where it was not (yet) read, and where no rule needs it.
+
+    `no_study` says why candles that were read made no study.
+    """
 
     instrument: Instrument
     mark_price: Observed[float] | None = None
     funding: Observed[FundingRate] | None = None
     tiers: Observed[Tiers] | None = None
     study: Observed[Study] | None = None
+    no_study: NoStudy | None = None
     book: Observed[Book] | None = None
 
 

@@ -47,6 +47,7 @@ class Gathered(Generic[T]):
         self._deadline_s = deadline_s
         self._wanted_at: dict[str, datetime] = {}
         self._asked_at: dict[str, datetime] = {}
+        self._due: dict[str, Instrument] = {}
         self._task: asyncio.Task[None] | None = None
 
     def want(self, instruments: Mapping[str, Instrument]) -> None:
@@ -57,9 +58,14 @@ class Gathered(Generic[T]):
             del self._wanted_at[symbol]
             self._asked_at.pop(symbol, None)
             self.latest = {other: value for other, value in self.latest.items() if other != symbol}
-        due = [instrument for symbol, instrument in instruments.items() if self._is_due(symbol, now)]
-        if due and self._task is None:
-            self._task = asyncio.create_task(self._gather(due))
+        self._due |= {symbol: instrument for symbol, instrument in instruments.items() if self._is_due(symbol, now)}
+        if self._due and self._task is None:
+            self._task = asyncio.create_task(self._gather())
+
+    async def settled(self) -> None:
+        """Until all that is asked for has come, or failed; for who looks once."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     async def close(self) -> None:
         if self._task is not None:
@@ -72,9 +78,10 @@ class Gathered(Generic[T]):
         is_old = value is None or now - value.observed_at >= self._max_age
         return is_old and (asked_at is None or now - asked_at >= PAUSE)
 
-    async def _gather(self, due: list[Instrument]) -> None:
+    async def _gather(self) -> None:
         try:
-            for instrument in due:
+            while self._due:
+                instrument = self._due.pop(next(iter(self._due)))
                 self._asked_at[instrument.symbol] = self._clock.now()
                 with suppress(ReadError, TimeoutError), at_leisure():
                     async with self._clock.deadline(self._deadline_s):

@@ -14,10 +14,14 @@ from monitor.clock import Clock
 from monitor.domain.account import Instrument
 from monitor.domain.market import Book, FundingRate, Markets, MarketState, Observed, Tiers, are_sound
 from monitor.domain.reading import Need
+from monitor.domain.study import Candle, Frame, NoStudy, Study
 from monitor.exchange.failures import ReadError, UnknownSymbolError
 from monitor.exchange.gathered import Gathered
+from monitor.exchange.studies import EVERY_S, Studies
 from monitor.exchange.together import Lazy, SharedRead
 from monitor.exchange.venues.venue import Held, Instruments, Mark, Venue
+from monitor.risk.shock import BITCOIN
+from monitor.risk.worth import perpetuals_of
 
 TERMS_MAX_AGE_S = 3600.0
 # How soon after a failed read of public data the venue is asked again.
@@ -40,6 +44,8 @@ class MarketData:
         self._intervals: SharedRead[Mapping[str, timedelta]] = self._shared(clock, deadline_s)
         self._tiers: SharedRead[Mapping[str, Tiers]] = self._shared(clock, deadline_s)
         self._books = Gathered("order book", clock, self._read_book, max_age_s=BOOKS_MAX_AGE_S, deadline_s=deadline_s)
+        studies = Studies(clock, self._read_candles)
+        self._studies = Gathered("candles", clock, studies.read, max_age_s=EVERY_S, deadline_s=deadline_s)
         self._held: dict[str, Held] = {}
         self._tiers_asked_for: frozenset[str] = frozenset()
         self._composed_of: tuple[object, ...] = ()
@@ -57,6 +63,7 @@ class MarketData:
             self._intervals.latest,
             self._tiers.latest,
             self._books.latest,
+            self._studies.latest,
         )
         if len(self._composed_of) != len(known) or any(
             a is not b for a, b in zip(self._composed_of, known, strict=True)
@@ -73,7 +80,22 @@ class MarketData:
         held = self._held[account] = {instrument.symbol: instrument for instrument in instruments}
         if Need.BOOKS in needs:
             self._books.want(held)
+        if Need.CANDLES in needs and held:
+            self._studies.want(self._bitcoin() | held)
         return held.keys() - before.keys()
+
+    def caveats(self, account: str, needs: Set[Need]) -> tuple[str, ...]:
+        """What its rules need and this venue never tells: that is no alert, which would have no end."""
+        if Need.CANDLES not in needs:
+            return ()
+        told = (self._studies.latest.get(symbol) for symbol in self._held.get(account, {}))
+        untold = [one.value.why for one in told if one and isinstance(one.value, NoStudy) and one.value.is_untold]
+        return (f"volatility is not watched: {untold[0]}",) if untold else ()
+
+    async def gathered(self) -> None:
+        """Until all that is asked for of single instruments has come, or failed."""
+        await self._books.settled()
+        await self._studies.settled()
 
     def lacks(self, symbols: Iterable[str]) -> bool:
         """Whether mark, funding or brackets of one of these are not known."""
@@ -131,6 +153,15 @@ class MarketData:
     async def _read_book(self, about: Instrument) -> Book:
         return await self._venue.read_book(self._client, await self._raw(about), about)
 
+    async def _read_candles(self, about: Instrument, frame: Frame, count: int) -> list[Candle]:
+        return await self._venue.read_candles(self._client, await self._raw(about), about, frame, count)
+
+    def _bitcoin(self) -> dict[str, Instrument]:
+        """Its most common perpetual here, which other coins' betas are of."""
+        markets = self.markets()
+        listed = [symbol for symbol in perpetuals_of(BITCOIN) if symbol in markets]
+        return {symbol: markets[symbol].instrument for symbol in listed[:1]}
+
     async def _raw(self, about: Instrument) -> str:
         """The venue's own symbol."""
         for raw, instrument in (await self.instruments()).items():
@@ -147,7 +178,7 @@ class MarketData:
             pass
 
     async def close(self) -> None:
-        for shared in (self._instruments, self._marks, self._intervals, self._tiers, self._books):
+        for shared in (self._instruments, self._marks, self._intervals, self._tiers, self._books, self._studies):
             await shared.close()
 
     def _compose(self) -> Markets:
@@ -162,6 +193,7 @@ class MarketData:
                 self._intervals.latest,
                 self._tiers.latest,
                 self._books.latest,
+                self._studies.latest,
                 self._venue.marks_origin,
             ),
         )
@@ -175,16 +207,20 @@ class _MarketStates:
     intervals: Observed[Mapping[str, timedelta]] | None
     tiers: Observed[Mapping[str, Tiers]] | None
     books: Mapping[str, Observed[Book]]
+    studies: Mapping[str, Observed[Study | NoStudy]]
     origin: str
 
     def __call__(self, instrument: Instrument) -> MarketState:
         mark = _of(self.marks, instrument)
+        study, no_study = _told(self.studies.get(instrument.symbol))
         return MarketState(
             instrument=instrument,
             mark_price=Observed(mark.value.price, mark.observed_at) if mark else None,
             funding=self._funding(instrument, mark) if mark else None,
             tiers=self._tiers(instrument),
             book=self.books.get(instrument.symbol),
+            study=study,
+            no_study=no_study,
         )
 
     def _tiers(self, instrument: Instrument) -> Observed[Tiers] | None:
@@ -204,6 +240,14 @@ class _MarketStates:
             origin=self.origin,
         )
         return Observed(rate, mark.observed_at)
+
+
+def _told(read: Observed[Study | NoStudy] | None) -> tuple[Observed[Study] | None, NoStudy | None]:
+    """Of the two it is one, or neither yet."""
+    if read is None:
+        return None, None
+    value = read.value
+    return (None, value) if isinstance(value, NoStudy) else (Observed(value, read.observed_at), None)
 
 
 def _of(read: Observed[Any] | None, about: Instrument) -> Observed[Any] | None:

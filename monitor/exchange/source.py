@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,6 +45,8 @@ PAUSES_S = {
     FailureKind.UNSUPPORTED: 60.0,
     FailureKind.MAINTENANCE: 15.0,
 }
+# Candles and books of many instruments come one after another.
+GATHERED_WITHIN_S = 30.0
 # Other failures are retried with the next poll; after some in a row a pause doubles up to the longest.
 QUICK_RETRIES = 3
 FIRST_PAUSE_S = 2.0
@@ -131,10 +134,17 @@ class AccountSource:
                 self._ends.known(snapshot, instruments, self._settings),
                 self._resting.beside(snapshot, instruments, self._settings),
             )
-            snapshot = replace(snapshot, ends=ends, ends_owed_since=self._ends.owed_since)
+            caveats = (*snapshot.caveats, *self._market.caveats(self.name, self._needs))
+            snapshot = replace(snapshot, ends=ends, ends_owed_since=self._ends.owed_since, caveats=caveats)
             return completed(snapshot, self._market.markets())
         finally:
             refreshing.cancel()
+
+    async def gathered(self) -> None:
+        """For who reads once: until what its rules need of the market is there, or a while has passed."""
+        with suppress(TimeoutError):
+            async with self._clock.deadline(GATHERED_WITHIN_S):
+                await self._market.gathered()
 
     async def _ask_about_new(self, snapshot: AccountSnapshot) -> None:
         """Some venues tell marks and terms one by one: of what is newly held they are asked at once."""

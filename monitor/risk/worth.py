@@ -29,9 +29,15 @@ def dollars_per(coin: str, snapshot: AccountSnapshot, markets: Markets) -> float
     raise UnknownWorthError(f"the worth of {coin} in dollars is not known")
 
 
+def perpetuals_of(coin: str) -> tuple[str, ...]:
+    """What a coin's perpetual may be called, the most common first."""
+    quotes = (("USDT", "USDT"), ("USDC", "USDC"), ("USD", "USD"), ("USD", coin))
+    return tuple(f"{coin}/{quote}:{settle}" for quote, settle in quotes)
+
+
 def _marks(coin: str, markets: Markets) -> Iterator[float]:
-    for quote, settle in (("USDT", "USDT"), ("USDC", "USDC"), ("USD", "USD"), ("USD", coin)):
-        state = markets.get(f"{coin}/{quote}:{settle}")
+    for symbol in perpetuals_of(coin):
+        state = markets.get(symbol)
         if state is not None and state.mark_price is not None:
             yield state.mark_price.value
 

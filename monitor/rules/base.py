@@ -10,11 +10,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from monitor.domain.account import AccountSnapshot, MarginMode, Position, Side
+from monitor.domain.account import AccountSnapshot, Instrument, MarginMode, Position, Side
 from monitor.domain.market import Markets
 from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Need, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.study import NoStudy, Study
 from monitor.domain.track import Track
-from monitor.risk.worth import Worth, worth_of
+from monitor.risk.shock import BITCOIN
+from monitor.risk.worth import Worth, perpetuals_of, worth_of
 from monitor.rules.quantities import Duration, Ratio
 
 HYSTERESIS = 0.10
@@ -91,6 +93,8 @@ class Context:
     now: datetime
     track: Track | None = None
     market_max_age: timedelta = timedelta(minutes=5)
+    # Studies are made anew every five minutes.
+    study_max_age: timedelta = timedelta(minutes=15)
 
     @cached_property
     def worth(self) -> Worth:
@@ -99,6 +103,23 @@ class Context:
 
     def is_fresh(self, observed_at: datetime) -> bool:
         return self.now - observed_at <= self.market_max_age
+
+    def study_of(self, instrument: Instrument) -> Study | NoStudy:
+        """What candles say of it, or why they do not."""
+        state = self.markets.get(instrument.symbol)
+        if state is not None and state.study is not None:
+            fresh = self.now - state.study.observed_at <= self.study_max_age
+            return state.study.value if fresh else NoStudy(f"candles of {instrument.symbol} are not read any more")
+        if state is not None and state.no_study is not None:
+            return NoStudy(f"{instrument.symbol}: {state.no_study.why}", state.no_study.is_untold)
+        return NoStudy(f"usable candles of {instrument.symbol} were not read yet")
+
+    @cached_property
+    def bitcoin(self) -> Study | None:
+        """Of its most common perpetual at the account's venue."""
+        states = [state for symbol in perpetuals_of(BITCOIN) if (state := self.markets.get(symbol)) is not None]
+        study = self.study_of(states[0].instrument) if states else None
+        return study if isinstance(study, Study) else None
 
 
 @dataclass(frozen=True, kw_only=True)
