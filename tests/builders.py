@@ -21,6 +21,7 @@ from monitor.domain.account import (
 from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy
 from monitor.domain.market import FundingRate, MarketState, Observed, Tier, Tiers
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.domain.study import Study
 from monitor.rules.base import Rule
 from monitor.rules.book import AnyRule
 
@@ -121,6 +122,7 @@ def a_market(
     symbol: str = "BTC/USDT:USDT",
     *,
     tiers: Tiers | None = None,
+    study: Study | None = None,
     rate: float | None = None,
     interval: timedelta | None = timedelta(hours=8),
     observed_at: datetime = NOON,
@@ -134,7 +136,10 @@ def a_market(
         )
         funding = Observed(value, observed_at)
     state = MarketState(
-        instrument=instrument, funding=funding, tiers=Observed(tiers, observed_at) if tiers is not None else None
+        instrument=instrument,
+        funding=funding,
+        tiers=Observed(tiers, observed_at) if tiers is not None else None,
+        study=Observed(study, observed_at) if study is not None else None,
     )
     return {symbol: state}
 

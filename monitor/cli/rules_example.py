@@ -14,6 +14,7 @@ from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy, Reason, advanc
 from monitor.domain.market import FundingRate, MarketState, Observed, Tier
 from monitor.domain.notification import Notification, facts_of
 from monitor.domain.reading import Reading, Severity, Verdict
+from monitor.domain.study import Study
 from monitor.notify.message import Rendered, render
 from monitor.risk.estimate import completed
 from monitor.risk.reprice import reprice
@@ -142,4 +143,5 @@ def _market(position: Position) -> MarketState:
         mark_price=Observed(position.mark_price, _NOW),
         funding=Observed(funding, _NOW),
         tiers=Observed(_TIERS, _NOW),
+        study=Observed(Study(fast_sigma=0.03, slow_sigma=0.025, atr=0.035 * position.mark_price, returns={}), _NOW),
     )

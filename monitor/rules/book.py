@@ -21,6 +21,7 @@ from monitor.rules.stop_missing import StopMissing
 from monitor.rules.take_profit import TakeProfit
 from monitor.rules.tier_cliff import TierCliff
 from monitor.rules.trailing_stop import TrailingStop
+from monitor.rules.volatility_leverage import VolatilityLeverage
 
 AnyRule = Annotated[
     MarginRatio
@@ -28,6 +29,7 @@ AnyRule = Annotated[
     | CommonShock
     | FundingExposure
     | Leverage
+    | VolatilityLeverage
     | PositionSize
     | Concentration
     | Loss
@@ -46,6 +48,7 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "common_shock": CommonShock,
     "funding_exposure": FundingExposure,
     "leverage": Leverage,
+    "volatility_leverage": VolatilityLeverage,
     "position_size": PositionSize,
     "concentration": Concentration,
     "loss": Loss,

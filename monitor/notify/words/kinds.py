@@ -17,6 +17,9 @@ _KINDS: Mapping[str, Phrases] = {
     "funding_exposure": Phrases(funding.headline, named("funding"), funding.details),
     "common_shock": Phrases(shock.headline, named("pool in a common move"), shock.details),
     "leverage": Phrases(sizing.leverage_headline, named("leverage"), sizing.leverage_details),
+    "volatility_leverage": Phrases(
+        sizing.volatility_headline, named("leverage for its volatility"), sizing.volatility_details
+    ),
     "position_size": Phrases(sizing.size_headline, named("position size"), sizing.size_details),
     "concentration": Phrases(sizing.concentration_headline, named("concentration"), sizing.concentration_details),
     "loss": Phrases(sizing.loss_headline, named("loss"), sizing.loss_details),

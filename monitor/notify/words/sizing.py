@@ -1,5 +1,6 @@
 """How much is held for the money there is."""
 
+from monitor.domain.reading import Unit
 from monitor.notify.text import amount, percent, price, quantity
 from monitor.notify.words.case import Case, joined
 
@@ -19,6 +20,28 @@ def leverage_details(case: Case) -> list[str | None]:
             f"equity {amount(equity)} USD" if equity is not None else None,
             case.since,
         ),
+        case.words("why", 200),
+    ]
+
+
+def volatility_headline(case: Case) -> str:
+    leverage, cap = case.number("leverage"), case.number("leverage_cap")
+    if case.facts.value is None or leverage is None or cap is None:
+        return leverage_headline(case)
+    allowed = quantity(cap, Unit.LEVERAGE)
+    return f"{case.subject} leverage {quantity(leverage, Unit.LEVERAGE)}, volatility allows {allowed}".strip()
+
+
+def volatility_details(case: Case) -> list[str | None]:
+    sigma, notional, equity = case.number("daily_sigma"), case.number("notional"), case.number("equity")
+    return [
+        f"An ordinary day moves the equity by {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        joined(
+            f"what is held moves {percent(sigma)} a day" if sigma is not None else None,
+            f"notional {amount(notional)} USD" if notional is not None else None,
+            f"equity {amount(equity)} USD" if equity is not None else None,
+        ),
+        joined("one day in three moves further", case.since),
         case.words("why", 200),
     ]
 
