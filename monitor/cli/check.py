@@ -13,12 +13,10 @@ from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
 from monitor.daemon import counted
 from monitor.domain.account import PollFailure
-from monitor.domain.reading import Unit
 from monitor.exchange.registry import Exchanges, coverage
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import configure
-from monitor.notify.text import quantity
-from monitor.rules.quantities import ANY_SHARE
+from monitor.notify.text import threshold
 from monitor.watching import access_of
 
 # Binance refuses a request whose time is further off than its receive window of 5 s.
@@ -64,12 +62,8 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
         yield from (Finding("", f"{name}: {sentence}") for sentence in coverage(account.venue))
     for name, rule in settings.rules.items():
         thresholds = rule.model_dump(include={"warning", "critical"}, exclude_none=True)
-        shown = (f"{level} {_threshold(value, rule.unit)}" for level, value in thresholds.items())
+        shown = (f"{level} {threshold(value, rule.unit)}" for level, value in thresholds.items())
         yield Finding("ok", f"rule {name}: {', '.join([rule.kind, *shown])}")
-
-
-def _threshold(value: float, unit: Unit) -> str:
-    return "any" if value == ANY_SHARE else quantity(value, unit)
 
 
 async def online_findings(settings: Settings, clock: Clock) -> list[Finding]:

@@ -33,7 +33,7 @@ from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Po
 from monitor.domain.reading import AlertKey, Level, Reading, Scope
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
-from monitor.notify.text import amount, percent, price, quantity
+from monitor.notify.text import amount, percent, price, threshold
 from monitor.pipeline import assess
 from monitor.plan import AccountPlan
 from monitor.rules.base import Rule, Where
@@ -201,8 +201,8 @@ def _threshold(level: Level, judged: Judged, origins: Origins) -> tuple[str, str
     """`15%`, and `from the profile retail`."""
     reading, own = judged.reading, getattr(judged.rule, str(level.severity), None)
     source = origins[reading.key.rule].get(str(level.severity), "by the rule itself")
-    here = "" if level.threshold == own else f", where it is {quantity(own, reading.unit)}: another for this one"
-    return quantity(level.threshold, reading.unit), f"{source}{here}"
+    here = "" if level.threshold == own else f", where it is {threshold(own, reading.unit)}: another for this one"
+    return threshold(level.threshold, reading.unit), f"{source}{here}"
 
 
 def _where(where: Where) -> str:

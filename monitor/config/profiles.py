@@ -20,7 +20,11 @@ def _thresholds(warning: str | None, critical: str | None = None, for_: str | Ma
 # By kind: what beginner, retail and professional start from.
 _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "margin_ratio": (_thresholds("15%", "30%"), _thresholds("20%", "40%"), _thresholds("40%", "65%")),
-    "liquidation_distance": (_thresholds("20%", "10%"), _thresholds("12%", "6%"), _thresholds("3%", "1.5%")),
+    "liquidation_distance": (
+        _thresholds("20%", "10%"),
+        _thresholds("12%", "6%"),
+        {**_thresholds("3%", "1.5%"), "warning_sigmas": "2 sigma", "critical_sigmas": "1 sigma"},
+    ),
     "common_shock": (_thresholds("25%", "12%"), _thresholds("15%", "8%"), _thresholds("8%", "4%")),
     "leverage": (_thresholds("3x", "5x"), _thresholds("5x", "7x"), _thresholds("20x", "25x")),
     "volatility_leverage": (_thresholds("5%", "8%"), _thresholds("8%", "12%"), _thresholds("15%", "25%")),

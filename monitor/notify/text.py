@@ -6,6 +6,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 
 from monitor.domain.reading import Unit
+from monitor.rules.quantities import ANY_SHARE, Atrs
 
 MAX_FOREIGN_CHARS = 80
 UNKNOWN = "unknown"
@@ -149,6 +150,11 @@ def quantity(value: float | None, unit: Unit) -> str:
             return f"{amount(float(f'{value:.3g}'))}x"
         case Unit.RANK:
             return f"{value:.0f} of 5"
+
+
+def threshold(value: float | None, unit: Unit) -> str:
+    """As the YAML writes it."""
+    return "any" if value == ANY_SHARE else str(value) if isinstance(value, Atrs) else quantity(value, unit)
 
 
 def _trimmed(digits: str) -> str:

@@ -16,8 +16,9 @@ from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Need, Reading, Sc
 from monitor.domain.study import NoStudy, Study
 from monitor.domain.track import Track
 from monitor.risk.shock import BITCOIN
+from monitor.risk.volatility import beta
 from monitor.risk.worth import Worth, perpetuals_of, worth_of
-from monitor.rules.quantities import Duration, Ratio
+from monitor.rules.quantities import Atrs, Duration, Ratio
 
 HYSTERESIS = 0.10
 # A state that may last for days is no emergency of the hour.
@@ -115,6 +116,18 @@ class Context:
         return NoStudy(f"usable candles of {instrument.symbol} were not read yet")
 
     @cached_property
+    def betas(self) -> Mapping[str, float]:
+        """How far the coins that are held move with bitcoin, where that is known; of two contracts the larger one."""
+        found: dict[str, float] = {}
+        for position in self.snapshot.positions:
+            study, coin = self.study_of(position.instrument), position.instrument.base
+            if self.bitcoin is not None and isinstance(study, Study):
+                measured = beta(study, self.bitcoin)
+                if measured is not None:
+                    found[coin] = max(measured, found.get(coin, measured))
+        return found
+
+    @cached_property
     def bitcoin(self) -> Study | None:
         """Of its most common perpetual at the account's venue."""
         states = [state for symbol in perpetuals_of(BITCOIN) if (state := self.markets.get(symbol)) is not None]
@@ -191,11 +204,20 @@ class ThresholdRule(Rule):
         if self.warning is None and self.critical is None:
             raise ValueError("give warning, critical, or both")
         if self.warning is not None and self.critical is not None:
+            if isinstance(self.warning, Atrs) is not isinstance(self.critical, Atrs):
+                raise ValueError("warning and critical must both be in percent, or both in ATR")
             ordered = self.warning < self.critical if self.worse == "higher" else self.warning > self.critical
             if not ordered and not (self.may_be_equal and self.warning == self.critical):
                 relation = "below" if self.worse == "higher" else "above"
                 raise ValueError(f"warning must be {relation} critical")
         return self
+
+    def with_thresholds(self, thresholds: Mapping[Severity, float]) -> Self:
+        """The same rule with thresholds of today, where they are given in what the market moves."""
+        today = self.model_copy(update={str(severity): limit for severity, limit in thresholds.items()})
+        # What is remembered of the others is copied with them.
+        today.__dict__.pop("_thresholds", None)
+        return today
 
     def levels(self, value: float | None) -> tuple[Level, ...]:
         """The verdict at each given threshold; UNKNOWN at all of them where the value is None."""

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
-from monitor.domain.market import Markets
-from monitor.domain.reading import Reading, Scope
+from monitor.domain.reading import Need, Reading, Scope
 from monitor.risk.remedy import smallest_share, with_collateral, with_cut
 from monitor.risk.shock import PoolPath, btc_moves, btc_rates, is_of_several_coins
 from monitor.rules.base import Context, ThresholdRule
@@ -23,7 +22,8 @@ class CommonShock(ThresholdRule):
     """The smaller move of BTC, up or down, at which a margin pool is liquidated, all its positions moving with BTC.
 
     Each liquidation price holds while nothing else moves; in a crash everything does, and the pool is gone long before
-    any of them. BTC counts with a beta of 1; any other coin that loses with 2.5 or more, one that gains with 1 or less.
+    any of them. BTC counts with a beta of 1; any other coin that loses with its beta, of 2.5 at least, and one that
+    gains with its beta, of 1 at most. Betas are measured over the last hundred days, where candles are told.
     A pool of one instrument has its liquidation price for this, and is not judged here.
     """
 
@@ -35,6 +35,10 @@ class CommonShock(ThresholdRule):
     min_repeat_s: ClassVar[float] = 3600.0
     why: ClassVar[str] = "in a crash all coins fall at once, and no single liquidation price tells what that does"
     formula: ClassVar[str] = "smallest |x| at which the pool is liquidated, each mark moving by beta * x"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.CANDLES})
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot
@@ -48,7 +52,7 @@ class CommonShock(ThresholdRule):
         return several and any(self.where.matches_position(position) for position in positions)
 
     def _judge(self, name: str, balance: MarginBalance, context: Context) -> Reading:
-        path = PoolPath.of(context.snapshot, balance, context.markets, btc_rates())
+        path = PoolPath.of(context.snapshot, balance, context.markets, btc_rates(context.betas))
         inputs: dict[str, Any] = {"currency": balance.currency}
         if path is None:
             inputs["why"] = "the pool's equity, or the maintenance margin of a position in it, is not known"
@@ -61,6 +65,8 @@ class CommonShock(ThresholdRule):
             "maintenance_margin": balance.maintenance_margin,
             "holds_coins_still": is_of_several_coins(balance, context.snapshot.positions_in(balance.pool)),
         }
+        if context.bitcoin is not None:
+            inputs["daily_sigma"] = context.bitcoin.sigma
         if moves.nearest is None:
             return self._reading(name, balance, context, None, inputs, is_safe=True)
         inputs |= _losers(path, moves.nearest)
@@ -98,16 +104,16 @@ class CommonShock(ThresholdRule):
 
         for sizes in self._sizes():
             add = -_least(path, sizes) * (1 + REMEDY_MARGIN)
-            if self._clears(with_collateral(snapshot, balance.pool, add), balance.pool, markets):
+            if self._clears(with_collateral(snapshot, balance.pool, add), balance.pool, context):
                 found["add_collateral"] = add
                 break
         for sizes in self._sizes() if all(p.margin_mode is MarginMode.CROSS for p in positions) else ():
 
             def enough(share: float, sizes: tuple[float, ...] = sizes) -> bool:
-                return _least(_path(cut(share), balance.pool, markets), sizes) > 0
+                return _least(_path(cut(share), balance.pool, context), sizes) > 0
 
             share = smallest_share(enough)
-            if share is not None and self._clears(cut(share), balance.pool, markets):
+            if share is not None and self._clears(cut(share), balance.pool, context):
                 found |= {"cut_share": share, "cut_positions": len(positions)}
                 break
         return found
@@ -119,15 +125,16 @@ class CommonShock(ThresholdRule):
         yield -reach, reach
         yield tuple(reach * step / STEPS for step in range(-STEPS, STEPS + 1))
 
-    def _clears(self, after: AccountSnapshot, pool: str, markets: Markets) -> bool:
-        path = _path(after, pool, markets)
+    def _clears(self, after: AccountSnapshot, pool: str, context: Context) -> bool:
+        path = _path(after, pool, context)
         nearest = btc_moves(path).nearest if path else 0.0
         return nearest is None or self.is_clear(abs(nearest))
 
 
-def _path(snapshot: AccountSnapshot, pool: str, markets: Markets) -> PoolPath | None:
+def _path(snapshot: AccountSnapshot, pool: str, context: Context) -> PoolPath | None:
+    """Of the account as it would be, in the market as it is."""
     balance = snapshot.margin(pool)
-    return None if balance is None else PoolPath.of(snapshot, balance, markets, btc_rates())
+    return None if balance is None else PoolPath.of(snapshot, balance, context.markets, btc_rates(context.betas))
 
 
 def _least(path: PoolPath | None, sizes: Sequence[float]) -> float:

@@ -1,34 +1,88 @@
 """liquidation_distance: how far the mark may still go against a position before its pool is liquidated."""
 
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
 
 from monitor.domain.account import MarginMode, Position, PriceOrigin
-from monitor.domain.reading import Reading
+from monitor.domain.reading import Level, Need, Reading, Severity, Verdict
+from monitor.domain.study import NoStudy, Study
 from monitor.risk.liquidation import LiquidationPrices, liquidation_prices, solved_price
 from monitor.risk.remedy import remedy_for_distance, with_collateral, with_cut
+from monitor.risk.volatility import touch_probability
 from monitor.rules.base import Context, ThresholdRule
-from monitor.rules.quantities import Threshold
+from monitor.rules.quantities import Sigmas, Threshold
 
 
 class LiquidationDistance(ThresholdRule):
     """(mark - liquidation price) / mark for a long, the negative for a short, per position; 0 is liquidation.
 
     The venue's price where it gives one, else our own solve, marked so. Legs that hedge each other in one pool are
-    liquidated together, on whichever side the price lies: their distance is counted to that side.
+    liquidated together, on whichever side the price lies: their distance is counted to that side. What an ordinary day
+    moves (daily sigmas) may ask for more room than a fixed share, and never for less.
     """
 
     kind: Literal["liquidation_distance"] = "liquidation_distance"
     warning: Threshold | None = None
     critical: Threshold | None = None
+    warning_sigmas: Sigmas | None = Field(
+        default=None, description="2 sigma: a warning as well where what an ordinary day moves, twice, would reach it"
+    )
+    critical_sigmas: Sigmas | None = Field(default=None, description="the same of a critical alert")
     worse = "lower"
 
     why: ClassVar[str] = "a wick is enough: what is liquidated does not come back with the price"
     formula: ClassVar[str] = "(mark price - liquidation price) / mark price, of a short the negative"
 
-    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        return tuple(self._judge(name, position, context) for position in self.positions_in(context.snapshot))
+    @model_validator(mode="after")
+    def _sigmas_beside_shares(self) -> Self:
+        lacking = self._in_sigmas.keys() - {severity for severity, _ in self._thresholds}
+        if lacking:
+            raise ValueError(f"give {min(lacking)} beside {min(lacking)}_sigmas")
+        return self
 
-    def _judge(self, name: str, position: Position, context: Context) -> Reading:
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.CANDLES} if self._in_sigmas else ())
+
+    @property
+    def _in_sigmas(self) -> dict[Severity, float]:
+        given = {Severity.WARNING: self.warning_sigmas, Severity.CRITICAL: self.critical_sigmas}
+        return {severity: sigmas for severity, sigmas in given.items() if sigmas is not None}
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        return tuple(self._of(name, position, context) for position in self.positions_in(context.snapshot))
+
+    def _of(self, name: str, position: Position, context: Context) -> Reading:
+        study = context.study_of(position.instrument)
+        if isinstance(study, Study):
+            return self._in_turbulence(study)._judge(name, position, context, study)
+        reading = self._judge(name, position, context, None)
+        return self._without_sigmas(reading, study) if self._in_sigmas and not study.is_untold else reading
+
+    def _in_turbulence(self, study: Study) -> Self:
+        """With today's thresholds: of share and sigmas the one that asks for more room."""
+        sigmas = self._in_sigmas
+        if not sigmas:
+            return self
+        today = {severity: max(share, sigmas.get(severity, 0.0) * study.sigma) for severity, share in self._thresholds}
+        # What is critical is a warning at least.
+        if Severity.WARNING in today:
+            today[Severity.WARNING] = max(today.values())
+        return self.with_thresholds(today)
+
+    def _without_sigmas(self, reading: Reading, why: NoStudy) -> Reading:
+        """By share alone it may breach, and is not known to be clear."""
+        if reading.value is None:
+            return reading
+        levels = tuple(
+            level if level.verdict is Verdict.BREACH else Level(level.severity, Verdict.UNKNOWN, level.threshold)
+            for level in reading.levels
+        )
+        return replace(reading, levels=levels, inputs={**reading.inputs, "why": why.why})
+
+    def _judge(self, name: str, position: Position, context: Context, study: Study | None) -> Reading:
         price, origin = position.liquidation_price, position.liquidation_price_origin
         value = _distance(position, price, context)
         if price is None:
@@ -53,6 +107,9 @@ class LiquidationDistance(ThresholdRule):
             "margin_mode": str(position.margin_mode),
             "currency": position.instrument.settle,
         }
+        if study is not None and price is not None:
+            inputs["daily_sigma"] = study.sigma
+            inputs["touch_probability"] = touch_probability(position.mark_price, price, study.sigma)
         if origin is PriceOrigin.UNKNOWN:
             inputs["why"] = "the venue gave no liquidation price and the account's margin is not known well enough"
         reading = self.of_position(name, context, position, value, inputs, levels)

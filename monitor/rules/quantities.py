@@ -6,7 +6,7 @@ A bare number is refused, because `warning: 50` could mean 50 % or 5,000 %.
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
@@ -14,12 +14,23 @@ _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _RANK = re.compile(r"[1-5]")
 _LEVERAGE = re.compile(r"(\d+(?:\.\d+)?)\s*x")
+_SIGMAS = re.compile(r"(\d+(?:\.\d+)?)\s*sigmas?")
+_ATRS = re.compile(r"(\d+(?:\.\d+)?)\s*ATR")
 
 MAX_DURATION_S = 366 * 86400.0
 MAX_RATIO = 100.0
 MAX_LEVERAGE = 1000.0
+# Of what an ordinary day moves: what is further away than this is not watched by it.
+MAX_MOVES = 100.0
 # Any share at all; what is less is an error of rounding.
 ANY_SHARE = 1e-6
+
+
+class Atrs(float):
+    """So many average true ranges of a day, where other thresholds are shares of a price."""
+
+    def __str__(self) -> str:
+        return f"{float(self):g} ATR"
 
 
 def parse_duration(text: Any) -> float:
@@ -54,6 +65,27 @@ def parse_share(text: Any) -> float:
     return _parse(text, _RATIO, 100.0, 1.0, "any, or a share in percent of up to 100%")
 
 
+def parse_sigmas(text: Any) -> float:
+    """`2 sigma` to 2.0."""
+    return _parse(text, _SIGMAS, 1.0, MAX_MOVES, "daily sigmas, such as 2 sigma")
+
+
+def parse_atrs(text: Any) -> Atrs:
+    """`2 ATR` to 2."""
+    return Atrs(_parse(text, _ATRS, 1.0, MAX_MOVES, "average true ranges, such as 2 ATR"))
+
+
+def parse_retreat(text: Any) -> float:
+    """`5%` to 0.05, `2 ATR` to Atrs(2)."""
+    if isinstance(text, str) and _ATRS.fullmatch(text.strip()):
+        value: float = parse_atrs(text)
+    else:
+        value = _parse(text, _RATIO, 100.0, MAX_RATIO, "a retreat such as 5% or 2 ATR")
+    if value <= 0:
+        raise ValueError("expected more than 0")
+    return value
+
+
 def _parse(text: Any, pattern: re.Pattern[str], divisor: float, maximum: float, expected: str) -> float:
     match = pattern.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
@@ -79,6 +111,10 @@ Threshold = Annotated[Ratio, Field(gt=0)]
 Share = Annotated[float, BeforeValidator(parse_share), Field(gt=0), _written(r"^(any|\d+(\.\d+)?\s*%)$", "any")]
 Leverage = Annotated[float, BeforeValidator(parse_leverage), _written(r"^\d+(\.\d+)?\s*x$", "5x")]
 LeverageThreshold = Annotated[Leverage, Field(gt=0)]
+Sigmas = Annotated[float, BeforeValidator(parse_sigmas), Field(gt=0), _written(r"^\d+(\.\d+)?\s*sigmas?$", "2 sigma")]
+# Plain: pydantic would make a float of what it is.
+AtrThreshold = Annotated[Atrs, PlainValidator(parse_atrs), _written(r"^\d+(\.\d+)?\s*ATR$", "1.5 ATR")]
+Retreat = Annotated[float, PlainValidator(parse_retreat), _written(r"^\d+(\.\d+)?\s*(%|ATR)$", "2 ATR")]
 Rank = Annotated[
     float,
     BeforeValidator(parse_rank),

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from monitor.domain.account import OrderKind, Position, PriceOrigin, StopOrder
 from monitor.domain.reading import Level, Need, Reading, Severity, Verdict
+from monitor.domain.study import NoStudy
 from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.rules.base import Context, ThresholdRule
-from monitor.rules.quantities import ANY_SHARE, Share
+from monitor.rules.quantities import ANY_SHARE, AtrThreshold, Share
 
 # A stop that is advised is judged this share of the way from the liquidation price to the mark.
 INSIDE = 1e-6
@@ -21,6 +22,7 @@ class StopMissing(ThresholdRule):
 
     A stop counts where it would fire: on the losing side of the mark, and before the liquidation price. Trailing stops
     count from the moment they are placed. What rests in a trading program, or as a plain limit order, is no stop.
+    With `noise` a fixed stop may be too close: what an ordinary day moves either way would close the position.
     """
 
     kind: Literal["stop_missing"] = "stop_missing"
@@ -28,6 +30,9 @@ class StopMissing(ThresholdRule):
     critical: Share | None = None
     take_profit: Literal["required"] | None = Field(
         default=None, description="required: a position without a take-profit is a warning as well"
+    )
+    noise: AtrThreshold | None = Field(
+        default=None, description="1.5 ATR: a stop closer to the entry than that is a warning as well"
     )
 
     # It stays as it is until its owner acts; every five minutes it would be noise.
@@ -39,7 +44,7 @@ class StopMissing(ThresholdRule):
 
     @property
     def needs(self) -> frozenset[Need]:
-        return frozenset({Need.ORDERS})
+        return frozenset({Need.ORDERS} if self.noise is None else {Need.ORDERS, Need.CANDLES})
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """None at all where the venue never tells resting orders: an alert about that would have no end."""
@@ -51,11 +56,13 @@ class StopMissing(ThresholdRule):
     def _judge(self, name: str, position: Position, context: Context) -> Reading:
         snapshot = context.snapshot
         if snapshot.orders is None:
-            return self._reading(name, position, context, None, {"why": snapshot.orders_failure})
+            levels = self._levels(None, Verdict.UNKNOWN)
+            return self.of_position(name, context, position, None, {"why": snapshot.orders_failure}, levels)
         held = (position.instrument.symbol, position.side)
         orders = [order for order in snapshot.orders if (order.instrument.symbol, order.side) == held]
         liquidation = _liquidation_ahead(position, context)
         cover = _Cover.of(position, orders, liquidation)
+        closeness, close = self._closeness(position, orders, liquidation, context)
         inputs = {
             "problem": cover.problem,
             "covered": cover.share,
@@ -68,31 +75,45 @@ class StopMissing(ThresholdRule):
             "side": str(position.side),
             "size": position.size,
             "base": position.instrument.base,
+            **close,
         }
-        reading = self._reading(name, position, context, cover.uncovered, inputs, has_target=cover.take_profits > 0)
+        lacks_target = self.take_profit is not None and not cover.take_profits
+        levels = self._levels(cover.uncovered, Verdict.BREACH if lacks_target else closeness)
+        reading = self.of_position(name, context, position, cover.uncovered, inputs, levels)
         return self.with_remedy(reading, lambda: self._remedy(position, orders, cover, liquidation))
 
-    def _reading(
-        self,
-        name: str,
-        position: Position,
-        context: Context,
-        value: float | None,
-        inputs: dict[str, Any],
-        *,
-        has_target: bool = False,
-    ) -> Reading:
-        levels = self._levels(value, has_target=has_target)
-        return self.of_position(name, context, position, value, inputs, levels)
+    def _closeness(
+        self, position: Position, orders: Sequence[StopOrder], liquidation: float | None, context: Context
+    ) -> tuple[Verdict, dict[str, Any]]:
+        """Whether a fixed stop lies within the noise around the entry; past the entry it protects a gain."""
+        if self.noise is None or position.entry_price is None:
+            return Verdict.CLEAR, {}
+        study = context.study_of(position.instrument)
+        if isinstance(study, NoStudy):
+            return (Verdict.CLEAR, {}) if study.is_untold else (Verdict.UNKNOWN, {"why": study.why})
+        entry, sign = position.entry_price, position.side.sign
+        rooms = [
+            sign * (entry - order.trigger_price)
+            for order in orders
+            if order.kind is OrderKind.STOP
+            and order.trigger_price is not None
+            and _problem(order, position, liquidation) is None
+        ]
+        closest = min((room for room in rooms if room > 0), default=None)
+        if closest is None or closest >= self.noise * study.atr:
+            return Verdict.CLEAR, {}
+        return Verdict.BREACH, {
+            "closest_stop_atr": closest / study.atr,
+            "noise_until_price": entry - sign * self.noise * study.atr,
+        }
 
-    def _levels(self, value: float | None, *, has_target: bool) -> tuple[Level, ...]:
-        """Those of the stop; that of the warning is breached by a missing take-profit as well."""
+    def _levels(self, value: float | None, besides: Verdict) -> tuple[Level, ...]:
+        """Those of the stop; that of the warning is breached by what is asked for besides as well."""
         levels = {level.severity: level for level in self.levels(value)}
-        if self.take_profit is not None:
-            told = Verdict.UNKNOWN if value is None else Verdict.CLEAR if has_target else Verdict.BREACH
+        if self.take_profit is not None or self.noise is not None:
             of_stop = levels.get(Severity.WARNING)
-            if of_stop is None or (told is Verdict.BREACH and of_stop.verdict is not Verdict.BREACH):
-                levels[Severity.WARNING] = Level(Severity.WARNING, told, None)
+            if of_stop is None or (besides is not Verdict.CLEAR and of_stop.verdict is not Verdict.BREACH):
+                levels[Severity.WARNING] = Level(Severity.WARNING, besides, None)
         return tuple(levels[severity] for severity in sorted(levels))
 
     def _remedy(

@@ -3,9 +3,11 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading
+from monitor.domain.reading import Need, Reading
+from monitor.domain.study import NoStudy
+from monitor.domain.track import PositionTrack
 from monitor.rules.base import Context, ThresholdRule
-from monitor.rules.quantities import Threshold
+from monitor.rules.quantities import Atrs, Retreat
 
 
 class TrailingStop(ThresholdRule):
@@ -13,34 +15,64 @@ class TrailingStop(ThresholdRule):
 
     A stop watched by perpwatch: it tells, it never closes anything. The best mark is kept while the position grows or
     shrinks, and over restarts; a position that closed or flipped begins anew. One that was closed and opened again
-    between two reads looks held: its best mark stays, so that its stop is stricter and never later. A distance in ATR
-    (`2 ATR`) is not accepted yet: give percent.
+    between two reads looks held: its best mark stays, so that its stop is stricter and never later.
+
+    Thresholds are shares (`5%`), or average true ranges of the last 14 whole days (`2 ATR`): what an ordinary day moves
+    either way, so that a stop is no closer than noise. Today's range does not count: a stop that gave way while the
+    price falls would be none.
     """
 
     kind: Literal["trailing_stop"] = "trailing_stop"
-    warning: Threshold | None = None
-    critical: Threshold | None = None
+    warning: Retreat | None = None
+    critical: Retreat | None = None
 
     min_repeat_s: ClassVar[float] = 3600.0
     why: ClassVar[str] = "a gain that is not protected goes back to the market, and a small loss grows into a large one"
     formula: ClassVar[str] = "side * (best mark - mark) / best mark"
 
-    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        return tuple(self._judge(name, position, context) for position in self.positions_in(context.snapshot))
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.CANDLES} if self._in_atr else ())
 
-    def _judge(self, name: str, position: Position, context: Context) -> Reading:
+    @property
+    def _in_atr(self) -> bool:
+        return isinstance(self._thresholds[0][1], Atrs)
+
+    def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
+        """In ATR, of a venue that never tells candles, none at all: an alert about that would have no end."""
+        readings = (self._of(name, position, context) for position in self.positions_in(context.snapshot))
+        return tuple(reading for reading in readings if reading is not None)
+
+    def _of(self, name: str, position: Position, context: Context) -> Reading | None:
         track = context.track.of(position) if context.track is not None else None
-        inputs: dict[str, Any] = {"mark_price": position.mark_price, "entry_price": position.entry_price}
-        value = None
         if track is None:
-            inputs["why"] = "no best mark is remembered of this position"
-        else:
-            value = position.side.sign * (track.best_mark - position.mark_price) / track.best_mark
-            inputs |= {
-                "best_mark": track.best_mark,
-                "best_at": track.best_at.isoformat(),
-                "watched_since": track.since.isoformat(),
-            }
+            return self._unknown(name, position, context, "no best mark is remembered of this position")
+        if not self._in_atr:
+            return self._judge(name, position, context, track)
+        study = context.study_of(position.instrument)
+        if isinstance(study, NoStudy):
+            return None if study.is_untold else self._unknown(name, position, context, study.why)
+        if study.atr <= 0:
+            return self._unknown(name, position, context, "its price has not moved for days")
+        today = {severity: atrs * study.atr / track.best_mark for severity, atrs in self._thresholds}
+        return self.with_thresholds(today)._judge(name, position, context, track, study.atr)
+
+    def _unknown(self, name: str, position: Position, context: Context, why: str) -> Reading:
+        inputs = {"mark_price": position.mark_price, "entry_price": position.entry_price, "why": why}
+        return self.of_position(name, context, position, None, inputs)
+
+    def _judge(
+        self, name: str, position: Position, context: Context, track: PositionTrack, atr: float | None = None
+    ) -> Reading:
+        inputs = {
+            "mark_price": position.mark_price,
+            "entry_price": position.entry_price,
+            "best_mark": track.best_mark,
+            "best_at": track.best_at.isoformat(),
+            "watched_since": track.since.isoformat(),
+            "atr": atr,
+        }
+        value = position.side.sign * (track.best_mark - position.mark_price) / track.best_mark
         reading = self.of_position(name, context, position, value, inputs)
         return self.with_remedy(reading, lambda: _advice(position, reading))
 

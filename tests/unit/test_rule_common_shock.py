@@ -131,7 +131,7 @@ def test_the_message_names_the_move_who_loses_most_and_what_to_do() -> None:
         "BTC is 6.25% from liquidating it (critical at 8%)",
         "since 12:00 UTC",
         "loses most there: DOGE/USDT:USDT long -156 USDT, SOL/USDT:USDT long -156 USDT",
-        "other coins counted to lose 2.5 times what BTC moves, or to gain as much as it",
+        "other coins counted to lose at least 2.5 times what BTC moves, or to gain at most as much",
         "Do: add 493 USDT, or cut all 3 positions by 63%",
     ]
 

@@ -1,7 +1,6 @@
 """The volatility_leverage rule: what a day moves over the equity, what of it is unknown, and its exact remedies."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -181,9 +180,3 @@ def test_the_size_to_cut_is_told_of_a_single_position() -> None:
     assert isinstance(size, float)
     (after,) = judge(a_snapshot(a_position(contracts=50 - size), equity=1000.0), market(BTC=moving(0.03)))
     assert after.verdict is Verdict.CLEAR
-
-
-def test_a_study_of_another_time_is_not_this_ones() -> None:
-    """Each study is itself alone: two that are made of the same candles are two."""
-    study = moving(0.02)
-    assert study != replace(study)

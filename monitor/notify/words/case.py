@@ -121,6 +121,13 @@ def joined(*parts: str | None) -> str | None:
     return SEPARATOR.join(part for part in parts if part) or None
 
 
+def in_moves(value: float | None, move: float | None, unit: str) -> str:
+    """`, 1.3 daily sigmas`: a distance in the measure of what a day moves; nothing where that is not known."""
+    if value is None or move is None or move <= 0:
+        return ""
+    return f", {value / move:,.1f} {unit}"
+
+
 def labelled(label: str, text: str | None) -> str | None:
     return f"{label} {text}" if text else None
 

@@ -1,8 +1,11 @@
 """Distance to liquidation and margin ratio."""
 
 from monitor.notify.text import amount, percent, price, quantity
-from monitor.notify.words.case import Case, joined, labelled
+from monitor.notify.words.case import Case, in_moves, joined, labelled
 from monitor.risk.holdings import disagrees
+
+# A normal walk makes less of far levels than markets do: a small figure would be a false calm.
+LIKELY = 0.01
 
 
 def distance_headline(case: Case) -> str:
@@ -23,14 +26,16 @@ def distance_details(case: Case) -> list[str | None]:
     apart = None
     if mark is not None and liquidation is not None and own is not None and origin == " (venue)":
         apart = f"our own estimate is {price(own)}" if disagrees(mark, liquidation, own) else None
-    leverage = case.number("leverage")
+    leverage, chance, value = case.number("leverage"), case.number("touch_probability"), case.facts.value
+    sigmas = in_moves(value, case.number("daily_sigma"), "daily sigmas")
     return [
-        f"Distance to liquidation {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        f"Distance to liquidation {quantity(value, case.facts.unit)}{sigmas}{case.threshold}",
         joined(
             labelled("mark", price(mark) if mark is not None else None),
             f"liquidation {price(liquidation)}{origin}" if liquidation is not None else None,
             case.since,
         ),
+        f"reached within a day with a chance of {percent(chance, 0)} or more" if chance and chance >= LIKELY else None,
         apart,
         joined(_notional(case), f"leverage {amount(leverage)}x" if leverage is not None else None),
         case.words("why", 200),

@@ -1,7 +1,7 @@
 """What a move of the whole market does to a margin pool."""
 
 from monitor.notify.text import amount, quantity, signed
-from monitor.notify.words.case import Case, joined, labelled
+from monitor.notify.words.case import Case, in_moves, joined, labelled
 from monitor.risk.shock import ALT_BETA
 
 
@@ -15,11 +15,14 @@ def headline(case: Case) -> str:
 def details(case: Case) -> list[str | None]:
     losers = [loser for loser in (_loser(case, rank) for rank in (1, 2, 3)) if loser]
     fall, rise = case.number("btc_fall"), case.number("btc_rise")
+    sigmas = in_moves(case.facts.value, case.number("daily_sigma"), "of its daily sigmas")
     return [
-        f"BTC is {quantity(case.facts.value, case.facts.unit)} from liquidating it{case.threshold}",
+        f"BTC is {quantity(case.facts.value, case.facts.unit)} from liquidating it{sigmas}{case.threshold}",
         joined(f"gone at BTC {signed(fall)} or {signed(rise)}" if fall and rise else None, case.since),
         labelled("loses most there:", ", ".join(losers)),
-        f"other coins counted to lose {ALT_BETA:g} times what BTC moves, or to gain as much as it" if losers else None,
+        f"other coins counted to lose at least {ALT_BETA:g} times what BTC moves, or to gain at most as much"
+        if losers
+        else None,
         "the worth of the coins in the pool held still" if case.facts.inputs.get("holds_coins_still") is True else None,
         case.words("why", 200),
     ]

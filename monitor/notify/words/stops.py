@@ -12,6 +12,8 @@ def headline(case: Case) -> str:
         return f"{case.subject} stops unknown".strip()
     if value == 0 and _lacks_take_profit(case):
         return f"{case.subject} has no take-profit".strip()
+    if value == 0 and case.number("closest_stop_atr") is not None:
+        return f"{case.subject} has a stop within the noise".strip()
     if value < 1:
         return f"{case.subject} has no stop for {percent(value)} of it".strip()
     return f"{case.subject} has no stop{' that would fire' if _has_useless_stops(case) else ''}".strip()
@@ -19,10 +21,11 @@ def headline(case: Case) -> str:
 
 def details(case: Case) -> list[str | None]:
     mark, liquidation, size = case.number("mark_price"), case.number("liquidation_price"), case.number("size")
-    seen = case.time("orders_at")
+    seen, closest = case.time("orders_at"), case.number("closest_stop_atr")
     return [
         f"Not covered by stops {quantity(case.facts.value, case.facts.unit)}{_threshold(case)}",
         case.words("problem", 200),
+        f"a stop is {closest:.2g} ATR from the entry, which an ordinary day moves either way" if closest else None,
         "no take-profit rests at the venue" if _lacks_take_profit(case) else None,
         joined(
             f"{amount(size)} {case.words('base', 20) or ''}".rstrip() if size is not None else None,
@@ -54,6 +57,10 @@ def _what_to_place(case: Case) -> str | None:
     """`Do: place a reduce-only stop for 0.5 BTC above 88,400, where liquidation is (11.6% below the mark)`."""
     if case.facts.value == 0 and _lacks_take_profit(case):
         return f"Do: place a take-profit {'above' if case.facts.inputs.get('side') == 'long' else 'below'} the mark"
+    noise = case.number("noise_until_price")
+    if case.facts.value == 0 and noise is not None:
+        beyond = "below" if case.facts.inputs.get("side") == "long" else "above"
+        return f"Do: move the stop {beyond} {price(noise)}, and hold less where that risks too much"
     size, mark, within = case.number("stop_size"), case.number("mark_price"), case.number("stop_within")
     if size is None or mark is None:
         return None

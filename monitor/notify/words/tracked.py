@@ -1,7 +1,7 @@
 """What was gained and given back: trailing stop, take-profit levels, drawdown."""
 
 from monitor.notify.text import amount, percent, price, quantity
-from monitor.notify.words.case import Case, joined, labelled
+from monitor.notify.words.case import Case, in_moves, joined, labelled
 
 _OF_WINDOW = {"day": "of the day", "week": "of the week", "all": "of all time"}
 
@@ -16,9 +16,10 @@ def stop_name(case: Case) -> str:
 
 
 def stop_details(case: Case) -> list[str | None]:
-    best, best_at = case.number("best_mark"), case.time("best_at")
+    best, best_at, atr = case.number("best_mark"), case.time("best_at"), case.number("atr")
+    ranges = in_moves(case.facts.value, atr / best if atr and best else None, "ATR")
     return [
-        f"Trailing stop: {quantity(case.facts.value, case.facts.unit)} back{case.threshold}",
+        f"Trailing stop: {quantity(case.facts.value, case.facts.unit)} back{ranges}{case.threshold}",
         joined(_priced(case, "mark", "mark_price"), _priced(case, "stop", "stop_price"), case.since),
         joined(
             f"best mark {price(best)}" + (f" at {best_at} UTC" if best_at else "") if best is not None else None,
