@@ -10,6 +10,7 @@ import sys
 import time
 from datetime import datetime
 
+from benchmarks import crash_moves
 from benchmarks.crash_cases import LEVERAGES, cases_of
 from benchmarks.crash_day import COINS, DAY_END, DAY_START, prices
 from benchmarks.crash_replay import replay
@@ -39,6 +40,7 @@ def main() -> int:
     outcome = asyncio.run(replay(cases, paths, start, real_brackets()))
     print(f"10 October 2025, {start:%H:%M} to {end:%H:%M} UTC, {time.perf_counter() - started_s:.0f} s\n")
     print(report(outcome))
+    print(f"\n{crash_moves.report(crash_moves.all_told(RECORDED, coins))}")
     return 1 if missed(outcome) else 0
 
 

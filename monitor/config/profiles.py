@@ -33,8 +33,8 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "loss": (_thresholds("10%", "20%"), _thresholds("20%", "40%"), _thresholds("40%", "70%")),
     "adl_rank": (_thresholds("4", "5"), _thresholds("4", "5"), _thresholds("4", "5")),
     "tier_cliff": (_thresholds("5%"), _thresholds("5%"), _thresholds("5%")),
-    # 2 and 3 times BTC's range of a calm day (3.3 % on 9 October 2025), rounded down, until volatility is measured.
-    "trailing_stop": (_thresholds("3%", "5%"), _thresholds("6%", "9%"), _thresholds("6%", "9%")),
+    # A beginner's is in percent, which needs nothing explained.
+    "trailing_stop": (_thresholds("3%", "5%"), _thresholds("2 ATR", "3 ATR"), _thresholds("2 ATR", "3 ATR")),
     "drawdown": (_thresholds("1%", "1.5%"), _thresholds("1.5%", "2%"), _thresholds("4%", "8%")),
     # Who opens a position places its stop behind it.
     "stop_missing": (

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from monitor.config.profiles import PROFILES
 from monitor.config.settings import AlertSettings
 from monitor.domain.account import AccountSnapshot, MarginBalance, Side
 from monitor.domain.alert import Resolution
@@ -302,7 +301,7 @@ async def test_a_message_says_what_how_bad_and_what_to_do(
     assert [message.title, *message.body.splitlines()] == lines
 
 
-# ---- the real crash, by what the retail profile says
+# ---- the real crash, by a stop of 6 and 9 %: twice and three times the range of BTC on the calm day before
 
 
 POLL = timedelta(seconds=10)
@@ -319,7 +318,7 @@ class Spoken:
 
 def replay(prices: Iterator[tuple[datetime, float]]) -> Spoken:
     """Read every ten seconds, as the monitor does."""
-    rules = {"trailing_stop": a_rule("trailing_stop", **PROFILES["retail"]["trailing_stop"])}
+    rules = {"trailing_stop": a_rule("trailing_stop", warning="6%", critical="9%")}
     track: Track | None = None
     said: dict[Severity, datetime] = {}
     lowest, low_at = math.inf, NOON
@@ -360,7 +359,7 @@ def bitcoin(day: int) -> Iterator[tuple[datetime, float]]:
         ("BCH", "20:59:46", "21:14:24", "21:19:58"),
     ],
 )
-def test_the_stop_of_the_profile_speaks_minutes_before_the_lows_of_the_real_crash(
+def test_a_stop_in_percent_speaks_minutes_before_the_lows_of_the_real_crash(
     name: str, warning: str, critical: str, low: str
 ) -> None:
     spoken = replay(seconds_of(name))
