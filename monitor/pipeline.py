@@ -202,8 +202,11 @@ def _is_let_go(plan: AccountPlan, key: AlertKey, readings: Iterable[AlertKey], s
 
 
 def _unassessed(plan: AccountPlan, readings: tuple[Reading, ...]) -> Reading:
-    """A read was good, yet some rule could not judge some subject by it: unknown is not safe, so it is told."""
-    unknown = [reading for reading in readings if reading.is_unknown]
+    """A read was good, yet some rule could not judge some subject by it: unknown is not safe, so it is told.
+
+    What was asked for a moment ago and is on its way is not missed yet.
+    """
+    unknown = [reading for reading in readings if reading.is_unknown and not reading.inputs.get("is_pending")]
     subjects = ", ".join(f"{reading.key.rule} of {reading.key.subject}" for reading in unknown[:5])
     return Reading(
         key=AlertKey(UNASSESSED, plan.name, Scope.ACCOUNT, plan.name),

@@ -40,7 +40,7 @@ from monitor.rules.base import Rule, Where
 from monitor.store.database import remembered
 
 # What to do is the alert's to say; why a figure is unknown stands in its place.
-_NOT_INPUTS = frozenset({"add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why"})
+_NOT_INPUTS = frozenset({"add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"})
 
 Place = tuple[str, Scope, str]
 

@@ -45,7 +45,16 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class NoStudy:
-    """Why there is no study of an instrument. `is_untold`: its venue tells no candles, and asking again is no use."""
+    """Why there is no study of an instrument. `is_untold`: its venue tells no candles, and asking again is no use.
+
+    `is_pending`: it was asked for a moment ago, and has not come yet.
+    """
 
     why: str
     is_untold: bool = False
+    is_pending: bool = False
+
+    @property
+    def inputs(self) -> Mapping[str, str | bool]:
+        """Of a reading that is unknown for want of it."""
+        return {"why": self.why} | ({"is_pending": True} if self.is_pending else {})

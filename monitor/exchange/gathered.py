@@ -14,7 +14,7 @@ from monitor.clock import Clock
 from monitor.domain.account import Instrument
 from monitor.domain.market import Observed
 from monitor.exchange.budget import at_leisure
-from monitor.exchange.failures import ReadError, a_bug
+from monitor.exchange.failures import ReadError, a_bug, clean
 from monitor.log import get_logger
 
 T = TypeVar("T")
@@ -23,12 +23,17 @@ T = TypeVar("T")
 KEPT_FOR = timedelta(hours=1)
 # How soon after a failed read the same instrument is asked for again.
 PAUSE = timedelta(seconds=30)
+# What was asked for for the first time, and has not come within this, counts as failed.
+PATIENCE = timedelta(seconds=60)
 
 _log = get_logger(__name__)
 
 
 class Gathered(Generic[T]):
-    """Values by symbol. `latest` is another mapping whenever a value is."""
+    """Values by symbol, and of those that are wanted and never came why: None while the first answer is waited for.
+
+    `latest` and `missing` are other mappings whenever they change.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,14 @@ class Gathered(Generic[T]):
         deadline_s: float,
     ) -> None:
         self.latest: Mapping[str, Observed[T]] = {}
+        self.missing: Mapping[str, str | None] = {}
         self._what = what
         self._clock = clock
         self._read = read
         self._max_age = timedelta(seconds=max_age_s)
         self._deadline_s = deadline_s
         self._wanted_at: dict[str, datetime] = {}
+        self._missing_since: dict[str, datetime] = {}
         self._asked_at: dict[str, datetime] = {}
         self._due: dict[str, Instrument] = {}
         self._task: asyncio.Task[None] | None = None
@@ -58,6 +65,10 @@ class Gathered(Generic[T]):
             del self._wanted_at[symbol]
             self._asked_at.pop(symbol, None)
             self.latest = {other: value for other, value in self.latest.items() if other != symbol}
+            self._found(symbol)
+        for symbol in instruments.keys() - self.latest.keys():
+            is_late = now - self._missing_since.setdefault(symbol, now) > PATIENCE
+            self._misses(symbol, self.missing.get(symbol) or ("no answer yet" if is_late else None))
         self._due |= {symbol: instrument for symbol, instrument in instruments.items() if self._is_due(symbol, now)}
         if self._due and self._task is None:
             self._task = asyncio.create_task(self._gather())
@@ -83,12 +94,33 @@ class Gathered(Generic[T]):
             while self._due:
                 instrument = self._due.pop(next(iter(self._due)))
                 self._asked_at[instrument.symbol] = self._clock.now()
-                with suppress(ReadError, TimeoutError), at_leisure():
-                    async with self._clock.deadline(self._deadline_s):
-                        value = await self._checked(instrument)
-                    self.latest = {**self.latest, instrument.symbol: Observed(value, self._clock.now())}
+                await self._bring(instrument)
         finally:
             self._task = None
+
+    async def _bring(self, instrument: Instrument) -> None:
+        symbol = instrument.symbol
+        try:
+            with at_leisure():
+                async with self._clock.deadline(self._deadline_s):
+                    value = await self._checked(instrument)
+        except TimeoutError:
+            self._misses(symbol, "no answer in time")
+        except ReadError as failed:
+            self._misses(symbol, clean(f"{failed.kind}: {failed.detail}"))
+        else:
+            self.latest = {**self.latest, symbol: Observed(value, self._clock.now())}
+            self._found(symbol)
+
+    def _misses(self, symbol: str, why: str | None) -> None:
+        """What came before is left to age."""
+        if symbol not in self.latest and (symbol not in self.missing or self.missing[symbol] != why):
+            self.missing = {**self.missing, symbol: why}
+
+    def _found(self, symbol: str) -> None:
+        self._missing_since.pop(symbol, None)
+        if symbol in self.missing:
+            self.missing = {other: why for other, why in self.missing.items() if other != symbol}
 
     async def _checked(self, instrument: Instrument) -> T:
         try:

@@ -64,6 +64,7 @@ class MarketData:
             self._tiers.latest,
             self._books.latest,
             self._studies.latest,
+            self._studies.missing,
         )
         if len(self._composed_of) != len(known) or any(
             a is not b for a, b in zip(self._composed_of, known, strict=True)
@@ -194,6 +195,7 @@ class MarketData:
                 self._tiers.latest,
                 self._books.latest,
                 self._studies.latest,
+                self._studies.missing,
                 self._venue.marks_origin,
             ),
         )
@@ -208,11 +210,12 @@ class _MarketStates:
     tiers: Observed[Mapping[str, Tiers]] | None
     books: Mapping[str, Observed[Book]]
     studies: Mapping[str, Observed[Study | NoStudy]]
+    missing_studies: Mapping[str, str | None]
     origin: str
 
     def __call__(self, instrument: Instrument) -> MarketState:
         mark = _of(self.marks, instrument)
-        study, no_study = _told(self.studies.get(instrument.symbol))
+        study, no_study = self._study(instrument.symbol)
         return MarketState(
             instrument=instrument,
             mark_price=Observed(mark.value.price, mark.observed_at) if mark else None,
@@ -222,6 +225,19 @@ class _MarketStates:
             study=study,
             no_study=no_study,
         )
+
+    def _study(self, symbol: str) -> tuple[Observed[Study] | None, NoStudy | None]:
+        """One of the two, or neither where nobody asked."""
+        read = self.studies.get(symbol)
+        if read is not None:
+            value = read.value
+            return (None, value) if isinstance(value, NoStudy) else (Observed(value, read.observed_at), None)
+        if symbol not in self.missing_studies:
+            return None, None
+        why = self.missing_studies[symbol]
+        if why is None:
+            return None, NoStudy("its candles are being read", is_pending=True)
+        return None, NoStudy(f"its candles could not be read: {why}")
 
     def _tiers(self, instrument: Instrument) -> Observed[Tiers] | None:
         """Brackets that cannot be are unknown."""
@@ -240,14 +256,6 @@ class _MarketStates:
             origin=self.origin,
         )
         return Observed(rate, mark.observed_at)
-
-
-def _told(read: Observed[Study | NoStudy] | None) -> tuple[Observed[Study] | None, NoStudy | None]:
-    """Of the two it is one, or neither yet."""
-    if read is None:
-        return None, None
-    value = read.value
-    return (None, value) if isinstance(value, NoStudy) else (Observed(value, read.observed_at), None)
 
 
 def _of(read: Observed[Any] | None, about: Instrument) -> Observed[Any] | None:

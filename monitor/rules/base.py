@@ -110,10 +110,10 @@ class Context:
         state = self.markets.get(instrument.symbol)
         if state is not None and state.study is not None:
             fresh = self.now - state.study.observed_at <= self.study_max_age
-            return state.study.value if fresh else NoStudy(f"candles of {instrument.symbol} are not read any more")
+            return state.study.value if fresh else NoStudy(f"{instrument.symbol}: its candles are not read any more")
         if state is not None and state.no_study is not None:
-            return NoStudy(f"{instrument.symbol}: {state.no_study.why}", state.no_study.is_untold)
-        return NoStudy(f"usable candles of {instrument.symbol} were not read yet")
+            return replace(state.no_study, why=f"{instrument.symbol}: {state.no_study.why}")
+        return NoStudy(f"{instrument.symbol}: its candles were not asked for")
 
     @cached_property
     def betas(self) -> Mapping[str, float]:

@@ -80,7 +80,7 @@ class LiquidationDistance(ThresholdRule):
             level if level.verdict is Verdict.BREACH else Level(level.severity, Verdict.UNKNOWN, level.threshold)
             for level in reading.levels
         )
-        return replace(reading, levels=levels, inputs={**reading.inputs, "why": why.why})
+        return replace(reading, levels=levels, inputs={**reading.inputs, **why.inputs})
 
     def _judge(self, name: str, position: Position, context: Context, study: Study | None) -> Reading:
         price, origin = position.liquidation_price, position.liquidation_price_origin

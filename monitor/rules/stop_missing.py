@@ -90,7 +90,7 @@ class StopMissing(ThresholdRule):
             return Verdict.CLEAR, {}
         study = context.study_of(position.instrument)
         if isinstance(study, NoStudy):
-            return (Verdict.CLEAR, {}) if study.is_untold else (Verdict.UNKNOWN, {"why": study.why})
+            return (Verdict.CLEAR, {}) if study.is_untold else (Verdict.UNKNOWN, {**study.inputs})
         entry, sign = position.entry_price, position.side.sign
         rooms = [
             sign * (entry - order.trigger_price)

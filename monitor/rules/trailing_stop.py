@@ -1,5 +1,6 @@
 """trailing_stop: how far a position has fallen back from its best mark."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
@@ -46,19 +47,19 @@ class TrailingStop(ThresholdRule):
     def _of(self, name: str, position: Position, context: Context) -> Reading | None:
         track = context.track.of(position) if context.track is not None else None
         if track is None:
-            return self._unknown(name, position, context, "no best mark is remembered of this position")
+            return self._unknown(name, position, context, {"why": "no best mark is remembered of this position"})
         if not self._in_atr:
             return self._judge(name, position, context, track)
         study = context.study_of(position.instrument)
         if isinstance(study, NoStudy):
-            return None if study.is_untold else self._unknown(name, position, context, study.why)
+            return None if study.is_untold else self._unknown(name, position, context, study.inputs)
         if study.atr <= 0:
-            return self._unknown(name, position, context, "its price has not moved for days")
+            return self._unknown(name, position, context, {"why": "its price has not moved for days"})
         today = {severity: atrs * study.atr / track.best_mark for severity, atrs in self._thresholds}
         return self.with_thresholds(today)._judge(name, position, context, track, study.atr)
 
-    def _unknown(self, name: str, position: Position, context: Context, why: str) -> Reading:
-        inputs = {"mark_price": position.mark_price, "entry_price": position.entry_price, "why": why}
+    def _unknown(self, name: str, position: Position, context: Context, why: Mapping[str, str | bool]) -> Reading:
+        inputs = {"mark_price": position.mark_price, "entry_price": position.entry_price, **why}
         return self.of_position(name, context, position, None, inputs)
 
     def _judge(

@@ -53,7 +53,7 @@ class VolatilityLeverage(ThresholdRule):
         except UnknownWorthError as unknown:
             return (self.of_account(name, context, None, {"why": str(unknown)}),)
         if untold:
-            return (self.of_account(name, context, None, {"why": untold[0].why}),)
+            return (self.of_account(name, context, None, untold[0].inputs),)
         known = {coin: study for coin, study in studies.items() if isinstance(study, Study)}
         return (self._judge(name, context, positions, known, worth),)
 

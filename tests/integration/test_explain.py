@@ -121,7 +121,7 @@ def test_figures_take_the_place_of_their_names_and_what_is_unknown_keeps_its_nam
 async def test_what_is_explained_is_judged_by_all_that_once_judges_by(tmp_path: Path, shell: Shell) -> None:
     """Stop orders, and what is remembered of the account, among it."""
     async with a_house(tmp_path, speed=None) as house:
-        house.yaml.rules = {}
+        house.yaml.rules = {"trailing_stop": "{warning: 6%, critical: 9%}"}
         house.write()
         ended = await shell("once", "--json", "-c", house.path)
         (account,) = json.loads(ended.out)["accounts"]

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.domain.account import FailureKind, Instrument
 from monitor.exchange.failures import ReadError
-from monitor.exchange.gathered import KEPT_FOR, PAUSE, Gathered
+from monitor.exchange.gathered import KEPT_FOR, PATIENCE, PAUSE, Gathered
 from tests.builders import an_instrument
 from tests.unit.store_kit import ManualClock
 
@@ -103,6 +103,7 @@ async def test_a_read_that_hangs_ends_and_the_next_instrument_has_its_turn() -> 
     desk.venue.gate.clear()
     await desk.want(BTC, ETH)
     assert (desk.told(), desk.venue.asked) == ({}, [BTC.symbol, ETH.symbol])
+    assert desk.gathered.missing == dict.fromkeys((BTC.symbol, ETH.symbol), "no answer in time")
 
 
 async def test_what_others_want_while_one_is_read_is_read_behind_it(desk: Desk) -> None:
@@ -116,12 +117,41 @@ async def test_what_others_want_while_one_is_read_is_read_behind_it(desk: Desk) 
     assert desk.venue.asked == [BTC.symbol, ETH.symbol]
 
 
+async def test_what_never_came_is_waited_for_a_minute_and_then_missed_with_why(desk: Desk) -> None:
+    desk.venue.gate.clear()
+    desk.gathered.want(of(BTC, ETH))
+    assert desk.gathered.missing == {BTC.symbol: None, ETH.symbol: None}
+    await asyncio.sleep(0)
+    desk.clock.elapsed_s += PATIENCE.total_seconds()
+    desk.gathered.want(of(BTC, ETH))
+    assert set(desk.gathered.missing.values()) == {None}
+    desk.clock.elapsed_s += 1
+    desk.gathered.want(of(BTC, ETH))
+    assert set(desk.gathered.missing.values()) == {"no answer yet"}
+    desk.venue.gate.set()
+    await desk.gathered.settled()
+    assert desk.gathered.missing == {}
+
+
+async def test_what_failed_is_missing_until_it_comes_and_not_while_an_older_value_ages(desk: Desk) -> None:
+    desk.venue.failure = ReadError(FailureKind.OVERLOADED, "busy")
+    await desk.want(BTC)
+    assert desk.gathered.missing == {BTC.symbol: "overloaded: busy"}
+    desk.venue.failure = None
+    await desk.want(BTC, after_s=PAUSE.total_seconds())
+    assert desk.gathered.missing == {}
+    desk.venue.failure = ReadError(FailureKind.OVERLOADED, "busy")
+    await desk.want(BTC, after_s=MAX_AGE_S)
+    assert desk.gathered.missing == {}
+
+
 async def test_what_nobody_wants_any_more_is_forgotten(desk: Desk) -> None:
     await desk.want(BTC, ETH)
     for _ in range(3):
         await desk.want(ETH, after_s=KEPT_FOR.total_seconds() / 2)
     assert desk.told().keys() == {ETH.symbol}
     assert desk.gathered._wanted_at.keys() == desk.gathered._asked_at.keys() == {ETH.symbol}
+    assert (desk.gathered.missing, desk.gathered._missing_since) == ({}, {})
 
 
 async def test_closing_ends_a_read_that_hangs(desk: Desk) -> None:

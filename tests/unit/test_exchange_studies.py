@@ -127,7 +127,7 @@ async def test_a_study_is_told_until_three_refreshes_have_failed_and_then_unknow
     await desk.hold(BTC, after_s=3 * EVERY_S)
     assert isinstance(desk.context().study_of(BTC), Study)
     await desk.hold(BTC, after_s=1.0)
-    assert desk.context().study_of(BTC) == NoStudy(f"candles of {BTC.symbol} are not read any more")
+    assert desk.context().study_of(BTC) == NoStudy(f"{BTC.symbol}: its candles are not read any more")
     assert desk.context().bitcoin is None
     assert desk.market.caveats("main", CANDLES) == ()
     desk.venue.failure = None
@@ -162,4 +162,16 @@ async def test_candles_that_cannot_be_or_end_long_ago_make_no_study(desk: Desk, 
     for name, value in changes.items():
         setattr(desk.venue, name, value)
     await desk.hold(BTC)
-    assert desk.context().study_of(BTC) == NoStudy(f"usable candles of {BTC.symbol} were not read yet")
+    told = desk.context().study_of(BTC)
+    assert isinstance(told, NoStudy)
+    assert "candles of BTC/USDT:USDT that cannot be, or end long ago" in told.why
+
+
+async def test_candles_that_are_on_their_way_are_pending_and_those_nobody_asked_for_are_not(desk: Desk) -> None:
+    await desk.market.instruments()
+    desk.market.hold("main", (ETH,), CANDLES)
+    pending = desk.context().study_of(ETH)
+    assert pending == NoStudy("ETH/USDT:USDT: its candles are being read", is_pending=True)
+    assert desk.context().study_of(DOGE) == NoStudy("DOGE/USDT:USDT: its candles were not asked for")
+    await desk.market.gathered()
+    assert isinstance(desk.context().study_of(ETH), Study)

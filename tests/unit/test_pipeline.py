@@ -7,12 +7,13 @@ import pytest
 from monitor.blindness import blind_after_s
 from monitor.domain.account import FailureKind, Observation, Position
 from monitor.domain.alert import AlertState, Reason, Resolution
-from monitor.domain.market import Markets
+from monitor.domain.market import Markets, MarketState
 from monitor.domain.notification import AlertFacts
 from monitor.domain.reading import AlertKey, Scope, Severity
+from monitor.domain.study import NoStudy
 from monitor.pipeline import assess, decide_removals, run_cycle
 from monitor.store.records import Changes
-from tests.builders import a_policy, a_position, a_rule, a_snapshot
+from tests.builders import a_policy, a_position, a_rule, a_snapshot, an_instrument
 from tests.unit.pipeline_kit import DISTANCE, NEAR, RATIO, Desk, a_plan, desk
 
 __all__ = ["desk"]
@@ -73,6 +74,19 @@ async def test_what_a_good_read_does_not_tell_is_an_alert_of_its_own(desk: Desk)
     desk.later(21)
     await desk.ratio(0.1)
     assert desk.reasons(rule="unassessed") == ["first", "resolved"]
+
+
+async def test_what_is_on_its_way_is_no_alert_at_the_start_and_what_failed_is(desk: Desk) -> None:
+    desk.plan = a_plan({"volatility_leverage": a_rule("volatility_leverage", warning="8%")})
+    for no_study, told in (
+        (NoStudy("its candles are being read", is_pending=True), []),
+        (NoStudy("its candles could not be read: overloaded: busy"), ["first"]),
+    ):
+        market = {"BTC/USDT:USDT": MarketState(instrument=an_instrument(), no_study=no_study)}
+        for _ in range(5):
+            await desk.see(a_snapshot(a_position()), market)
+            desk.later(20)
+        assert desk.reasons(rule="unassessed") == told
 
 
 async def test_an_unknown_figure_leaves_the_alert_on_it_firing(desk: Desk) -> None:

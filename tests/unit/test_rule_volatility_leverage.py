@@ -98,14 +98,14 @@ def test_a_hard_cap_holds_in_calm() -> None:
 @pytest.mark.parametrize(
     ("markets", "why"),
     [
-        ({}, "usable candles of BTC/USDT:USDT were not read yet"),
+        ({}, "BTC/USDT:USDT: its candles were not asked for"),
         (
             {BTC: MarketState(instrument=an_instrument(), no_study=NoStudy("too young"))},
             "BTC/USDT:USDT: too young",
         ),
         (
             a_market(study=moving(0.02), observed_at=NOON - timedelta(minutes=16)),
-            "candles of BTC/USDT:USDT are not read any more",
+            "BTC/USDT:USDT: its candles are not read any more",
         ),
     ],
 )

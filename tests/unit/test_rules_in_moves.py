@@ -164,7 +164,7 @@ def test_a_stop_stands_so_many_true_ranges_behind_the_best_mark(
 @pytest.mark.parametrize(
     ("markets", "why"),
     [
-        (UNREAD, "usable candles of BTC/USDT:USDT were not read yet"),
+        (UNREAD, "BTC/USDT:USDT: its candles were not asked for"),
         (YOUNG, "BTC/USDT:USDT: too young"),
         (moving(atr=0.0), "its price has not moved for days"),
     ],
@@ -198,6 +198,16 @@ def test_a_stop_in_percent_needs_no_candles() -> None:
 def test_a_stop_is_in_one_measure_and_in_order(keys: dict[str, str], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         a_rule("trailing_stop", **keys)
+
+
+def test_what_is_on_its_way_is_marked_so() -> None:
+    """Of such a reading nothing is told yet."""
+    pending = {"BTC/USDT:USDT": MarketState(instrument=an_instrument(), no_study=NoStudy("soon", is_pending=True))}
+    readings = (*retreat((100, 99), pending), distance(95.0, pending), *stopped(pending, 99.0))
+    assert [reading.inputs.get("is_pending") for reading in readings] == [True] * 3
+    assert all(reading.is_unknown for reading in readings)
+    (failed,) = retreat((100, 99), YOUNG)
+    assert "is_pending" not in failed.inputs
 
 
 def test_a_message_tells_the_retreat_in_true_ranges() -> None:
