@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.domain.account import AccountSnapshot, MarginMode, OrderKind, PriceOrigin, Side, StopOrder
+from monitor.domain.account import AccountSnapshot, MarginMode, PriceOrigin, Side
 from monitor.domain.market import Markets, MarketState
 from monitor.domain.reading import Need, Reading, Severity, Verdict
 from monitor.domain.study import NoStudy, Study
@@ -18,6 +18,7 @@ from monitor.rules.book import evaluate_rules
 from tests.builders import NOON, a_market, a_position, a_rule, a_snapshot, an_instrument, at, flat_tiers
 from tests.outbox import a_row, facts
 from tests.studies import a_study
+from tests.unit.test_rule_stop_missing import a_stop
 
 LONG = "BTC/USDT:USDT long"
 UNREAD: Markets = {}
@@ -220,18 +221,7 @@ def test_a_message_tells_the_retreat_in_true_ranges() -> None:
 
 def stopped(markets: Markets, *triggers: float, side: Side = Side.LONG, **keys: Any) -> tuple[Reading, ...]:
     position = a_position(side=side, mark_price=100.0)
-    orders = tuple(
-        StopOrder(
-            instrument=position.instrument,
-            side=side,
-            kind=OrderKind.STOP,
-            trigger_price=trigger,
-            callback_rate=None,
-            size=None,
-            reduce_only=True,
-        )
-        for trigger in triggers
-    )
+    orders = tuple(a_stop(position, trigger) for trigger in triggers)
     snapshot = a_snapshot(position, orders=orders, orders_at=NOON)
     rule = a_rule("stop_missing", **{"warning": "any", "noise": "1.5 ATR"} | keys)
     return evaluate_rules({"stop_missing": rule}, Context(snapshot=snapshot, markets=markets, now=NOON))
@@ -261,16 +251,11 @@ def test_a_stop_that_protects_a_gain_is_not_too_close() -> None:
     (reading,) = stopped(moving(atr=3.0), 95.0)
     assert reading.verdict is Verdict.CLEAR
     rule = a_rule("stop_missing", warning="any", noise="1.5 ATR")
-    order = StopOrder(
-        instrument=position.instrument,
-        side=Side.LONG,
-        kind=OrderKind.STOP,
-        trigger_price=109.0,
-        callback_rate=None,
-        size=None,
-        reduce_only=True,
+    context = Context(
+        snapshot=a_snapshot(position, orders=(a_stop(position, 109.0),), orders_at=NOON),
+        markets=moving(atr=3.0),
+        now=NOON,
     )
-    context = Context(snapshot=a_snapshot(position, orders=(order,), orders_at=NOON), markets=moving(atr=3.0), now=NOON)
     assert [reading.verdict for reading in rule.evaluate("stop_missing", context)] == [Verdict.CLEAR]
 
 
