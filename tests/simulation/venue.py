@@ -107,6 +107,10 @@ class PaperMarket:
         """All instruments are told at once."""
         return frozenset()
 
+    def caveats(self, *_: object) -> tuple[str, ...]:
+        """Its rules need nothing that is not told."""
+        return ()
+
     def forget(self, _account: str) -> None:
         """All instruments are told at once."""
 
