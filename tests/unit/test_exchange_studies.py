@@ -1,7 +1,7 @@
 """From candles to the studies that rules judge by: when they are read, and what is said where they are not."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
@@ -33,8 +33,6 @@ class FakeVenue:
     listed: tuple[Instrument, ...] = (BTC, ETH, DOGE)
     failure: ReadError | None = None
     young: frozenset[str] = frozenset()
-    spoilt: bool = False
-    late: timedelta = timedelta()
     asked: list[tuple[str, Frame]] = field(default_factory=list)
     id: str = "fake"
     marks_origin: str = "fake"
@@ -50,10 +48,9 @@ class FakeVenue:
         if self.failure is not None:
             raise self.failure
         step = timedelta(days=1) if frame is Frame.DAY else timedelta(hours=1)
-        now = self.clock.now() - self.late
+        now = self.clock.now()
         begun = now - (now - now.replace(hour=0, minute=0, second=0, microsecond=0)) % step
-        made = candles(frame, MOVES[: 5 if about.symbol in self.young else count - 1], end=begun + step)
-        return [*made[:-1], replace(made[-1], close=-1.0)] if self.spoilt else made
+        return candles(frame, MOVES[: 5 if about.symbol in self.young else count - 1], end=begun + step)
 
 
 @dataclass
@@ -155,16 +152,6 @@ async def test_a_young_listing_is_no_caveat_but_unknown_with_why(desk: Desk) -> 
     assert not told.is_untold
     assert told.why.startswith("DOGE/USDT:USDT: too young for its volatility to be known: 5 whole days and 6 hours")
     assert desk.market.caveats("main", CANDLES) == ()
-
-
-@pytest.mark.parametrize("changes", [{"spoilt": True}, {"late": timedelta(days=4)}])
-async def test_candles_that_cannot_be_or_end_long_ago_make_no_study(desk: Desk, changes: dict[str, Any]) -> None:
-    for name, value in changes.items():
-        setattr(desk.venue, name, value)
-    await desk.hold(BTC)
-    told = desk.context().study_of(BTC)
-    assert isinstance(told, NoStudy)
-    assert "candles of BTC/USDT:USDT that cannot be, or end long ago" in told.why
 
 
 async def test_candles_that_are_on_their_way_are_pending_and_those_nobody_asked_for_are_not(desk: Desk) -> None:

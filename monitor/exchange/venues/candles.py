@@ -9,8 +9,8 @@ from monitor.domain.account import FailureKind
 from monitor.domain.study import Candle, Frame
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import Row, malformed, number, positive, time_of
+from monitor.risk.volatility import LENGTHS
 
-LENGTHS = {Frame.HOUR: timedelta(hours=1), Frame.DAY: timedelta(days=1)}
 # What ended longer ago is a feed that stands still, or a list read from its wrong end. Some venues leave out the hours
 # in which nothing was traded.
 MAX_AGE = timedelta(days=2)

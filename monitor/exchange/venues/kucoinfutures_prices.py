@@ -12,10 +12,11 @@ from monitor.domain.study import Candle, Frame
 from monitor.exchange.together import together
 from monitor.exchange.values import in_places, mapping, number
 from monitor.exchange.venues.books import book_of, refuse_old, sides_of
-from monitor.exchange.venues.candles import CANDLE, LENGTHS, candles_of, first_ms
+from monitor.exchange.venues.candles import CANDLE, candles_of, first_ms
 from monitor.exchange.venues.contracts import refuse_other
 from monitor.exchange.venues.kucoinfutures_account import data_of
 from monitor.exchange.venues.venue import Extras
+from monitor.risk.volatility import LENGTHS
 
 READS = {
     "futuresPublicGetKlineQuery": "/api/v1/kline/query",
