@@ -18,6 +18,7 @@ from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.risk.stress import HISTORIC, Shock, StressedAccount, stressed
 from monitor.risk.worth import STABLECOINS
+from monitor.rules.base import Context
 from monitor.watching import access_of
 
 CUSTOM = "yours"
@@ -85,7 +86,9 @@ async def stress_all(settings: Settings, shocks: Sequence[Shock], clock: Clock) 
         observation = await source.observe()
         if isinstance(observation, PollFailure):
             return StressedAccount(observation, ())
-        return stressed(observation, source.markets(), shocks)
+        await source.gathered()
+        context = Context(snapshot=observation, markets=source.markets(), now=clock.now())
+        return stressed(observation, context.markets, shocks, context.betas)
 
     try:
         return await asyncio.gather(*(of(name) for name in settings.accounts))

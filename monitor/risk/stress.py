@@ -140,15 +140,20 @@ class StressedAccount:
     pools: tuple[StressedPool, ...]
 
 
-def stressed(snapshot: AccountSnapshot, markets: Markets, shocks: Sequence[Shock]) -> StressedAccount:
-    """Each shock applied to each pool of the account, also to one of which the venue tells no margin."""
+def stressed(
+    snapshot: AccountSnapshot, markets: Markets, shocks: Sequence[Shock], betas: Mapping[str, float] | None = None
+) -> StressedAccount:
+    """Each shock applied to each pool of the account, also to one of which the venue tells no margin.
+
+    `betas` are for the move of BTC that liquidates it, as of a common shock.
+    """
     untold = {position.pool: position.instrument.settle for position in snapshot.positions}
     for balance in snapshot.margins:
         untold.pop(balance.pool, None)
     unknown = [MarginBalance(pool=p, currency=c, equity=None, maintenance_margin=None) for p, c in untold.items()]
     pools = []
     for balance in (*snapshot.margins, *unknown):
-        path = PoolPath.of(snapshot, balance, markets, btc_rates())
+        path = PoolPath.of(snapshot, balance, markets, btc_rates(betas))
         positions = snapshot.positions_in(balance.pool)
         pools.append(
             StressedPool(

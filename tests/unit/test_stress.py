@@ -120,6 +120,18 @@ def test_a_pool_whose_margin_the_venue_does_not_tell_is_unknown_and_not_left_out
     assert {found.is_liquidated for found in pool.outcomes.values()} == {None}
 
 
+def test_the_move_of_btc_counts_with_the_betas_that_were_measured() -> None:
+    falls = [
+        stressed(a_book(equity=500.0), {}, HISTORIC, betas).pools[0].moves
+        for betas in (None, {"SOL": 1.2}, {"SOL": 4.0})
+    ]
+    floored, calm, wild = [moves.fall for moves in falls if moves is not None]
+    assert floored == calm
+    assert floored is not None
+    assert wild is not None
+    assert wild == pytest.approx(floored * 3.5 / 5.0, rel=0.01)
+
+
 # --- shocks of one's own ---
 
 
