@@ -110,12 +110,12 @@ async def see(exchanges: Exchanges, settings: Settings, name: str, before: Accou
     track = track_after(before.track if before is not None else None, observation, markets)
     if isinstance(observation, PollFailure):
         return Seen(observation, markets, track)
-    orders, _ = await asyncio.gather(source.orders(), source.gathered())
+    orders, snapshot = await asyncio.gather(source.orders(), source.gathered(observation))
     markets = source.markets()
     if not isinstance(orders, PollFailure):
         # Here they are waited for, as long as they take.
-        observation = replace(observation, orders=tuple(orders), orders_at=clock.now(), orders_failure=None)
-    return Seen(observation, markets, track, orders, before.holdings if before is not None else None)
+        snapshot = replace(snapshot, orders=tuple(orders), orders_at=clock.now(), orders_failure=None)
+    return Seen(snapshot, markets, track, orders, before.holdings if before is not None else None)
 
 
 def as_object(read: Read) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
 from monitor.domain.account import AccountSnapshot, Instrument, MarginBalance, MarginMode, Position, Side
 from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy, Reason, advance
-from monitor.domain.market import FundingRate, MarketState, Observed, Tier
+from monitor.domain.market import Book, FundingRate, MarketState, Observed, Resting, Tier
 from monitor.domain.notification import Notification, facts_of
 from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.domain.study import Study
@@ -28,6 +28,8 @@ _MAX_CHARS = 2_000
 _RULE: TypeAdapter[Any] = TypeAdapter(AnyRule)
 _AT_ONCE = LevelPolicy(for_s=0.0, keep_firing_for_s=0.0, group_wait_s=0.0, repeat_s=None)
 _POLICY = AlertPolicy(dict.fromkeys(Severity, _AT_ONCE))
+# Where an emptied book still takes something: how far from the mark, and how much of the position.
+_LEFT = ((0.005, 0.2), (0.015, 0.4), (0.04, 0.6))
 _TIERS = (Tier(0.0, 50_000.0, 0.004, 0.0), Tier(50_000.0, 600_000.0, 0.005, 50.0))
 
 
@@ -40,7 +42,7 @@ class Scene:
     def context(self) -> Context:
         """A long of BTC that loses, a short of ETH that gains, across, with funding and brackets known, and no stops.
 
-        An hour ago BTC stood higher.
+        Order books are as empty as in a crash. An hour ago BTC stood higher.
         """
         positions = (
             _position("BTC", Side.LONG, 0.5, entry=99_500.0, mark=98_000.0, leverage=20.0, rank=1),
@@ -144,4 +146,13 @@ def _market(position: Position) -> MarketState:
         funding=Observed(funding, _NOW),
         tiers=Observed(_TIERS, _NOW),
         study=Observed(Study(fast_sigma=0.03, slow_sigma=0.025, atr=0.035 * position.mark_price, returns={}), _NOW),
+        book=Observed(_book(position), _NOW),
+    )
+
+
+def _book(position: Position) -> Book:
+    mark, size = position.mark_price, position.size
+    return Book(
+        bids=tuple(Resting(mark * (1 - away), size * share) for away, share in _LEFT),
+        asks=tuple(Resting(mark * (1 + away), size * share) for away, share in _LEFT),
     )

@@ -81,11 +81,22 @@ class Book:
     asks: tuple[Resting, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NoBook:
+    """Why no order book of an instrument is known. `is_untold`: its venue tells none. `is_pending`: it was asked for a
+    moment ago, and has not come yet."""
+
+    why: str
+    is_untold: bool = False
+    is_pending: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketState:
     """What is publicly known of one instrument; None where it was not (yet) read, and where no rule needs it.
 
     `no_study` says why candles that were read made no study.
+    `no_book` says why no order book of it is known.
     """
 
     instrument: Instrument
@@ -95,6 +106,7 @@ class MarketState:
     study: Observed[Study] | None = None
     no_study: NoStudy | None = None
     book: Observed[Book] | None = None
+    no_book: NoBook | None = None
 
 
 # Market states of one venue by symbol.

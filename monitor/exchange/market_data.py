@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 from monitor.clock import Clock
-from monitor.domain.account import Instrument
-from monitor.domain.market import Book, FundingRate, Markets, MarketState, Observed, Tiers, are_sound
+from monitor.domain.account import FailureKind, Instrument
+from monitor.domain.market import Book, FundingRate, Markets, MarketState, NoBook, Observed, Tiers, are_sound
 from monitor.domain.reading import Need
 from monitor.domain.study import Candle, Frame, NoStudy, Study
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import ReadError, UnknownSymbolError, clean
 from monitor.exchange.gathered import Gathered
 from monitor.exchange.studies import EVERY_S, Studies
 from monitor.exchange.together import Lazy, SharedRead
@@ -63,6 +63,7 @@ class MarketData:
             self._intervals.latest,
             self._tiers.latest,
             self._books.latest,
+            self._books.missing,
             self._studies.latest,
             self._studies.missing,
         )
@@ -87,11 +88,16 @@ class MarketData:
 
     def caveats(self, account: str, needs: Set[Need]) -> tuple[str, ...]:
         """What its rules need and this venue never tells: that is no alert, which would have no end."""
-        if Need.CANDLES not in needs:
-            return ()
-        told = (self._studies.latest.get(symbol) for symbol in self._held.get(account, {}))
-        untold = [one.value.why for one in told if one and isinstance(one.value, NoStudy) and one.value.is_untold]
-        return (f"volatility is not watched: {untold[0]}",) if untold else ()
+        found = []
+        held = self._held.get(account, {})
+        if Need.CANDLES in needs:
+            studies = (self._studies.latest.get(symbol) for symbol in held)
+            found += [("volatility", one.value) for one in studies if one and isinstance(one.value, NoStudy)]
+        if Need.BOOKS in needs:
+            books = (self._books.latest.get(symbol) for symbol in held)
+            found += [("what leaving a position costs", one.value) for one in books if one and isinstance(one.value, NoBook)]
+        first = {what: untold.why for what, untold in reversed(found) if untold.is_untold}
+        return tuple(f"{what} is not watched: {why}" for what, why in reversed(first.items()))
 
     async def gathered(self) -> None:
         """Until all that is asked for of single instruments has come, or failed."""
@@ -151,8 +157,15 @@ class MarketData:
         self._tiers_asked_for = frozenset(held)
         return tiers
 
-    async def _read_book(self, about: Instrument) -> Book:
-        return await self._venue.read_book(self._client, await self._raw(about), about)
+    async def _read_book(self, about: Instrument) -> Book | NoBook:
+        """Raises ReadError, but where the venue never told one."""
+        try:
+            return await self._venue.read_book(self._client, await self._raw(about), about)
+        except ReadError as failed:
+            before = self._books.latest.get(about.symbol)
+            if failed.kind is not FailureKind.UNSUPPORTED or (before is not None and isinstance(before.value, Book)):
+                raise
+            return NoBook(clean(failed.detail), is_untold=True)
 
     async def _read_candles(self, about: Instrument, frame: Frame, count: int) -> list[Candle]:
         return await self._venue.read_candles(self._client, await self._raw(about), about, frame, count)
@@ -194,6 +207,7 @@ class MarketData:
                 self._intervals.latest,
                 self._tiers.latest,
                 self._books.latest,
+                self._books.missing,
                 self._studies.latest,
                 self._studies.missing,
                 self._venue.marks_origin,
@@ -208,7 +222,8 @@ class _MarketStates:
     marks: Observed[Mapping[str, Mark | None]] | None
     intervals: Observed[Mapping[str, timedelta]] | None
     tiers: Observed[Mapping[str, Tiers]] | None
-    books: Mapping[str, Observed[Book]]
+    books: Mapping[str, Observed[Book | NoBook]]
+    missing_books: Mapping[str, str | None]
     studies: Mapping[str, Observed[Study | NoStudy]]
     missing_studies: Mapping[str, str | None]
     origin: str
@@ -216,12 +231,14 @@ class _MarketStates:
     def __call__(self, instrument: Instrument) -> MarketState:
         mark = _of(self.marks, instrument)
         study, no_study = self._study(instrument.symbol)
+        book, no_book = self._book(instrument.symbol)
         return MarketState(
             instrument=instrument,
             mark_price=Observed(mark.value.price, mark.observed_at) if mark else None,
             funding=self._funding(instrument, mark) if mark else None,
             tiers=self._tiers(instrument),
-            book=self.books.get(instrument.symbol),
+            book=book,
+            no_book=no_book,
             study=study,
             no_study=no_study,
         )
@@ -238,6 +255,19 @@ class _MarketStates:
         if why is None:
             return None, NoStudy("its candles are being read", is_pending=True)
         return None, NoStudy(f"its candles could not be read: {why}")
+
+    def _book(self, symbol: str) -> tuple[Observed[Book] | None, NoBook | None]:
+        """The same of its order book."""
+        read = self.books.get(symbol)
+        if read is not None:
+            value = read.value
+            return (None, value) if isinstance(value, NoBook) else (Observed(value, read.observed_at), None)
+        if symbol not in self.missing_books:
+            return None, None
+        why = self.missing_books[symbol]
+        if why is None:
+            return None, NoBook("its order book is being read", is_pending=True)
+        return None, NoBook(f"its order book could not be read: {why}")
 
     def _tiers(self, instrument: Instrument) -> Observed[Tiers] | None:
         """Brackets that cannot be are unknown."""

@@ -134,17 +134,21 @@ class AccountSource:
                 self._ends.known(snapshot, instruments, self._settings),
                 self._resting.beside(snapshot, instruments, self._settings),
             )
-            caveats = (*snapshot.caveats, *self._market.caveats(self.name, self._needs))
-            snapshot = replace(snapshot, ends=ends, ends_owed_since=self._ends.owed_since, caveats=caveats)
-            return completed(snapshot, self._market.markets())
+            snapshot = replace(snapshot, ends=ends, ends_owed_since=self._ends.owed_since)
+            return completed(self._with_caveats(snapshot), self._market.markets())
         finally:
             refreshing.cancel()
 
-    async def gathered(self) -> None:
+    async def gathered(self, snapshot: AccountSnapshot) -> AccountSnapshot:
         """For who reads once: until what its rules need of the market is there, or a while has passed."""
         with suppress(TimeoutError):
             async with self._clock.deadline(GATHERED_WITHIN_S):
                 await self._market.gathered()
+        return self._with_caveats(snapshot)
+
+    def _with_caveats(self, snapshot: AccountSnapshot) -> AccountSnapshot:
+        caveats = (*snapshot.caveats, *self._market.caveats(self.name, self._needs))
+        return replace(snapshot, caveats=tuple(dict.fromkeys(caveats)))
 
     async def _ask_about_new(self, snapshot: AccountSnapshot) -> None:
         """Some venues tell marks and terms one by one: of what is newly held they are asked at once."""

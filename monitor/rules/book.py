@@ -11,6 +11,7 @@ from monitor.rules.base import Context, Rule
 from monitor.rules.common_shock import CommonShock
 from monitor.rules.concentration import Concentration
 from monitor.rules.drawdown import Drawdown
+from monitor.rules.exit_liquidity import ExitLiquidity
 from monitor.rules.funding_exposure import FundingExposure
 from monitor.rules.leverage import Leverage
 from monitor.rules.liquidation_distance import LiquidationDistance
@@ -38,7 +39,8 @@ AnyRule = Annotated[
     | TrailingStop
     | TakeProfit
     | AdlRank
-    | TierCliff,
+    | TierCliff
+    | ExitLiquidity,
     Field(discriminator="kind"),
 ]
 
@@ -58,6 +60,7 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "take_profit": TakeProfit,
     "adl_rank": AdlRank,
     "tier_cliff": TierCliff,
+    "exit_liquidity": ExitLiquidity,
 }
 
 # Names of the monitor's own alerts, which no rule of the YAML may take.
