@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
-from monitor.domain.account import AccountSnapshot, Instrument, MarginBalance, MarginMode, Position, Side
+from monitor.domain.account import AccountSnapshot, Collateral, Instrument, MarginBalance, MarginMode, Position, Side
 from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy, Reason, advance
 from monitor.domain.market import Book, FundingRate, MarketState, Observed, Resting, Tier
 from monitor.domain.notification import Notification, facts_of
@@ -42,7 +42,7 @@ class Scene:
     def context(self) -> Context:
         """A long of BTC that loses, a short of ETH that gains, across, with funding and brackets known, and no stops.
 
-        Order books are as empty as in a crash. An hour ago BTC stood higher.
+        Order books are as empty as in a crash, and a stablecoin is off its dollar. An hour ago BTC stood higher.
         """
         positions = (
             _position("BTC", Side.LONG, 0.5, entry=99_500.0, mark=98_000.0, leverage=20.0, rank=1),
@@ -55,6 +55,7 @@ class Scene:
             observed_at=_NOW,
             margins=(pool,),
             positions=positions,
+            collateral=(Collateral(coin="USDE", price=0.65, amount=1_500.0),),
             orders=(),
             orders_at=_NOW,
         )

@@ -34,6 +34,7 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "adl_rank": (_thresholds("4", "5"), _thresholds("4", "5"), _thresholds("4", "5")),
     "tier_cliff": (_thresholds("5%"), _thresholds("5%"), _thresholds("5%")),
     "exit_liquidity": (_thresholds("10%", "25%"), _thresholds("10%", "25%"), _thresholds("10%", "25%")),
+    "collateral": (_thresholds("0.5%", "2%"), _thresholds("0.5%", "2%"), _thresholds("0.5%", "2%")),
     # A beginner's is in percent, which needs nothing explained.
     "trailing_stop": (_thresholds("3%", "5%"), _thresholds("2 ATR", "3 ATR"), _thresholds("2 ATR", "3 ATR")),
     "drawdown": (_thresholds("1%", "1.5%"), _thresholds("1.5%", "2%"), _thresholds("4%", "8%")),

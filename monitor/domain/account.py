@@ -149,6 +149,20 @@ class MarginBalance:
         return bool(self.maintenance_margin) and self.equity is not None and self.equity <= 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collateral:
+    """A coin that an account is margined in, with what the venue says that one of it is worth in US dollars.
+
+    `amount` is below 0 where it is owed, None where the venue tells it elsewhere only. `haircut` is the share of the
+    price that does not count as margin.
+    """
+
+    coin: str
+    price: float
+    amount: float | None = None
+    haircut: float | None = None
+
+
 class OrderKind(StrEnum):
     STOP = "stop"
     TAKE_PROFIT = "take-profit"
@@ -203,6 +217,7 @@ class AccountSnapshot:
     `ends` are what the venue took as its records told last, in any order: `risk.holdings.untold` knows which are news.
     `ends_owed_since` is from when on its records were asked for and are not told. `mode` is how the account is set up
     at the venue, in its words; empty where the venue knows one mode only.
+    `collateral` are coins with prices of the venue's own; none of those of which it tells no price.
     `ledger` is what the venue booked of late; None where no rule needs it, and where it was never read, of which
     `ledger_failure` says why.
     """
@@ -212,6 +227,7 @@ class AccountSnapshot:
     observed_at: datetime
     margins: tuple[MarginBalance, ...]
     positions: tuple[Position, ...]
+    collateral: tuple[Collateral, ...] = ()
     orders: tuple[StopOrder, ...] | None = None
     orders_at: datetime | None = None
     orders_failure: str | None = None

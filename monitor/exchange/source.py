@@ -222,6 +222,7 @@ class AccountSource:
             observed_at=now,
             margins=reading.margins,
             positions=reading.positions,
+            collateral=reading.collateral,
             mode=settings.mode,
             caveats=reading.caveats,
         )

@@ -8,6 +8,7 @@ from pydantic import Field
 from monitor.domain.reading import Reading, Scope
 from monitor.rules.adl_rank import AdlRank
 from monitor.rules.base import Context, Rule
+from monitor.rules.collateral import CollateralPeg
 from monitor.rules.common_shock import CommonShock
 from monitor.rules.concentration import Concentration
 from monitor.rules.drawdown import Drawdown
@@ -40,7 +41,8 @@ AnyRule = Annotated[
     | TakeProfit
     | AdlRank
     | TierCliff
-    | ExitLiquidity,
+    | ExitLiquidity
+    | CollateralPeg,
     Field(discriminator="kind"),
 ]
 
@@ -61,6 +63,7 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "adl_rank": AdlRank,
     "tier_cliff": TierCliff,
     "exit_liquidity": ExitLiquidity,
+    "collateral": CollateralPeg,
 }
 
 # Names of the monitor's own alerts, which no rule of the YAML may take.

@@ -6,7 +6,16 @@ Figures are the venue's own; the raw replies are parsed, not ccxt's.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from monitor.domain.account import FailureKind, Instrument, MarginBalance, MarginMode, Position, PriceOrigin, Side
+from monitor.domain.account import (
+    Collateral,
+    FailureKind,
+    Instrument,
+    MarginBalance,
+    MarginMode,
+    Position,
+    PriceOrigin,
+    Side,
+)
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
@@ -219,6 +228,16 @@ def dollars_a_unit(index: Mapping[str, Row], asset: str, key: str) -> float:
     if asset not in index:
         raise malformed(f"assetIndex does not tell what {asset:.20} counts")
     return positive(index[asset], key)
+
+
+def collateral_at_index(index: Mapping[str, Row], amounts: Mapping[str, float | None]) -> tuple[Collateral, ...]:
+    """Coins at the index; `bidBuffer` is what of it does not count. Those of which none is told are left out."""
+    told = ((coin, amount, index[coin]) for coin, amount in amounts.items() if coin in index)
+    return tuple(
+        Collateral(coin=coin, amount=amount, price=price, haircut=optional_number(row, "bidBuffer"))
+        for coin, amount, row in told
+        if (price := optional_positive(row, "index")) is not None
+    )
 
 
 def check_owed(owed: float, legs: Sequence[Leg]) -> None:

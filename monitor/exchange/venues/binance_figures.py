@@ -58,6 +58,9 @@ USDM_FIGURES: Figures = {
     Figure.PNL: exact("positionRisk unRealizedProfit", VerifiedBy.RECORDED),
     Figure.ADL_RANK: exact("positionRisk adl; portfolio: adlQuantile", VerifiedBy.RECORDED),
     Figure.BRACKETS: exact("leverageBracket", VerifiedBy.DOCUMENTS),
+    Figure.COLLATERAL: exact(
+        "multi-assets and portfolio: assetIndex index, bidBuffer; single-asset: none", VerifiedBy.DOCUMENTS
+    ),
     Figure.STOP_ORDERS: exact(
         "openAlgoOrders and openOrders; portfolio: um/algo/openAlgoOrders, cm/conditional/openOrders",
         VerifiedBy.DOCUMENTS,
@@ -84,6 +87,7 @@ COINM_FIGURES: Figures = {
     Figure.PNL: exact("positionRisk unRealizedProfit", VerifiedBy.RECORDED),
     Figure.ADL_RANK: exact("adlQuantile", VerifiedBy.DOCUMENTS),
     Figure.BRACKETS: exact("leverageBracket, in coin", VerifiedBy.DOCUMENTS),
+    Figure.COLLATERAL: unknown("Binance tells no price of the coins of COIN-M accounts but their marks"),
     Figure.STOP_ORDERS: exact("openAlgoOrders, which Binance does not document, and openOrders", VerifiedBy.CCXT),
     **_PUBLIC,
 }

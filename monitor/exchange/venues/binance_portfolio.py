@@ -23,6 +23,7 @@ from monitor.exchange.venues.binance_account import (
     bare_position,
     check_owed,
     check_same_moment,
+    collateral_at_index,
     dollars_a_unit,
     held,
     margin_in_use,
@@ -75,6 +76,7 @@ def parse(raw: Sequence[Any], instruments: Instruments, settings: AccountSetting
         margins=(_pool(account),),
         positions=tuple(position for position, _ in legs),
         margin_in_use=owed_linear + owed_inverse,
+        collateral=collateral_at_index(index, {position.instrument.settle: None for position, _ in legs}),
         caveats=(*settings.caveats, *_status(account)),
     )
 

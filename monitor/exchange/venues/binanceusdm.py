@@ -27,6 +27,7 @@ from monitor.exchange.venues.binance_account import (
     bare_position,
     check_owed,
     check_same_moment,
+    collateral_at_index,
     dollars_a_unit,
     held,
     isolated,
@@ -84,8 +85,20 @@ def parse_multi_assets(raw: Sequence[Any], instruments: Instruments, settings: A
         initial_margin=not_negative(account, "totalInitialMargin"),
         maintenance_margin=owed,
     )
-    in_use = margin_in_use(assets, legs)
-    return AccountReading(margins=(pool,), positions=positions, margin_in_use=in_use, caveats=settings.caveats)
+    return AccountReading(
+        margins=(pool,),
+        positions=positions,
+        margin_in_use=margin_in_use(assets, legs),
+        collateral=collateral_at_index(index, _held_coins(assets)),
+        caveats=settings.caveats,
+    )
+
+
+def _held_coins(assets: Sequence[Row]) -> dict[str, float | None]:
+    amounts = {
+        text(asset, "asset"): number(asset, "crossWalletBalance") + number(asset, "crossUnPnl") for asset in assets
+    }
+    return {coin: amount for coin, amount in amounts.items() if amount != 0}
 
 
 def _rate_key(asset: Row) -> str:

@@ -161,6 +161,7 @@ FIGURES: Figures = {
     Figure.FUNDING_INTERVAL: exact("premiumIndex fundingIntervalHours", VerifiedBy.CCXT),
     Figure.NEXT_FUNDING: exact("premiumIndex nextFundingTime", VerifiedBy.CCXT),
     Figure.BRACKETS: exact("maintMarginRatio, with the taker's fee of contracts", VerifiedBy.DOCUMENTS),
+    Figure.COLLATERAL: unknown("BingX tells no price of its margin coins"),
     Figure.STOP_ORDERS: exact("openOrders, of keys that may trade", VerifiedBy.DOCUMENTS),
     Figure.KEY_PERMISSIONS: exact("apiPermissions", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("forceOrders of each autoCloseType, of keys that may trade", VerifiedBy.DOCUMENTS),

@@ -56,6 +56,7 @@ FIGURES: Figures = {
     Figure.BRACKETS: exact(
         "position-tier mmr + instruments takerFeeRate, slice by slice; coin-settled: none", VerifiedBy.DOCUMENTS
     ),
+    Figure.COLLATERAL: exact("unified: account/assets usdValue / equity; classic: none", VerifiedBy.DOCUMENTS),
     Figure.STOP_ORDERS: exact("orders-plan-pending; unified unfilled-strategy-orders", VerifiedBy.DOCUMENTS),
     Figure.KEY_PERMISSIONS: exact(
         "spot/account/info authorities, ips; unified account/info permType, permissions, ips", VerifiedBy.DOCUMENTS

@@ -37,6 +37,7 @@ from monitor.exchange.venues.bitget_rows import (
     ranks_of,
     side_of,
 )
+from monitor.exchange.venues.coins import collateral_of
 from monitor.exchange.venues.completeness import check_held_once
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
@@ -82,11 +83,13 @@ def parse_unified(
     ]
     check_held_once(position for position, _ in legs)
     account = mapping(data_of(assets, "account/assets"), "account/assets")
+    coins = {text(row, "coin"): row for row in rows(account.get("assets") or [], "assets")}
     isolated = [_isolated_pool(position, row) for position, row in legs if position.margin_mode is MarginMode.ISOLATED]
     return AccountReading(
         margins=(_cross_pool(account, legs), *isolated),
         positions=tuple(position for position, _ in legs),
         margin_in_use=not_negative(account, "mmr"),
+        collateral=collateral_of(coins, value="usdValue", equity="equity"),
     )
 
 

@@ -44,7 +44,7 @@ from monitor.exchange.venues import bybit_prices
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.bybit_prices import BybitPrices, mark
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
-from monitor.exchange.venues.coins import dollar_rates
+from monitor.exchange.venues.coins import collateral_of, dollar_rates
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
@@ -219,6 +219,7 @@ class BybitVenue(BybitPrices):
         return AccountReading(
             margins=tuple(map(account.isolated_pool, positions)) if isolated else (account.unified_pool(unified),),
             positions=positions,
+            collateral=collateral_of(coins, value="usdValue", equity="equity"),
             margin_in_use=account.margin_in_use(coins, positions, options_held=OPTIONS_HELD in settings.mode),
             caveats=settings.caveats,
         )

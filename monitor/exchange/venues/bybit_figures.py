@@ -42,6 +42,7 @@ FIGURES: Figures = {
     Figure.FUNDING_INTERVAL: exact("tickers fundingIntervalHour", VerifiedBy.RECORDED),
     Figure.NEXT_FUNDING: exact("tickers nextFundingTime", VerifiedBy.RECORDED),
     Figure.BRACKETS: exact("risk-limit of each contract held", VerifiedBy.DOCUMENTS),
+    Figure.COLLATERAL: exact("wallet-balance coin usdValue / equity", VerifiedBy.DOCUMENTS),
     Figure.STOP_ORDERS: exact("order/realtime with orderFilter StopOrder", VerifiedBy.DOCUMENTS),
     Figure.KEY_PERMISSIONS: exact("user/query-api readOnly, permissions, ips", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("execution/list execType BustTrade and AdlTrade", VerifiedBy.DOCUMENTS),

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 
-from monitor.domain.account import Instrument
+from monitor.domain.account import Collateral, Instrument
 from monitor.exchange.values import SMALLEST, Row, number, optional_number
 
 Rates = Mapping[str, float]
+
+# In dollars. Of less than this a price would be made of how the venue rounds.
+TELLING_WORTH = 10.0
 
 
 def dollar_rates(coins: Mapping[str, Row], *, value: str, equity: str) -> Rates:
@@ -16,6 +19,19 @@ def dollar_rates(coins: Mapping[str, Row], *, value: str, equity: str) -> Rates:
         for name, (dollars, held) in worth.items()
         if dollars is not None and abs(held) >= SMALLEST and dollars / held >= SMALLEST
     }
+
+
+def collateral_of(coins: Mapping[str, Row], *, value: str, equity: str) -> tuple[Collateral, ...]:
+    """The coins of an account at the venue's own price; what the row does not tell, or too little of, is left out."""
+    told = {
+        name: (optional_number(coin, value) or 0.0, optional_number(coin, equity) or 0.0)
+        for name, coin in coins.items()
+    }
+    return tuple(
+        Collateral(coin=name, amount=held, price=dollars / held)
+        for name, (dollars, held) in told.items()
+        if abs(dollars) >= TELLING_WORTH and dollars * held > 0
+    )
 
 
 def rate_of(coin: str, instrument: Instrument, mark_price: float, rates: Rates) -> float:

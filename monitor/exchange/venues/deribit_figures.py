@@ -45,6 +45,7 @@ FIGURES: Figures = {
     Figure.FUNDING_INTERVAL: exact("8 hours, for which the rate is told", VerifiedBy.DOCUMENTS),
     Figure.NEXT_FUNDING: unknown("it is paid every moment"),
     Figure.BRACKETS: unknown("Deribit's API tells none; a position's rate of now is kept"),
+    Figure.COLLATERAL: unknown("not read: what backs the account in other coins is told as a sum"),
     Figure.STOP_ORDERS: exact("get_open_orders trigger_all", VerifiedBy.RECORDED),
     Figure.KEY_PERMISSIONS: exact("list_api_keys max_scope and ip_whitelist", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("get_user_trades liquidation; deleveragings: none are told", VerifiedBy.DOCUMENTS),

@@ -30,6 +30,7 @@ class Figure(StrEnum):
     FUNDING_INTERVAL = "funding_interval"
     NEXT_FUNDING = "next_funding"
     BRACKETS = "brackets"
+    COLLATERAL = "collateral_prices"
     STOP_ORDERS = "stop_orders"
     KEY_PERMISSIONS = "key_permissions"
     ENDS = "liquidations_and_adl"

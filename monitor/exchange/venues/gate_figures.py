@@ -1,6 +1,6 @@
 """How exactly each of Gate's figures is read, and where its meaning is known from."""
 
-from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact
+from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
 
 COVERAGE = (
     "perpetuals settled in USDT and in BTC, one-way and hedge, cross and isolated, page by page: every figure is the "
@@ -60,6 +60,7 @@ FIGURES: Figures = {
     Figure.FUNDING_INTERVAL: exact("contracts funding_interval, in seconds", VerifiedBy.DOCUMENTS),
     Figure.NEXT_FUNDING: exact("contracts funding_next_apply", VerifiedBy.DOCUMENTS),
     Figure.BRACKETS: exact("risk_limit_tiers; amounts made so that maintenance is continuous", VerifiedBy.DOCUMENTS),
+    Figure.COLLATERAL: unknown("Gate tells an account's worth, and none of its coins"),
     Figure.STOP_ORDERS: exact("price_orders and autoorder/v1/trail/list", VerifiedBy.DOCUMENTS),
     Figure.KEY_PERMISSIONS: exact("account/main_keys perms, account/detail ip_whitelist", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("liquidates and auto_deleverages", VerifiedBy.DOCUMENTS),

@@ -55,7 +55,14 @@ FIGURES: Figures = {
         exact("fetchFundingRates, where ccxt lists all at once", VerifiedBy.CCXT),
     ),
     **dict.fromkeys(
-        (Figure.ADL_RANK, Figure.BRACKETS, Figure.STOP_ORDERS, Figure.KEY_PERMISSIONS, Figure.ENDS),
+        (
+            Figure.ADL_RANK,
+            Figure.BRACKETS,
+            Figure.COLLATERAL,
+            Figure.STOP_ORDERS,
+            Figure.KEY_PERMISSIONS,
+            Figure.ENDS,
+        ),
         unknown("not read by the generic reader"),
     ),
 }

@@ -323,6 +323,7 @@ FIGURES: Figures = {
     Figure.FUNDING_INTERVAL: exact("one hour, by the documents", VerifiedBy.DOCUMENTS),
     Figure.NEXT_FUNDING: exact("the next full hour, by the documents", VerifiedBy.DOCUMENTS),
     Figure.BRACKETS: exact("allPerpMetas marginTables, amounts by the documents' formula", VerifiedBy.DOCUMENTS),
+    Figure.COLLATERAL: unknown("all is margined in USDC, of which Hyperliquid tells no price"),
     Figure.STOP_ORDERS: exact("frontendOpenOrders with a trigger", VerifiedBy.CCXT),
     Figure.KEY_PERMISSIONS: exact("there is no key: read by address", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("userFillsByTime liquidation, and dir Auto-Deleveraging", VerifiedBy.DOCUMENTS),

@@ -127,6 +127,7 @@ FIGURES: Figures = {
     Figure.FUNDING_INTERVAL: exact("contracts/active fundingRateGranularity", VerifiedBy.CCXT),
     Figure.NEXT_FUNDING: exact("contracts/active nextFundingRateDateTime", VerifiedBy.RECORDED),
     Figure.BRACKETS: unknown("cross rates rise with size without brackets, isolated maintenance is fixed at entry"),
+    Figure.COLLATERAL: unknown("not read"),
     Figure.STOP_ORDERS: exact("stopOrders; unified order/open-list CONDITION", VerifiedBy.DOCUMENTS),
     Figure.KEY_PERMISSIONS: exact("user/api-key permission, ipWhitelist", VerifiedBy.RECORDED),
     Figure.ENDS: exact("fills tradeType; unknown of unified accounts", VerifiedBy.DOCUMENTS),

@@ -32,7 +32,7 @@ from monitor.exchange.values import (
 )
 from monitor.exchange.venues.completeness import check_complete
 from monitor.exchange.venues.contracts import instrument_of, known_price
-from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact
+from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, estimated, exact, unknown
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
 SIDES: Mapping[float, Side] = {1: Side.LONG, 2: Side.SHORT}
@@ -223,6 +223,7 @@ FIGURES: Figures = {
     Figure.BRACKETS: exact(
         "contract/detail riskLimitCustom or riskBaseVol/riskIncrVol, with the fee", VerifiedBy.DOCUMENTS
     ),
+    Figure.COLLATERAL: unknown("MEXC tells no price of its margin coins"),
     Figure.STOP_ORDERS: exact("stoporder/open_orders, planorder and trackorder lists", VerifiedBy.DOCUMENTS),
     Figure.KEY_PERMISSIONS: exact("apiKeyInfo permissions, ipWhiteList, remainingValidity", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("history_orders of category 2, 4 and 6", VerifiedBy.DOCUMENTS),

@@ -25,7 +25,7 @@ from monitor.exchange.values import (
     text,
     word,
 )
-from monitor.exchange.venues.coins import Rates, dollar_rates, rate_of
+from monitor.exchange.venues.coins import Rates, collateral_of, dollar_rates, rate_of
 from monitor.exchange.venues.completeness import caveats_of, check_held_once
 from monitor.exchange.venues.contracts import instrument_of, known_price
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
@@ -77,6 +77,7 @@ def parse(balance: Row, listed: Sequence[Row], instruments: Instruments, setting
         margins=(*cross, *(_isolated_pool(leg) for leg in legs if leg.is_isolated)),
         positions=tuple(leg.position for leg in legs),
         margin_in_use=in_use,
+        collateral=collateral_of(coins, value="eqUsd", equity="eq"),
         caveats=(*settings.caveats, *caveats_of(others, "instType")),
     )
 

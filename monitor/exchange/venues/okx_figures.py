@@ -43,6 +43,7 @@ FIGURES: Figures = {
         "position-tiers of each contract held, in contracts at the mark, with the usual fee of liquidation",
         VerifiedBy.DOCUMENTS,
     ),
+    Figure.COLLATERAL: exact("balance details eqUsd / eq", VerifiedBy.DOCUMENTS),
     Figure.STOP_ORDERS: exact("orders-algo-pending of three kinds", VerifiedBy.DOCUMENTS),
     Figure.KEY_PERMISSIONS: exact("account/config perm and ip", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("account/bills type 5 and 9; that 125 to 128 are deleveragings", VerifiedBy.CCXT),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, Self, TypeVar
 
-from monitor.domain.account import End, FailureKind, Instrument, MarginBalance, Position, StopOrder
+from monitor.domain.account import Collateral, End, FailureKind, Instrument, MarginBalance, Position, StopOrder
 from monitor.domain.ledger import Ledger
 from monitor.domain.market import Book, Tiers
 from monitor.domain.study import Candle, Frame
@@ -81,6 +81,7 @@ class AccountReading:
     margins: tuple[MarginBalance, ...]
     positions: tuple[Position, ...]
     margin_in_use: float | None
+    collateral: tuple[Collateral, ...] = ()
     marks_are_the_markets: bool = True
     caveats: tuple[str, ...] = ()
 

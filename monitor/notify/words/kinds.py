@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from monitor.notify.text import foreign
-from monitor.notify.words import exits, funding, margin, own, shock, sizing, stops, tracked, venue
+from monitor.notify.words import collateral, exits, funding, margin, own, shock, sizing, stops, tracked, venue
 from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
 
 _ANY_KIND = Phrases(
@@ -26,6 +26,7 @@ _KINDS: Mapping[str, Phrases] = {
     "adl_rank": Phrases(venue.adl_headline, named("ADL rank"), venue.adl_details),
     "tier_cliff": Phrases(venue.cliff_headline, named("below a margin bracket's edge"), venue.cliff_details),
     "exit_liquidity": Phrases(exits.headline, named("exit"), exits.details),
+    "collateral": Phrases(collateral.headline, named("off its dollar"), collateral.details),
     "trailing_stop": Phrases(tracked.stop_headline, tracked.stop_name, tracked.stop_details),
     "take_profit": Phrases(tracked.level_headline, tracked.level_name, tracked.level_details),
     "drawdown": Phrases(tracked.drawdown_headline, tracked.drawdown_name, tracked.drawdown_details),
