@@ -1,7 +1,7 @@
 """Would the owner have been told before the exchange liquidated? The crash of 10 October 2025, with shipped defaults.
 
 `python -m benchmarks.replay_crash [--coins AVAX,DOT] [--start 20:48] [--end 21:40]` prints the leads of every case as a
-table and exits 1 where one was missed that should not have been.
+table and exits 1 where one was missed that should not have been; then what leaving would have cost in the book of BTC.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 import time
 from datetime import datetime
 
-from benchmarks import crash_moves
+from benchmarks import crash_depth, crash_moves
 from benchmarks.crash_cases import LEVERAGES, cases_of
 from benchmarks.crash_day import COINS, DAY_END, DAY_START, prices
 from benchmarks.crash_replay import replay
@@ -41,6 +41,7 @@ def main() -> int:
     print(f"10 October 2025, {start:%H:%M} to {end:%H:%M} UTC, {time.perf_counter() - started_s:.0f} s\n")
     print(report(outcome))
     print(f"\n{crash_moves.report(crash_moves.all_told(RECORDED, coins))}")
+    crash_depth.print_report(RECORDED)
     return 1 if missed(outcome) else 0
 
 

@@ -135,12 +135,12 @@ def _saved(position: Position, share: float, markets: Markets) -> float:
     return (position.maintenance_margin - left) * position.pool_rate
 
 
-def smallest_share(enough: Callable[[float], bool], bisections: int = _BISECTIONS) -> float | None:
+def smallest_share(enough: Callable[[float], bool]) -> float | None:
     """The smallest share in (0, 1] that is enough, None where even closing everything is not."""
     if not enough(1.0):
         return None
     low, high = 0.0, 1.0
-    for _ in range(bisections):
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high

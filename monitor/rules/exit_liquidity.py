@@ -17,8 +17,6 @@ from monitor.rules.quantities import Ratio, Threshold
 
 BOOK_MAX_AGE = timedelta(minutes=3)
 SLICE_EVERY = timedelta(minutes=1)
-# A cut may be a sliver of the position where much rests at one price.
-_BISECTIONS = 40
 
 
 class ExitLiquidity(ThresholdRule):
@@ -116,7 +114,7 @@ class ExitLiquidity(ThresholdRule):
         remedy: dict[str, Any] = {}
         if found.about is not None:
             remedy["add_collateral"] = found.about * position.pool_rate / self.goal - buffer
-        share = smallest_share(enough, _BISECTIONS)
+        share = smallest_share(enough)
         if share is not None:
             remedy |= {"cut_share": share, "cut_size": position.size * share, "base": position.instrument.base}
         return remedy
