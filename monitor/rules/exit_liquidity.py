@@ -10,7 +10,7 @@ from pydantic import Field
 from monitor.domain.account import MarginBalance, Position
 from monitor.domain.market import Book, Observed
 from monitor.domain.reading import Level, Need, Reading, Verdict
-from monitor.risk.exit import Exit, after_cut, buffer_of, exit_of
+from monitor.risk.exit import Exit, after_cut, against, buffer_of, exit_of
 from monitor.risk.remedy import smallest_share
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Ratio, Threshold
@@ -25,7 +25,9 @@ class ExitLiquidity(ThresholdRule):
     The order book is walked as the venue told it, against the mark. Where it ends before the position does, the least
     that it costs is judged, and what it costs where the book goes on as densely: between the two it is unknown. How
     long a careful exit takes, in slices of `depth_share` of what is told, a minute apart, is shown and not judged.
-    Where a venue tells no order books there is no reading.
+
+    A position that is worth less than the threshold is clear whatever rests. Where a venue tells no order books there
+    is no reading.
     """
 
     kind: Literal["exit_liquidity"] = "exit_liquidity"
@@ -55,11 +57,15 @@ class ExitLiquidity(ThresholdRule):
             return None
         book, balance = state.book if state is not None else None, context.snapshot.margin(position.pool)
         buffer = buffer_of(balance) if balance is not None else None
-        why = _why_no_book(book, context)
-        if why is None and buffer is None:
+        if balance is None or buffer is None:
             why = f"the margin buffer of {position.pool} is not known"
-        if book is None or balance is None or buffer is None or why is not None:
             return self.of_position(name, context, position, None, {"why": why})
+        why_not = _why_no_book(book, context)
+        if self._is_small(position, buffer) and (why_not or not book or not against(book.value, position.side)):
+            known = {"margin_buffer": buffer, "currency": balance.currency, "notional": position.notional}
+            return self.of_position(name, context, position, None, known, self.all_clear())
+        if book is None or why_not is not None:
+            return self.of_position(name, context, position, None, {"why": why_not})
         found = exit_of(position, book.value)
         inputs = self._explained(found, position, balance, buffer) | {"book_at": book.observed_at.isoformat()}
         levels = self._levels(found, position, buffer)
@@ -70,6 +76,10 @@ class ExitLiquidity(ThresholdRule):
         if reading.is_unknown:
             return replace(reading, value=None, inputs={**inputs, "why": _too_little(found, position)})
         return self.with_remedy(reading, lambda: self._remedy(found, position, buffer, book.value, context))
+
+    def _is_small(self, position: Position, buffer: float) -> bool:
+        """Whether no book needs to be seen: were all that it is worth lost by closing it, the rule would be clear."""
+        return buffer > 0 and self.is_clear(position.notional * position.pool_rate / buffer)
 
     def _levels(self, found: Exit, position: Position, buffer: float) -> tuple[Level, ...]:
         """Of the least it costs; unknown where what it may cost would be judged otherwise."""

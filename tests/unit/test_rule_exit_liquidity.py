@@ -201,6 +201,17 @@ def test_a_book_of_three_minutes_ago_is_judged() -> None:
     assert read(a_position(), BOOK, age_s=180.0).verdict is Verdict.CLEAR
 
 
+@pytest.mark.parametrize("book", [None, Book(bids=(), asks=()), Book(bids=(), asks=BOOK.asks)])
+@pytest.mark.parametrize(("equity", "verdict"), [(1_200.0, Verdict.CLEAR), (1_100.0, None)])
+def test_what_is_worth_less_than_the_threshold_is_clear_whatever_rests(
+    book: Book | None, equity: float, verdict: Verdict | None
+) -> None:
+    """A long of 100 dollars: 8.3 or 9.1 % of what is left above maintenance."""
+    reading = read(a_position(), book, equity=equity)
+    assert reading.verdict is (verdict or (Verdict.UNKNOWN if book is None else Verdict.BREACH))
+    assert reading.value is None
+
+
 def test_of_a_venue_without_books_nothing_is_said() -> None:
     untold = markets_of(None, no_book=NoBook("not told", is_untold=True))
     assert judge(a_snapshot(a_position()), untold) == ()
