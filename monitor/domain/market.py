@@ -90,6 +90,11 @@ class NoBook:
     is_untold: bool = False
     is_pending: bool = False
 
+    @property
+    def inputs(self) -> Mapping[str, str | bool]:
+        """Of a reading that is unknown for want of it."""
+        return {"why": self.why} | ({"is_pending": True} if self.is_pending else {})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketState:

@@ -30,6 +30,8 @@ PAUSE_S = 5.0
 GRACE_S = 1.0
 # Books are for what leaving a position would cost, which nobody does by the second.
 BOOKS_MAX_AGE_S = 60.0
+# What is not watched where a venue does not tell it.
+UNWATCHED = {Need.CANDLES: "volatility", Need.BOOKS: "what leaving a position costs"}
 
 
 class MarketData:
@@ -88,16 +90,17 @@ class MarketData:
 
     def caveats(self, account: str, needs: Set[Need]) -> tuple[str, ...]:
         """What its rules need and this venue never tells: that is no alert, which would have no end."""
-        found = []
         held = self._held.get(account, {})
-        if Need.CANDLES in needs:
-            studies = (self._studies.latest.get(symbol) for symbol in held)
-            found += [("volatility", one.value) for one in studies if one and isinstance(one.value, NoStudy)]
-        if Need.BOOKS in needs:
-            books = (self._books.latest.get(symbol) for symbol in held)
-            found += [("what leaving a position costs", one.value) for one in books if one and isinstance(one.value, NoBook)]
-        first = {what: untold.why for what, untold in reversed(found) if untold.is_untold}
-        return tuple(f"{what} is not watched: {why}" for what, why in reversed(first.items()))
+        latest: Mapping[Need, Mapping[str, Observed[Any]]] = {
+            Need.CANDLES: self._studies.latest,
+            Need.BOOKS: self._books.latest,
+        }
+        caveats = []
+        for need, what in UNWATCHED.items():
+            told = [latest[need][symbol].value for symbol in held if symbol in latest[need]] if need in needs else []
+            untold = [one.why for one in told if isinstance(one, NoStudy | NoBook) and one.is_untold]
+            caveats += [f"{what} is not watched: {why}" for why in untold[:1]]
+        return tuple(caveats)
 
     async def gathered(self) -> None:
         """Until all that is asked for of single instruments has come, or failed."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from monitor.domain.account import MarginBalance, Position
-from monitor.domain.market import Book, Observed
+from monitor.domain.market import Book, MarketState, NoBook
 from monitor.domain.reading import Level, Need, Reading, Verdict
 from monitor.risk.exit import Exit, after_cut, against, buffer_of, exit_of
 from monitor.risk.remedy import smallest_share
@@ -60,12 +60,12 @@ class ExitLiquidity(ThresholdRule):
         if balance is None or buffer is None:
             why = f"the margin buffer of {position.pool} is not known"
             return self.of_position(name, context, position, None, {"why": why})
-        why_not = _why_no_book(book, context)
-        if self._is_small(position, buffer) and (why_not or not book or not against(book.value, position.side)):
+        missing = _why_no_book(state, context)
+        if self._is_small(position, buffer) and (missing or not book or not against(book.value, position.side)):
             known = {"margin_buffer": buffer, "currency": balance.currency, "notional": position.notional}
             return self.of_position(name, context, position, None, known, self.all_clear())
-        if book is None or why_not is not None:
-            return self.of_position(name, context, position, None, {"why": why_not})
+        if book is None or missing is not None:
+            return self.of_position(name, context, position, None, missing.inputs if missing else {})
         found = exit_of(position, book.value)
         inputs = self._explained(found, position, balance, buffer) | {"book_at": book.observed_at.isoformat()}
         levels = self._levels(found, position, buffer)
@@ -130,11 +130,13 @@ class ExitLiquidity(ThresholdRule):
         return remedy
 
 
-def _why_no_book(book: Observed[Book] | None, context: Context) -> str | None:
-    if book is None:
-        return "its order book has not been read yet"
-    if context.now - book.observed_at > BOOK_MAX_AGE:
-        return f"its order book was last read at {book.observed_at:%H:%M:%S} UTC"
+def _why_no_book(state: MarketState | None, context: Context) -> NoBook | None:
+    """None where there is one that counts."""
+    if state is None or state.book is None:
+        return (state.no_book if state is not None else None) or NoBook("its order book has not been read yet")
+    read_at = state.book.observed_at
+    if context.now - read_at > BOOK_MAX_AGE:
+        return NoBook(f"its order book was last read at {read_at:%H:%M:%S} UTC")
     return None
 
 

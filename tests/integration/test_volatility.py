@@ -65,8 +65,7 @@ async def test_what_a_day_moves_over_the_equity_is_what_the_exchange_holds(
     source = open_account("hedger", needs=frozenset({Need.CANDLES}))
     rules = {"volatility_leverage": a_rule("volatility_leverage", **PROFILES["retail"]["volatility_leverage"])}
     for severity in (Severity.CRITICAL, None):
-        await source.observe()
-        await source.gathered()
+        await source.gathered(good(await source.observe()))
         snapshot = good(await source.observe())
         context = Context(snapshot=snapshot, markets=source.markets(), now=snapshot.observed_at)
         (reading,) = evaluate_rules(rules, context)

@@ -197,6 +197,14 @@ def test_what_is_missing_makes_it_unknown(book: Book | None, age_s: float, equit
     assert reading.inputs["why"] == why
 
 
+@pytest.mark.parametrize("is_pending", [True, False])
+def test_a_book_on_its_way_says_so_which_is_no_alert(is_pending: bool) -> None:
+    markets = markets_of(None, no_book=NoBook("asked for", is_pending=is_pending))
+    (reading,) = judge(a_snapshot(a_position(), equity=100.0), markets)
+    assert reading.is_unknown
+    assert reading.inputs == {"why": "asked for"} | ({"is_pending": True} if is_pending else {})
+
+
 def test_a_book_of_three_minutes_ago_is_judged() -> None:
     assert read(a_position(), BOOK, age_s=180.0).verdict is Verdict.CLEAR
 
