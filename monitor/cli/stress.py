@@ -86,7 +86,7 @@ async def stress_all(settings: Settings, shocks: Sequence[Shock], clock: Clock) 
         observation = await source.observe()
         if isinstance(observation, PollFailure):
             return StressedAccount(observation, ())
-        await source.gathered()
+        observation = await source.gathered(observation)
         context = Context(snapshot=observation, markets=source.markets(), now=clock.now())
         return stressed(observation, context.markets, shocks, context.betas)
 
