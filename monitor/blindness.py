@@ -1,11 +1,12 @@
 """How old each account's last good read may get before its owner is told: unknown is not safe."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure
 from monitor.domain.alert import advance
+from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
 from monitor.domain.track import Track
 from monitor.draft import Draft, is_idle
@@ -24,7 +25,8 @@ JUDGE_AGES_EVERY_S = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Sight:
-    """What is remembered of an account between reads. `since` is when watching began."""
+    """What is remembered of an account between reads. `since` is when watching began; `markets` are those that the
+    snapshot was judged by."""
 
     since: datetime
     last_read_at: datetime | None = None
@@ -33,8 +35,19 @@ class Sight:
     readings: tuple[Reading, ...] = ()
     failure: PollFailure | None = None
     track: Track | None = None
+    markets: Markets = field(default_factory=dict)
 
-    def see(self, observation: Observation, readings: tuple[Reading, ...], track: Track | None = None) -> None:
+    def age_s(self, now: datetime) -> float:
+        """Of the last good read."""
+        return (now - (self.last_read_at or self.since)).total_seconds()
+
+    def see(
+        self,
+        observation: Observation,
+        readings: tuple[Reading, ...],
+        track: Track | None = None,
+        markets: Markets | None = None,
+    ) -> None:
         if isinstance(observation, PollFailure):
             self.failure = observation
         else:
@@ -42,6 +55,7 @@ class Sight:
             self.snapshot = observation
             self.readings = readings
             self.track = track
+            self.markets = markets or {}
             self.last_read_at = observation.observed_at
             self.positions = len(observation.positions)
 
@@ -53,7 +67,7 @@ def decide_blindness(
     draft = Draft(store, now)
     for name, sight in sights.items():
         plan, alert = plans[name], store.alert(AlertKey(BLIND, name, Scope.ACCOUNT, name))
-        if is_idle(alert) and _age_s(sight, now) < blind_after_s(plan.poll_interval_s)[0]:
+        if is_idle(alert) and sight.age_s(now) < blind_after_s(plan.poll_interval_s)[0]:
             continue
         draft.move(plan, alert, advance(alert, _blindness(plan, sight, now), plan.policies[BLIND], now))
     return draft.changes()
@@ -63,7 +77,7 @@ def until_blind_s(plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight],
     """How long until `decide_blindness` may have something to say."""
     left_s = [JUDGE_AGES_WITHIN_S]
     for name, sight in sights.items():
-        age_s, (warning_s, critical_s) = _age_s(sight, now), blind_after_s(plans[name].poll_interval_s)
+        age_s, (warning_s, critical_s) = sight.age_s(now), blind_after_s(plans[name].poll_interval_s)
         if is_idle(store.alert(AlertKey(BLIND, name, Scope.ACCOUNT, name))):
             left_s.append(warning_s - age_s)
         else:
@@ -78,7 +92,7 @@ def blind_after_s(poll_interval_s: float) -> tuple[float, float]:
 
 def _blindness(plan: AccountPlan, sight: Sight, now: datetime) -> Reading:
     """Critical only where a position may be open; an account never read may hold any."""
-    age_s = _age_s(sight, now)
+    age_s = sight.age_s(now)
     warning_s, critical_s = blind_after_s(plan.poll_interval_s)
     # Who was blind when watching began again is so until a read says otherwise: waiting for the first is no sight.
     young = Verdict.HOLD if sight.last_read_at is None else Verdict.CLEAR
@@ -98,7 +112,3 @@ def _blindness(plan: AccountPlan, sight: Sight, now: datetime) -> Reading:
             "positions": sight.positions,
         },
     )
-
-
-def _age_s(sight: Sight, now: datetime) -> float:
-    return (now - (sight.last_read_at or sight.since)).total_seconds()

@@ -25,6 +25,7 @@ from monitor.notify.channels import Channel, open_channels
 from monitor.notify.delivery import Delivery
 from monitor.notify.escalation import Audience
 from monitor.notify.text import duration
+from monitor.portfolio import run_portfolio_cycle
 from monitor.rules.base import Rule
 from monitor.rules.liquidation_distance import LiquidationDistance
 from monitor.state_news import StateNews
@@ -92,6 +93,7 @@ class Daemon:
         self.settings = settings
         self.stop = asyncio.Event()
         self.started = asyncio.Event()
+        self._read = asyncio.Event()
         self.interrupted = False
         self._clock = clock
         self._database = database
@@ -122,7 +124,7 @@ class Daemon:
             )
             async with asyncio.TaskGroup() as tasks:
                 self.health = self._new_health()
-                self.watching = Watching(self.store, exchanges, self._clock, tasks, on_read=self.health.good_read)
+                self.watching = Watching(self.store, exchanges, self._clock, tasks, on_read=self._good_read)
                 await self._watch(self.settings)
                 delivering = tasks.create_task(self.delivery.run(), name="delivery")
                 parts = [tasks.create_task(part) for part in self._parts(was_down_s)]
@@ -143,6 +145,7 @@ class Daemon:
         if self._outside.watches_itself:
             yield self._beat()
         yield self._judge_blindness()
+        yield self._judge_portfolio()
         yield self._note_alive()
         yield self._tell_started(was_down_s)
         if self._config is not None:
@@ -230,6 +233,20 @@ class Daemon:
             changes = decide_blindness(self.watching.plans, self.watching.sights, self.store, self._clock.now())
             if not changes.is_empty:
                 await self.store.apply(changes)
+
+    def _good_read(self, name: str) -> None:
+        self.health.good_read(name)
+        self._read.set()
+
+    async def _judge_portfolio(self) -> None:
+        """After reads, and not more often than the account that is read most often."""
+        while True:
+            await self._read.wait()
+            self._read.clear()
+            plan = self.watching.portfolio
+            if plan is not None:
+                await run_portfolio_cycle(plan, self.watching.plans, self.watching.sights, self.store, self._clock)
+                await self._clock.sleep(plan.poll_interval_s)
 
     async def _note_alive(self) -> None:
         news = StateNews(self.store)

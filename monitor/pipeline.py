@@ -58,7 +58,7 @@ async def run_cycle(
     _log_events(changes, store)
     if not changes.is_empty:
         await store.apply(changes)
-    sight.see(observation, readings, track)
+    sight.see(observation, readings, track, markets)
     return observation
 
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from monitor.config.settings import Settings
 from monitor.domain.alert import AlertPolicy, LevelPolicy
-from monitor.domain.reading import AlertKey, Severity
+from monitor.domain.reading import PORTFOLIO, AlertKey, Severity
 from monitor.rules.base import Rule
 
 BLIND = "blind"
@@ -43,13 +43,22 @@ class AccountPlan:
 
     @classmethod
     def of(cls, settings: Settings, name: str) -> Self:
+        return cls._of(settings, name, settings.accounts[name].venue, settings.poll_interval_of(name))
+
+    @classmethod
+    def of_portfolio(cls, settings: Settings) -> Self:
+        """What it wants of all accounts together; as fresh as the one read most often."""
+        return cls._of(settings, PORTFOLIO, "all venues", min(map(settings.poll_interval_of, settings.accounts)))
+
+    @classmethod
+    def _of(cls, settings: Settings, name: str, venue: str, poll_interval_s: float) -> Self:
         policies = {rule: settings.alerts.policy_for(parameters) for rule, parameters in settings.rules.items()}
         policies |= {BLIND: settings.alerts.blind_policy(), UNASSESSED: settings.alerts.policy_for(None)}
         policies[KEY_PERMISSIONS] = ABOUT_KEYS
         return cls(
             name=name,
-            venue=settings.accounts[name].venue,
-            poll_interval_s=settings.poll_interval_of(name),
+            venue=venue,
+            poll_interval_s=poll_interval_s,
             rules=settings.rules,
             policies=policies,
             targets={severity: settings.channels_for(name, severity) for severity in Severity},

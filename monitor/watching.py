@@ -8,6 +8,7 @@ from monitor.blindness import Sight
 from monitor.clock import Clock
 from monitor.config.settings import AccountSettings, Settings
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure
+from monitor.domain.reading import PORTFOLIO
 from monitor.exchange.registry import AccountAccess, Exchanges, Mode
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues.venue import KeyFacts
@@ -75,6 +76,7 @@ class Watching:
     ) -> None:
         """`on_read` hears of every good read, by account name."""
         self.plans: dict[str, AccountPlan] = {}
+        self.portfolio: AccountPlan | None = None
         self.sights: dict[str, Sight] = {}
         self._accesses: dict[str, AccountAccess] = {}
         self._running: dict[str, tuple[AccountSource, tuple[asyncio.Task[None], ...], asyncio.Event]] = {}
@@ -92,10 +94,11 @@ class Watching:
         for name in [name for name in self._running if accesses.get(name) != self._accesses[name]]:
             await self._leave(name)
         # Reads that end from here on are judged by the new plans; what was judged by the old ones is waited for.
-        old, self.plans, self._accesses = self.plans, new, accesses
+        old, self.plans, self._accesses = self._all_plans(), new, accesses
+        self.portfolio = AccountPlan.of_portfolio(settings)
         self._allowed = allowed_to_withdraw(settings)
         await self._store.settled()
-        changes = decide_removals(old, new, self._store, self._clock.now())
+        changes = decide_removals(old, self._all_plans(), self._store, self._clock.now())
         if not changes.is_empty:
             await self._store.apply(changes)
         for _, _, wake in self._running.values():
@@ -104,6 +107,10 @@ class Watching:
         for index, name in enumerate(fresh):
             within_s = min(new[name].poll_interval_s, FIRST_READS_WITHIN_S)
             self._start(name, delay_s=within_s * index / len(fresh))
+
+    def _all_plans(self) -> dict[str, AccountPlan]:
+        """With that of the portfolio, as alerts name it."""
+        return self.plans if self.portfolio is None else {**self.plans, PORTFOLIO: self.portfolio}
 
     async def leave_all(self) -> None:
         for name in list(self._running):

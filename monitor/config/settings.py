@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from monitor.domain.alert import AlertPolicy, LevelPolicy
-from monitor.domain.reading import Severity
+from monitor.domain.reading import PORTFOLIO, Severity
 from monitor.rules.base import Frozen, Rule, SeverityDurations
 from monitor.rules.book import AnyRule
 from monitor.rules.quantities import Duration, parse_duration
@@ -287,6 +287,11 @@ class Settings(BaseSettings):
         return tuple(name for name in self._channels_of(account) if self.channels[name].fallback)
 
     def _channels_of(self, account: str) -> list[str]:
+        if account == PORTFOLIO:
+            # What is of all accounts is for those who hear of all; where none of them is woken, somebody must be.
+            of_all = {name: channel for name, channel in self.channels.items() if channel.accounts is None}
+            wakes = any(Severity.CRITICAL in channel.severities and not channel.fallback for channel in of_all.values())
+            return list(of_all if wakes else self.channels)
         chosen = self.accounts[account].channels
         return [
             name

@@ -30,18 +30,19 @@ class Audience:
 
     @classmethod
     def of(cls, settings: Settings) -> "Audience":
-        """An account that is gone, or the portfolio, is told to the channels that hear of every account."""
+        """An account that is gone is told to the channels that hear of every account."""
+        known = {*settings.accounts, PORTFOLIO}
         unlimited = {name: channel for name, channel in settings.channels.items() if channel.accounts is None}
 
         @cache
         def fallbacks(account: str) -> tuple[str, ...]:
-            if account in settings.accounts:
+            if account in known:
                 return settings.fallbacks_for(account)
             return tuple(name for name, channel in unlimited.items() if channel.fallback)
 
         @cache
         def everyone(account: str) -> tuple[str, ...]:
-            if account not in settings.accounts:
+            if account not in known:
                 return tuple(unlimited)
             regular = (name for severity in Severity for name in settings.channels_for(account, severity))
             return tuple(dict.fromkeys((*regular, *settings.fallbacks_for(account))))

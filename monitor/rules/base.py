@@ -135,16 +135,37 @@ class Context:
         return study if isinstance(study, Study) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An account of which nothing fresh is known."""
+
+    venue: str
+    why: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Portfolio:
-    """All accounts as they were last seen, by name; `unseen` are those of which nothing fresh is known, with why.
-
-    A sum over all is unknown while one of them is unseen, but for what the others alone already breach.
-    """
+    """All accounts as they were last seen, by name; a sum over all of them is unknown while one is unseen."""
 
     seen: Mapping[str, Context]
-    unseen: Mapping[str, str]
+    unseen: Mapping[str, Unseen]
     now: datetime
+
+    def narrowed(self, where: Where) -> "Portfolio":
+        """The accounts that a rule is for."""
+        seen = {name: of for name, of in self.seen.items() if where.matches_account(name, of.snapshot.venue)}
+        unseen = {name: of for name, of in self.unseen.items() if where.matches_account(name, of.venue)}
+        return replace(self, seen=seen, unseen=unseen)
+
+    @property
+    def size(self) -> int:
+        """How many accounts there are."""
+        return len(self.seen) + len(self.unseen)
+
+    def unseen_inputs(self) -> dict[str, str]:
+        """Why a figure over all accounts is unknown; `unseen` tells that `blind` has told its cause already."""
+        names = ", ".join(self.unseen)
+        return {"unseen": names, "why": f"not known of {names}: {next(iter(self.unseen.values())).why}"}
 
 
 class Rule(Frozen):

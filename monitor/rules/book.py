@@ -1,13 +1,13 @@
 """The rule book: every rule kind there is, and how one account is judged by all the rules that apply to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from monitor.domain.reading import Reading, Scope
+from monitor.domain.reading import PORTFOLIO, Reading, Scope
 from monitor.rules.adl_rank import AdlRank
-from monitor.rules.base import Context, Rule
+from monitor.rules.base import Context, Portfolio, Rule
 from monitor.rules.collateral import CollateralPeg
 from monitor.rules.common_shock import CommonShock
 from monitor.rules.concentration import Concentration
@@ -26,23 +26,7 @@ from monitor.rules.trailing_stop import TrailingStop
 from monitor.rules.volatility_leverage import VolatilityLeverage
 
 AnyRule = Annotated[
-    MarginRatio
-    | LiquidationDistance
-    | CommonShock
-    | FundingExposure
-    | Leverage
-    | VolatilityLeverage
-    | PositionSize
-    | Concentration
-    | Loss
-    | Drawdown
-    | StopMissing
-    | TrailingStop
-    | TakeProfit
-    | AdlRank
-    | TierCliff
-    | ExitLiquidity
-    | CollateralPeg,
+    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff | VolatilityLeverage | ExitLiquidity | CollateralPeg,
     Field(discriminator="kind"),
 ]
 
@@ -52,7 +36,6 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "common_shock": CommonShock,
     "funding_exposure": FundingExposure,
     "leverage": Leverage,
-    "volatility_leverage": VolatilityLeverage,
     "position_size": PositionSize,
     "concentration": Concentration,
     "loss": Loss,
@@ -62,6 +45,7 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "take_profit": TakeProfit,
     "adl_rank": AdlRank,
     "tier_cliff": TierCliff,
+    "volatility_leverage": VolatilityLeverage,
     "exit_liquidity": ExitLiquidity,
     "collateral": CollateralPeg,
 }
@@ -88,12 +72,32 @@ def evaluate_rules(rules: Mapping[str, Rule], context: Context) -> tuple[Reading
     Between equally specific ones the later of the YAML wins. A sum over the account is another one where a filter
     picks positions for it, and stands beside the sum over all.
     """
+    return _most_specific(
+        rules,
+        lambda name, rule: rule.evaluate(name, context),
+        lambda rule, reading: reading.key.scope is Scope.ACCOUNT and rule.where.names_positions,
+    )
+
+
+def evaluate_portfolio(rules: Mapping[str, Rule], portfolio: Portfolio) -> tuple[Reading, ...]:
+    """The same over all accounts. A sum over some of them, or of some positions, stands beside the sum over all."""
+    return _most_specific(
+        rules,
+        lambda name, rule: rule.evaluate_portfolio(name, portfolio),
+        lambda rule, reading: reading.key.subject == PORTFOLIO and rule.where.specificity[0] > 0,
+    )
+
+
+def _most_specific(
+    rules: Mapping[str, Rule],
+    readings_of: Callable[[str, Rule], tuple[Reading, ...]],
+    is_part: Callable[[Rule, Reading], bool],
+) -> tuple[Reading, ...]:
     chosen: dict[tuple[str, Scope, str, str], tuple[tuple[int, int], Reading]] = {}
     for name, rule in rules.items():
         rank = rule.where.specificity
-        for reading in rule.evaluate(name, context):
-            is_part = reading.key.scope is Scope.ACCOUNT and rule.where.names_positions
-            place = (rule.kind, reading.key.scope, reading.key.subject, name if is_part else "")
+        for reading in readings_of(name, rule):
+            place = (rule.kind, reading.key.scope, reading.key.subject, name if is_part(rule, reading) else "")
             if place not in chosen or rank >= chosen[place][0]:
                 chosen[place] = (rank, reading)
     return tuple(reading for _, reading in chosen.values())

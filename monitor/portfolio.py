@@ -1,0 +1,134 @@
+"""What is judged over all accounts together, as they were last seen: after reads, in one evaluation and transaction.
+
+Everything but `run_portfolio_cycle` is pure. An account that is blind makes what is judged over it unknown; `blind`
+has told why.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from monitor.blindness import Sight, blind_after_s
+from monitor.clock import Clock
+from monitor.domain.alert import Alert, Resolution, advance, advance_absent, advance_unknown, end
+from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
+from monitor.draft import Draft, is_quiet
+from monitor.log import get_logger
+from monitor.plan import UNASSESSED, AccountPlan
+from monitor.risk.underlying import underlying_of
+from monitor.rules.base import Context, Portfolio, Unseen
+from monitor.rules.book import evaluate_portfolio
+from monitor.store.records import Changes
+from monitor.store.store import Store
+
+UNASSESSED_KEY = AlertKey(UNASSESSED, PORTFOLIO, Scope.PORTFOLIO, PORTFOLIO)
+
+_log = get_logger(__name__)
+
+
+async def run_portfolio_cycle(
+    plan: AccountPlan, plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], store: Store, clock: Clock
+) -> None:
+    """Judge all accounts as they were last seen, and hand over what is news.
+
+    A bug here must not end the watch over each account: what could not be judged stays as it is, and is told.
+    """
+    now = clock.now()
+    portfolio = portfolio_of(plans, sights, now)
+    judged: Portfolio | None = portfolio
+    try:
+        readings = assess_portfolio(plan, portfolio, told_unassessed(sights))
+    except Exception as error:  # noqa: BLE001
+        if not store.alert(UNASSESSED_KEY).is_active:
+            _log.exception("the accounts together could not be judged")
+        readings = (_unassessed([f"a bug in perpwatch: {type(error).__name__}"], "all accounts", Verdict.BREACH),)
+        judged = None
+    changes = decide_portfolio(plan, judged, readings, store, now)
+    if not changes.is_empty:
+        await store.apply(changes)
+
+
+def portfolio_of(plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], now: datetime) -> Portfolio:
+    """The accounts of these plans; one that is about to be told as blind counts as unseen."""
+    seen: dict[str, Context] = {}
+    unseen: dict[str, Unseen] = {}
+    for name, plan in plans.items():
+        sight = sights.get(name)
+        if sight is None or sight.snapshot is None:
+            unseen[name] = Unseen(plan.venue, "it was not read since the start")
+        elif sight.age_s(now) >= blind_after_s(plan.poll_interval_s)[0]:
+            unseen[name] = Unseen(plan.venue, "its last good read is too old")
+        else:
+            seen[name] = Context(snapshot=sight.snapshot, markets=sight.markets, now=now, track=sight.track)
+    return Portfolio(seen=seen, unseen=unseen, now=now)
+
+
+def told_unassessed(sights: Mapping[str, Sight]) -> frozenset[str]:
+    """The accounts of which a figure is missing and told to be."""
+    return frozenset(
+        name
+        for name, sight in sights.items()
+        for reading in sight.readings
+        if reading.key.rule == UNASSESSED and reading.verdict is Verdict.BREACH
+    )
+
+
+def assess_portfolio(plan: AccountPlan, portfolio: Portfolio, told: Iterable[str] = ()) -> tuple[Reading, ...]:
+    """What the rules say of all accounts together; what is unknown is told once, so not where `told` has it already,
+    nor of an account that is blind."""
+    readings = evaluate_portfolio(plan.rules, portfolio)
+    unknown = [reading for reading in readings if reading.is_unknown]
+    news = [r for r in unknown if "unseen" not in r.inputs and r.inputs.get("account") not in frozenset(told)]
+    quiet = Verdict.HOLD if unknown else Verdict.CLEAR
+    whys = [str(reading.inputs.get("why")) for reading in news]
+    return (*readings, _unassessed(whys, ", ".join(r.key.rule for r in news[:5]), Verdict.BREACH if news else quiet))
+
+
+def decide_portfolio(
+    plan: AccountPlan, portfolio: Portfolio | None, readings: tuple[Reading, ...], store: Store, now: datetime
+) -> Changes:
+    """Every alert of the portfolio moved on, with the messages that are due. None: it could not be judged."""
+    draft = Draft(store, now)
+    by_key = {reading.key: reading for reading in readings}
+    for key in (*by_key, *(key for key in store.keys_of(PORTFOLIO) if key not in by_key)):
+        if not is_quiet(store.alerts.get(key), by_key.get(key)):
+            alert = store.alert(key)
+            draft.move(plan, alert, _next(plan, alert, by_key, portfolio, now))
+    return draft.changes()
+
+
+def _next(
+    plan: AccountPlan, alert: Alert, readings: Mapping[AlertKey, Reading], portfolio: Portfolio | None, now: datetime
+) -> Alert:
+    key = alert.key
+    if not plan.knows(key):
+        return end(alert, Resolution.REMOVED, now)
+    if key in readings:
+        return advance(alert, readings[key], plan.policies[key.rule], now)
+    if portfolio is None or portfolio.unseen:
+        return advance_unknown(alert, now)
+    if key.subject == PORTFOLIO or _is_held(key.subject, portfolio):
+        # An edit took it from its rule: accounts, positions, or all but one account.
+        return end(alert, Resolution.REMOVED, now)
+    return advance_absent(alert, now)
+
+
+def _is_held(underlying: str, portfolio: Portfolio) -> bool:
+    return any(
+        underlying_of(position.instrument).name == underlying
+        for context in portfolio.seen.values()
+        for position in context.snapshot.positions
+    )
+
+
+def _unassessed(whys: list[str], subjects: str, verdict: Verdict) -> Reading:
+    return Reading(
+        key=UNASSESSED_KEY,
+        levels=(Level(Severity.WARNING, verdict, None),),
+        value=float(len(whys)),
+        unit=Unit.COUNT,
+        inputs={
+            "subjects": subjects,
+            "why": whys[0] if whys else None,
+            "advice": "add up exposure over your accounts yourself until it is known again",
+        },
+    )
