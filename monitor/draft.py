@@ -1,11 +1,13 @@
 """What one evaluation changes, collected so that it commits as one: alerts, their messages, what was seen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from monitor.domain.account import AccountSnapshot, isolated_pool_of
 from monitor.domain.alert import Alert, AlertPolicy, Reason, notified, reason_to_notify
+from monitor.domain.hedges import Hedges
+from monitor.domain.hedges import is_worth_writing as hedges_worth_writing
 from monitor.domain.holdings import Holdings
 from monitor.domain.notification import Notification, facts_of, is_bad_end
 from monitor.domain.reading import Reading, Severity, Verdict
@@ -37,6 +39,7 @@ class Draft:
     _alerts: list[Alert] = field(default_factory=list)
     _messages: list[Notification] = field(default_factory=list)
     _records: list[AccountRecord] = field(default_factory=list)
+    _hedges: Mapping[str, Hedges] | None = None
 
     def move(self, plan: AccountPlan, before: Alert, after: Alert) -> None:
         """Take over an alert's next state, and its message where that is news nobody has muted."""
@@ -94,8 +97,22 @@ class Draft:
         if stale:
             self._records.append(record)
 
+    def remember_hedges(self, hedges: Mapping[str, Hedges]) -> None:
+        """With what is told, or where it is worth a write."""
+        known = self.store.hedges
+        if known.keys() != hedges.keys() or any(
+            (self._messages and hedges[name] != known[name]) or hedges_worth_writing(known[name], hedges[name])
+            for name in hedges
+        ):
+            self._hedges = hedges
+
     def changes(self) -> Changes:
-        return Changes(alerts=tuple(self._alerts), enqueue=tuple(self._messages), accounts=tuple(self._records))
+        return Changes(
+            alerts=tuple(self._alerts),
+            enqueue=tuple(self._messages),
+            accounts=tuple(self._records),
+            hedges=self._hedges,
+        )
 
     def _messages_of(
         self, plan: AccountPlan, alert: Alert, severity: Severity, policy: AlertPolicy, reason: Reason

@@ -16,7 +16,7 @@ from monitor.log import get_logger
 from monitor.plan import UNASSESSED, AccountPlan
 from monitor.risk.underlying import underlying_of
 from monitor.rules.base import Context, Portfolio, Unseen
-from monitor.rules.book import evaluate_portfolio
+from monitor.rules.book import evaluate_portfolio, remembered
 from monitor.store.records import Changes
 from monitor.store.store import Store
 
@@ -33,15 +33,15 @@ async def run_portfolio_cycle(
     A bug here must not end the watch over each account: what could not be judged stays as it is, and is told.
     """
     now = clock.now()
-    portfolio = portfolio_of(plans, sights, now)
-    judged: Portfolio | None = portfolio
+    judged: Portfolio | None = None
     try:
-        readings = assess_portfolio(plan, portfolio, told_unassessed(sights))
+        judged = remembered(plan.rules, portfolio_of(plans, sights, now), store.hedges)
+        readings = assess_portfolio(plan, judged, told_unassessed(sights))
     except Exception as error:  # noqa: BLE001
         if not store.alert(UNASSESSED_KEY).is_active:
             _log.exception("the accounts together could not be judged")
-        readings = (_unassessed([f"a bug in perpwatch: {type(error).__name__}"], "all accounts", Verdict.BREACH),)
         judged = None
+        readings = (_unassessed([f"a bug in perpwatch: {type(error).__name__}"], "all accounts", Verdict.BREACH),)
     changes = decide_portfolio(plan, judged, readings, store, now)
     if not changes.is_empty:
         await store.apply(changes)
@@ -93,6 +93,8 @@ def decide_portfolio(
         if not is_quiet(store.alerts.get(key), by_key.get(key)):
             alert = store.alert(key)
             draft.move(plan, alert, _next(plan, alert, by_key, portfolio, now))
+    if portfolio is not None:
+        draft.remember_hedges(portfolio.hedges)
     return draft.changes()
 
 

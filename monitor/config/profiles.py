@@ -28,8 +28,15 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "common_shock": (_thresholds("25%", "12%"), _thresholds("15%", "8%"), _thresholds("8%", "4%")),
     "leverage": (_thresholds("3x", "5x"), _thresholds("5x", "7x"), _thresholds("20x", "25x")),
     "volatility_leverage": (_thresholds("5%", "8%"), _thresholds("8%", "12%"), _thresholds("15%", "25%")),
+    "total_exposure": (_thresholds("3x", "5x"), _thresholds("5x", "8x"), _thresholds("20x", "30x")),
     "position_size": (_thresholds("5%", "10%"), _thresholds("10%", "15%"), _thresholds("25%", "50%")),
     "concentration": (_thresholds("60%", "80%"), _thresholds("60%", "80%"), _thresholds("60%", "90%")),
+    # Legs are opened and closed one after the other.
+    "hedge": (
+        _thresholds("10%", "25%", for_={"warning": "5m", "critical": "30s"}),
+        _thresholds("10%", "25%", for_={"warning": "5m", "critical": "30s"}),
+        _thresholds("5%", "15%", for_={"warning": "5m", "critical": "30s"}),
+    ),
     "loss": (_thresholds("10%", "20%"), _thresholds("20%", "40%"), _thresholds("40%", "70%")),
     "adl_rank": (_thresholds("4", "5"), _thresholds("4", "5"), _thresholds("4", "5")),
     "tier_cliff": (_thresholds("5%"), _thresholds("5%"), _thresholds("5%")),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.domain.account import AccountSnapshot, Instrument, MarginMode, Position, Side
+from monitor.domain.hedges import Hedges
 from monitor.domain.market import Markets
 from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Need, Reading, Scope, Severity, Unit, Verdict
 from monitor.domain.study import NoStudy, Study
@@ -150,6 +151,8 @@ class Portfolio:
     seen: Mapping[str, Context]
     unseen: Mapping[str, Unseen]
     now: datetime
+    # By the name of the rule that watches them.
+    hedges: Mapping[str, Hedges] = field(default_factory=dict)
 
     def narrowed(self, where: Where) -> "Portfolio":
         """The accounts that a rule is for."""
@@ -196,7 +199,8 @@ class Rule(Frozen):
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         """One reading per subject the rule applies to, keyed by `name`, the rule's name in the YAML."""
-        raise NotImplementedError
+        del name, context
+        return ()
 
     def evaluate_portfolio(self, name: str, portfolio: Portfolio) -> tuple[Reading, ...]:
         """The same of what is judged over all accounts; of most rules nothing is."""

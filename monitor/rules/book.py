@@ -1,10 +1,12 @@
 """The rule book: every rule kind there is, and how one account is judged by all the rules that apply to it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
+from monitor.domain.hedges import Hedges
 from monitor.domain.reading import PORTFOLIO, Reading, Scope
 from monitor.rules.adl_rank import AdlRank
 from monitor.rules.base import Context, Portfolio, Rule
@@ -14,6 +16,7 @@ from monitor.rules.concentration import Concentration
 from monitor.rules.drawdown import Drawdown
 from monitor.rules.exit_liquidity import ExitLiquidity
 from monitor.rules.funding_exposure import FundingExposure
+from monitor.rules.hedge import Hedge
 from monitor.rules.leverage import Leverage
 from monitor.rules.liquidation_distance import LiquidationDistance
 from monitor.rules.loss import Loss
@@ -22,11 +25,12 @@ from monitor.rules.position_size import PositionSize
 from monitor.rules.stop_missing import StopMissing
 from monitor.rules.take_profit import TakeProfit
 from monitor.rules.tier_cliff import TierCliff
+from monitor.rules.total_exposure import TotalExposure
 from monitor.rules.trailing_stop import TrailingStop
 from monitor.rules.volatility_leverage import VolatilityLeverage
 
 AnyRule = Annotated[
-    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff | VolatilityLeverage | ExitLiquidity | CollateralPeg,
+    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff | VolatilityLeverage | ExitLiquidity | CollateralPeg | TotalExposure | Hedge,
     Field(discriminator="kind"),
 ]
 
@@ -48,6 +52,8 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "volatility_leverage": VolatilityLeverage,
     "exit_liquidity": ExitLiquidity,
     "collateral": CollateralPeg,
+    "total_exposure": TotalExposure,
+    "hedge": Hedge,
 }
 
 # Names of the monitor's own alerts, which no rule of the YAML may take.
@@ -85,6 +91,14 @@ def evaluate_portfolio(rules: Mapping[str, Rule], portfolio: Portfolio) -> tuple
         rules,
         lambda name, rule: rule.evaluate_portfolio(name, portfolio),
         lambda rule, reading: reading.key.subject == PORTFOLIO and rule.where.specificity[0] > 0,
+    )
+
+
+def remembered(rules: Mapping[str, Rule], portfolio: Portfolio, before: Mapping[str, Hedges]) -> Portfolio:
+    """The portfolio with what is known of its hedges after this look at it."""
+    watched = {name: rule for name, rule in rules.items() if isinstance(rule, Hedge)}
+    return replace(
+        portfolio, hedges={name: rule.remembered(before.get(name), portfolio) for name, rule in watched.items()}
     )
 
 

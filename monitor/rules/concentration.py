@@ -1,19 +1,24 @@
-"""concentration: how much of what an account holds hangs on one underlying."""
+"""concentration: how much of what is held hangs on one underlying."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
-from monitor.domain.account import Position
-from monitor.domain.reading import Reading
-from monitor.risk.worth import UnknownWorthError, notional_of
-from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
+from monitor.domain.reading import PORTFOLIO, Level, Reading
+from monitor.risk.underlying import coins_of
+from monitor.risk.worth import UnknownWorthError
+from monitor.rules.base import STANDING_REPEAT_S, Context, Portfolio, ThresholdRule
 from monitor.rules.quantities import Threshold
+from monitor.rules.together import Held, UnknownSumError, counting, gross_by, held_by, held_in
+
+Tell = Callable[[float | None, dict[str, Any], tuple[Level, ...] | None], Reading]
 
 
 class Concentration(ThresholdRule):
-    """Gross notional of the largest underlying / gross notional of all, in dollars, of one account.
+    """Gross notional of the largest underlying / gross notional of all, in dollars: of one account, and of all.
 
-    All contracts on one underlying count together, both sides as well. An account that holds one underlying only is
-    clear: its owner knows what it hangs on, and a hedged pair is no concentration.
+    All contracts on one underlying count together, both sides as well. What holds one underlying only, or nothing else
+    of 5 % or more, is clear: its owner knows what it hangs on, and a hedged pair is no concentration. Of all accounts
+    together it speaks where two of them hold 5 % or more.
     """
 
     kind: Literal["concentration"] = "concentration"
@@ -29,21 +34,36 @@ class Concentration(ThresholdRule):
         positions = [position for position in snapshot.positions if self.where.matches_position(position)]
         if not self.where.matches_account(snapshot.account, snapshot.venue) or (snapshot.positions and not positions):
             return ()
-        by_base: dict[str, list[Position]] = {}
-        for position in positions:
-            by_base.setdefault(position.instrument.base, []).append(position)
         try:
-            held = {base: sum(_dollars(p, context) for p in members) for base, members in by_base.items()}
+            held = held_in(context, self.where)
         except UnknownWorthError as unknown:
             return (self.of_account(name, context, None, {"why": str(unknown)}),)
-        if len(held) < 2:
-            return (self.of_account(name, context, None, {"underlyings": len(held)}, self.all_clear()),)
-        largest, gross = max(held, key=lambda base: held[base]), sum(held.values())
-        inputs = {"underlying": largest, "largest_notional": held[largest], "gross_notional": gross}
-        inputs |= {"underlyings": len(held), "currency": "USD"}
-        reading = self.of_account(name, context, held[largest] / gross, inputs)
-        size = sum(position.size for position in by_base[largest])
-        return (self.with_remedy(reading, lambda: self._remedy(largest, size, held)),)
+        return (self._judge(held, lambda *told: self.of_account(name, context, *told)),)
+
+    def evaluate_portfolio(self, name: str, portfolio: Portfolio) -> tuple[Reading, ...]:
+        accounts = portfolio.narrowed(self.where)
+        if accounts.size < 2:
+            return ()
+        try:
+            held = held_by(accounts, self.where)
+        except UnknownSumError as unknown:
+            return (self.of_portfolio(name, PORTFOLIO, None, unknown.inputs),)
+        holders = counting(gross_by(lambda one: one.account, held))
+        if holders < 2:
+            return (self.of_portfolio(name, PORTFOLIO, None, {"accounts": holders}, self.all_clear()),)
+        return (self._judge(held, lambda *told: self.of_portfolio(name, PORTFOLIO, *told)),)
+
+    def _judge(self, held: Sequence[Held], tell: Tell) -> Reading:
+        worths = gross_by(lambda one: one.underlying, held)
+        count = counting(worths)
+        if count < 2:
+            return tell(None, {"underlyings": count}, self.all_clear())
+        largest, gross = next(iter(worths)), sum(worths.values())
+        inputs = {"underlying": largest, "largest_notional": worths[largest], "gross_notional": gross}
+        inputs |= {"underlyings": count, "currency": "USD"}
+        reading = tell(worths[largest] / gross, inputs, None)
+        size = sum(abs(coins_of(one.position)) for one in held if one.underlying == largest)
+        return self.with_remedy(reading, lambda: self._remedy(largest, size, worths))
 
     def _remedy(self, largest: str, size: float, held: dict[str, float]) -> dict[str, Any]:
         """The cut of the largest underlying that leaves it the share wanted, unless another one is too large then."""
@@ -55,7 +75,3 @@ class Concentration(ThresholdRule):
             return {}
         share = 1 - left / held[largest]
         return {"cut_share": share, "cut_size": size * share, "base": largest}
-
-
-def _dollars(position: Position, context: Context) -> float:
-    return abs(notional_of(position, context.snapshot, context.markets))

@@ -13,12 +13,14 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _RANK = re.compile(r"[1-5]")
+_COINS = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
 _LEVERAGE = re.compile(r"(\d+(?:\.\d+)?)\s*x")
 _SIGMAS = re.compile(r"(\d+(?:\.\d+)?)\s*sigmas?")
 _ATRS = re.compile(r"(\d+(?:\.\d+)?)\s*ATR")
 
 MAX_DURATION_S = 366 * 86400.0
 MAX_RATIO = 100.0
+MAX_COINS = 1e15
 MAX_LEVERAGE = 1000.0
 # Of what an ordinary day moves: what is further away than this is not watched by it.
 MAX_MOVES = 100.0
@@ -86,6 +88,13 @@ def parse_retreat(text: Any) -> float:
     return value
 
 
+def parse_coins(text: Any) -> float:
+    """`1.5` or `-10` to coins: what they are is said by the key they stand under."""
+    if not isinstance(text, str) or not _COINS.fullmatch(text.strip()) or abs(float(text)) > MAX_COINS:
+        raise ValueError("expected a number of coins, such as 1.5 or -10")
+    return float(text)
+
+
 def _parse(text: Any, pattern: re.Pattern[str], divisor: float, maximum: float, expected: str) -> float:
     match = pattern.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
@@ -110,6 +119,11 @@ Threshold = Annotated[Ratio, Field(gt=0)]
 # The threshold of a share of which nothing at all may be there.
 Share = Annotated[float, BeforeValidator(parse_share), Field(gt=0), _written(r"^(any|\d+(\.\d+)?\s*%)$", "any")]
 Leverage = Annotated[float, BeforeValidator(parse_leverage), _written(r"^\d+(\.\d+)?\s*x$", "5x")]
+Coins = Annotated[
+    float,
+    BeforeValidator(parse_coins),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]}),
+]
 LeverageThreshold = Annotated[Leverage, Field(gt=0)]
 Sigmas = Annotated[float, BeforeValidator(parse_sigmas), Field(gt=0), _written(r"^\d+(\.\d+)?\s*sigmas?$", "2 sigma")]
 # Plain: pydantic would make a float of what it is.

@@ -5,11 +5,12 @@ One write is one transaction, begun with BEGIN IMMEDIATE, so that schema changes
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import (
     URL,
@@ -27,14 +28,15 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from monitor.domain.hedges import Hedges
 from monitor.log import get_logger
 from monitor.store import files, retention, statements
 from monitor.store.errors import StoreError
 from monitor.store.loading import Loaded, load, recent, told
 from monitor.store.migrate import migrate
-from monitor.store.records import AccountRecord, Batch, Row, account_of
+from monitor.store.records import AccountRecord, Batch, Row, account_of, hedges_of
 from monitor.store.retention import Pruned
-from monitor.store.schema import KEY, account, alert, monitor, outbox, silence
+from monitor.store.schema import KEY, account, alert, monitor, outbox, portfolio, silence
 
 # How long SQLite waits for another process (a backup, a shell) that holds the file.
 BUSY_TIMEOUT_S = 5
@@ -44,6 +46,8 @@ GLIMPSE_TIMEOUT_S = 1
 JOURNAL_SIZE_LIMIT_BYTES = 32 * 1024 * 1024
 # SQLite allows 32,766 bound values in a statement.
 _IDS_PER_STATEMENT = 10_000
+
+T = TypeVar("T")
 
 _log = get_logger(__name__)
 
@@ -159,6 +163,7 @@ class Database:
             _upsert(connection, alert, [row for row in batch.alerts.values() if row is not None])
             _upsert(connection, account, list(batch.accounts.values()))
             _upsert(connection, silence, list(batch.silences.values()))
+            _upsert(connection, portfolio, [] if batch.portfolio is None else [batch.portfolio])
             if batch.alive_at is not None:
                 _upsert(connection, monitor, [{"id": 1, "alive_at": batch.alive_at}])
             return _write_outbox(connection, list(batch.outbox.values()))
@@ -296,10 +301,18 @@ def glimpse(path: Path, now: datetime) -> Loaded:
 
 
 def remembered(path: Path) -> dict[str, AccountRecord]:
-    """What a monitor that runs, or ran last, remembers of its accounts; nothing where that cannot be read.
+    """What a monitor that runs, or ran last, remembers of its accounts; nothing where that cannot be read."""
+    records = _read_in_place(path, lambda connection: connection.execute(select(account)).mappings().all())
+    return {record.account: record for record in map(account_of, records or ())}
 
-    Read in place, without a lock and without writing: a copy of a large state would take seconds and its room.
-    """
+
+def remembered_hedges(path: Path) -> Mapping[str, Hedges]:
+    """The same of hedges, by the rule that watches them."""
+    return hedges_of(_read_in_place(path, lambda connection: connection.execute(select(portfolio.c.hedges)).scalar()))
+
+
+def _read_in_place(path: Path, query: Callable[[Connection], T]) -> T | None:
+    """Without a lock and without writing: a copy of a large state would take seconds and its room."""
     # The path as it stands: `Path.resolve` takes a loop of links for a bug.
     uri = f"{Path(os.path.abspath(path)).as_uri()}?mode=ro"
     engine = create_engine(
@@ -307,10 +320,9 @@ def remembered(path: Path) -> dict[str, AccountRecord]:
     )
     try:
         with engine.begin() as connection:
-            records = [account_of(row) for row in connection.execute(select(account)).mappings()]
+            return query(connection)
     except DBAPIError as error:
         _log.info("nothing is known of what was before", state=str(path), error=str(error.orig))
-        return {}
+        return None
     finally:
         engine.dispose()
-    return {record.account: record for record in records}

@@ -10,13 +10,14 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, Table, and_, delete, func, select
 
 from monitor.domain.alert import Alert, Reason
+from monitor.domain.hedges import Hedges
 from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import AlertKey
 from monitor.domain.silence import Silence
 from monitor.log import get_logger
-from monitor.store.records import ALERT, NOTIFICATION, SILENCE, AccountRecord, account_of, key_of
+from monitor.store.records import ALERT, NOTIFICATION, SILENCE, AccountRecord, account_of, hedges_of, key_of
 from monitor.store.retention import Told
-from monitor.store.schema import KEY, SCOPES, account, alert, monitor, outbox, silence
+from monitor.store.schema import KEY, SCOPES, account, alert, monitor, outbox, portfolio, silence
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Loaded:
     undelivered: dict[int, Notification] = field(default_factory=dict)
     silences: dict[str, Silence] = field(default_factory=dict)
     accounts: dict[str, AccountRecord] = field(default_factory=dict)
+    hedges: Mapping[str, Hedges] = field(default_factory=dict)
     told: Mapping[AlertKey, Told] = field(default_factory=dict)
     last_alive_at: datetime | None = None
     last_id: int = 0
@@ -61,6 +63,7 @@ def load(connection: Connection) -> Loaded:
         undelivered={item.id: item for item in undelivered if item.id is not None},
         silences={item.id: item for item in silences},
         accounts={item.account: item for item in accounts},
+        hedges=hedges_of(connection.execute(select(portfolio.c.hedges)).scalar()),
         told=told(connection),
         last_alive_at=connection.execute(select(monitor.c.alive_at)).scalar(),
         last_id=connection.execute(select(func.max(outbox.c.id))).scalar() or 0,
@@ -79,6 +82,7 @@ def moved_back(loaded: Loaded, by: timedelta) -> Loaded:
         alerts={key: _moved_back(alert, by) for key, alert in loaded.alerts.items()},
         undelivered={row_id: _moved_back(row, by) for row_id, row in loaded.undelivered.items()},
         accounts={name: _moved_back(record, by) for name, record in loaded.accounts.items()},
+        hedges=_moved_back(loaded.hedges, by),
         last_alive_at=_moved_back(loaded.last_alive_at, by),
     )
 

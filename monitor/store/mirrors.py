@@ -28,6 +28,7 @@ class Mirrors:
         self._index(loaded.alerts)
         self.undelivered = loaded.undelivered
         self.accounts = loaded.accounts
+        self.hedges = loaded.hedges
         self.last_alive_at = loaded.last_alive_at
         self.dead_count = loaded.dead_count
         self._silences = loaded.silences
@@ -82,6 +83,7 @@ class Mirrors:
         self.alerts.update({alert.key: alert for alert in changes.alerts})
         self._index(alert.key for alert in changes.alerts)
         self.accounts.update({record.account: record for record in changes.accounts})
+        self.hedges = self.hedges if changes.hedges is None else changes.hedges
         self._silences.update({silence.id: silence for silence in changes.silences})
         self.last_alive_at = changes.alive_at or self.last_alive_at
         for row in rows:
@@ -108,6 +110,7 @@ class Mirrors:
             outbox={row_id: records.outbox_row(row, now) for row_id, row in self.undelivered.items()},
             accounts={name: records.account_row(record) for name, record in self.accounts.items()},
             silences={id_: records.silence_row(silence) for id_, silence in self._silences.items()},
+            portfolio=records.portfolio_row(self.hedges),
             alive_at=self.last_alive_at,
         )
 

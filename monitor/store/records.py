@@ -1,5 +1,6 @@
 """What goes into the store in one piece, and its rows: domain types to column values and back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -8,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import RowMapping
 
 from monitor.domain.alert import Alert
+from monitor.domain.hedges import Hedges
 from monitor.domain.holdings import RECORDS_LAG, Holdings
 from monitor.domain.notification import Notification
 from monitor.domain.reading import AlertKey, Scope
@@ -22,6 +24,7 @@ NOTIFICATION = TypeAdapter(Notification)
 SILENCE = TypeAdapter(Silence)
 HOLDINGS = TypeAdapter(Holdings)
 TRACK = TypeAdapter(Track)
+HEDGES = TypeAdapter(dict[str, Hedges])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,10 @@ def of_venue(record: AccountRecord | None, venue: str) -> AccountRecord | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What one transaction writes. `enqueue` are new outbox rows (id None), `notifications` rows that changed."""
+    """What one transaction writes. `enqueue` are new outbox rows (id None), `notifications` rows that changed.
+
+    `hedges`, by the rule that watches them, take the place of all before.
+    """
 
     alerts: tuple[Alert, ...] = ()
     enqueue: tuple[Notification, ...] = ()
@@ -64,6 +70,7 @@ class Changes:
     accounts: tuple[AccountRecord, ...] = ()
     silences: tuple[Silence, ...] = ()
     forget_alerts: tuple[AlertKey, ...] = ()
+    hedges: Mapping[str, Hedges] | None = None
     alive_at: datetime | None = None
 
     @property
@@ -82,6 +89,7 @@ class Batch:
     outbox: dict[int, Row] = field(default_factory=dict)
     accounts: dict[str, Row] = field(default_factory=dict)
     silences: dict[str, Row] = field(default_factory=dict)
+    portfolio: Row | None = None
     alive_at: datetime | None = None
 
     def followed_by(self, later: "Batch") -> "Batch":
@@ -90,6 +98,7 @@ class Batch:
             outbox=self.outbox | later.outbox,
             accounts=self.accounts | later.accounts,
             silences=self.silences | later.silences,
+            portfolio=later.portfolio or self.portfolio,
             alive_at=later.alive_at or self.alive_at,
         )
 
@@ -145,6 +154,15 @@ def account_row(record: AccountRecord) -> Row:
     }
 
 
+def portfolio_row(hedges: Mapping[str, Hedges]) -> Row:
+    return {"id": 1, "hedges": HEDGES.dump_json(dict(hedges)).decode()}
+
+
+def hedges_of(body: str | None) -> Mapping[str, Hedges]:
+    """None where they cannot be read: they are recognised anew."""
+    return _readable(HEDGES, body) or {}
+
+
 def account_of(row: RowMapping) -> AccountRecord:
     """What cannot be read of it is unknown: holdings are only what the next read is compared with, a track begins
     anew."""
@@ -167,6 +185,7 @@ def batch_of(changes: Changes, rows: tuple[Notification, ...], now: datetime) ->
         outbox={_id(row): outbox_row(row, now) for row in rows},
         accounts={record.account: account_row(record) for record in changes.accounts},
         silences={silence.id: silence_row(silence) for silence in changes.silences},
+        portfolio=None if changes.hedges is None else portfolio_row(changes.hedges),
         alive_at=changes.alive_at,
     )
 

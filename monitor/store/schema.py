@@ -28,7 +28,7 @@ from monitor.log import get_logger
 _log = get_logger(__name__)
 
 # The newest file in migrations/versions.
-HEAD = "0003"
+HEAD = "0004"
 VERSION_TABLE = "alembic_version"
 
 metadata = MetaData()
@@ -112,6 +112,14 @@ account = Table(
     Column("last_positions", Integer),
     Column("holdings", Text),
     Column("track", Text),
+)
+
+# One row: what is remembered of all accounts together.
+portfolio = Table(
+    "portfolio",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("hedges", Text, nullable=False),
 )
 
 # One row: when this monitor last said that it was alive.

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupporte
 
 from monitor.clock import Clock, SystemClock
 from monitor.domain.alert import Alert, has_only_fresher_figures
+from monitor.domain.hedges import Hedges
 from monitor.domain.notification import DeliveryState, Notification
 from monitor.domain.reading import AlertKey
 from monitor.domain.silence import Silence
@@ -135,6 +136,11 @@ class Store:
     @property
     def accounts(self) -> Mapping[str, AccountRecord]:
         return MappingProxyType(self._mirrors.accounts)
+
+    @property
+    def hedges(self) -> Mapping[str, Hedges]:
+        """By the name of the rule that watches them."""
+        return self._mirrors.hedges
 
     @property
     def silences(self) -> tuple[Silence, ...]:

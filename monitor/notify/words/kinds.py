@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from monitor.notify.text import foreign
-from monitor.notify.words import collateral, exits, funding, margin, own, shock, sizing, stops, tracked, venue
+from monitor.notify.words import collateral, exits, funding, hedges, margin, own, shock, sizing, stops, tracked, venue
 from monitor.notify.words.case import Case, Phrases, any_details, any_headline, named, once
 
 _ANY_KIND = Phrases(
@@ -20,8 +20,10 @@ _KINDS: Mapping[str, Phrases] = {
     "volatility_leverage": Phrases(
         sizing.volatility_headline, named("leverage for its volatility"), sizing.volatility_details
     ),
+    "total_exposure": Phrases(sizing.exposure_headline, named("exposure"), sizing.exposure_details),
     "position_size": Phrases(sizing.size_headline, named("position size"), sizing.size_details),
     "concentration": Phrases(sizing.concentration_headline, named("concentration"), sizing.concentration_details),
+    "hedge": Phrases(hedges.headline, named("hedge"), hedges.details),
     "loss": Phrases(sizing.loss_headline, named("loss"), sizing.loss_details),
     "adl_rank": Phrases(venue.adl_headline, named("ADL rank"), venue.adl_details),
     "tier_cliff": Phrases(venue.cliff_headline, named("below a margin bracket's edge"), venue.cliff_details),

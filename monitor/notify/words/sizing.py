@@ -46,6 +46,30 @@ def volatility_details(case: Case) -> list[str | None]:
     ]
 
 
+def exposure_headline(case: Case) -> str:
+    if case.facts.value is None:
+        return "positions are open and no equity is left"
+    return f"all positions are {quantity(case.facts.value, case.facts.unit)} the equity of all accounts"
+
+
+def exposure_details(case: Case) -> list[str | None]:
+    gross, net, equity = (case.number(name) for name in ("gross_notional", "net_notional", "equity"))
+    largest, its_notional = case.words("largest_account", 40), case.number("largest_notional")
+    return [
+        f"Exposure {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        joined(
+            f"notional {amount(gross)} USD" if gross is not None else None,
+            f"net {amount(net)} USD" if net is not None else None,
+            f"equity {amount(equity)} USD" if equity is not None else None,
+        ),
+        joined(
+            f"{largest} holds {amount(its_notional)} USD of it" if largest and its_notional is not None else None,
+            case.since,
+        ),
+        case.words("why", 200),
+    ]
+
+
 def size_headline(case: Case) -> str:
     if case.facts.value is None:
         return f"{case.subject} is open and no equity is left"

@@ -1,0 +1,130 @@
+"""What has to be remembered of hedges to judge them: how they were balanced, and who held their legs.
+
+A pure fold over what all accounts hold, like a track over one account's reads. An account that is unseen changes
+nothing: its legs stay as they were, and nothing is taken for a hedge while a part of the whole is not known.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+# The smaller side of a hedge is at least this share of the larger; less is a position with another beside it.
+LEAST_BALANCE = 0.5
+# What has been off for so long is as its owner wants it.
+ACCEPTED_AFTER = timedelta(days=1)
+# A crash may cost this share of a ratio or of a leg: less is not worth a write.
+WORTH_WRITING = 0.001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One position, in coins of its underlying, below 0 of a short; of no account where its owner declared it."""
+
+    account: str | None
+    subject: str
+    coins: float
+
+
+Legs = Mapping[str, tuple[Leg, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HedgeTrack:
+    """One hedge since it was recognised. `ratio` is short / long at its best balance since, or as accepted later.
+
+    `legs` are those with which it last stood as it should; `off_since` is from when on it has not. One that was
+    `let_go` is none any more, and is remembered as long as a leg of it stands.
+    """
+
+    underlying: str
+    since: datetime
+    ratio: float
+    legs: tuple[Leg, ...]
+    off_since: datetime | None = None
+    let_go: bool = False
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        return frozenset(leg.account for leg in self.legs if leg.account is not None)
+
+    def drift(self, long: float, short: float) -> float:
+        """The share of it that is missing: 0 as it was, 1 where one side is gone."""
+        if not (long and short):
+            return 1.0
+        change = short / long / self.ratio
+        return 1 - min(change, 1 / change)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hedges:
+    """The hedges that one rule watches. `basis` is what it was asked to watch: with another one all begins anew."""
+
+    basis: str
+    tracks: tuple[HedgeTrack, ...] = ()
+
+
+def sides(legs: Collection[Leg]) -> tuple[float, float]:
+    """Coins long and coins short, both 0 or more."""
+    return sum(max(leg.coins, 0.0) for leg in legs), sum(max(-leg.coins, 0.0) for leg in legs)
+
+
+def folded(
+    before: Hedges | None, basis: str, held: Legs, unseen: Collection[str], tolerance: float, now: datetime
+) -> Hedges:
+    """The hedges after this look; a drift of less than `tolerance` is none."""
+    known = {track.underlying: track for track in before.tracks} if before and before.basis == basis else {}
+    tracks = [
+        _after(known.get(name), name, held.get(name, ()), unseen, tolerance, now)
+        for name in sorted(known.keys() | held.keys())
+    ]
+    return Hedges(basis=basis, tracks=tuple(track for track in tracks if track is not None))
+
+
+def _after(
+    track: HedgeTrack | None,
+    name: str,
+    legs: tuple[Leg, ...],
+    unseen: Collection[str],
+    tolerance: float,
+    now: datetime,
+) -> HedgeTrack | None:
+    if track is not None and not track.accounts.isdisjoint(unseen):
+        return track
+    long, short = sides(legs)
+    if track is None or track.let_go:
+        if not unseen and balance(long, short) >= LEAST_BALANCE:
+            return HedgeTrack(underlying=name, since=now, ratio=short / long, legs=legs)
+        return track if long or short else None
+    if not (long or short):
+        return None
+    if balance(long, short) >= balance(1.0, track.ratio):
+        # One that is still being built up is not off.
+        return replace(track, ratio=short / long, legs=legs, off_since=None)
+    if track.drift(long, short) < tolerance:
+        return replace(track, legs=legs, off_since=None)
+    off_since = track.off_since or now
+    if now - off_since < ACCEPTED_AFTER:
+        return replace(track, off_since=off_since)
+    if balance(long, short) >= LEAST_BALANCE:
+        return replace(track, ratio=short / long, legs=legs, off_since=None)
+    return replace(track, legs=legs, let_go=True)
+
+
+def balance(long: float, short: float) -> float:
+    """The smaller side / the larger: 1 is a full hedge, 0 none."""
+    return min(long, short) / max(long, short) if long and short else 0.0
+
+
+def is_worth_writing(written: Hedges, hedges: Hedges) -> bool:
+    """Whether it differs from what stands on disk by more than a crash may cost."""
+    if written.basis != hedges.basis or len(written.tracks) != len(hedges.tracks):
+        return True
+    return any(_moved_on(old, new) for old, new in zip(written.tracks, hedges.tracks, strict=True))
+
+
+def _moved_on(old: HedgeTrack, new: HedgeTrack) -> bool:
+    if replace(old, ratio=1.0, legs=()) != replace(new, ratio=1.0, legs=()):
+        return True
+    names = [[(leg.account, leg.subject) for leg in track.legs] for track in (old, new)]
+    pairs = [(old.ratio, new.ratio), *((a.coins, b.coins) for a, b in zip(old.legs, new.legs, strict=False))]
+    return names[0] != names[1] or any(abs(a - b) >= WORTH_WRITING * abs(a) for a, b in pairs)

@@ -1,0 +1,170 @@
+"""hedge: whether what offsets each other over accounts, venues and kinds of contracts still does."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from monitor.domain.hedges import Hedges, HedgeTrack, Leg, folded, sides
+from monitor.domain.reading import Level, Reading, Severity, Verdict
+from monitor.risk.underlying import coins_of, underlying_of
+from monitor.risk.worth import UnknownWorthError, notional_of
+from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
+from monitor.rules.quantities import Coins, Threshold
+
+# A leg seen to be gone waits so long for every account of the hedge to be read again: the others may be closed as well.
+CONFIRMED_WITHIN = timedelta(minutes=2)
+# The venue's records of what it took may be older than the read that missed it.
+_RECORDED_BEFORE = timedelta(minutes=10)
+_MAX_NAMED = 3
+
+Name = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
+
+
+class Hedge(ThresholdRule):
+    """The share of a hedge that is missing, per underlying, in coins: 1 - the smaller of ratio / ratio wanted and its
+    inverse, where ratio is coins short / coins long over all accounts, linear and inverse contracts alike.
+
+    Opposite positions of which the smaller is half of the larger or more are a hedge without being declared; its ratio
+    wanted is the best balance that it has had. A side that is gone (closed, liquidated, auto-deleveraged) is critical.
+    Both sides may shrink together, or go: that is no drift. What has been off for a day is taken as wanted. Holdings
+    that no read shows (spot, coins as collateral, another venue) are declared: offset: {BTC: 1.5, ETH: -10}.
+    """
+
+    kind: Literal["hedge"] = "hedge"
+    warning: Threshold | None = None
+    critical: Threshold | None = None
+    offset: Mapping[Name, Coins] = Field(
+        default_factory=dict, description="coins held elsewhere, by underlying; below 0 where they are owed"
+    )
+
+    why: ClassVar[str] = "half a hedge is a position that nobody meant to hold"
+    formula: ClassVar[str] = "1 - min(short / long / wanted ratio, its inverse)"
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
+
+    def remembered(self, before: Hedges | None, portfolio: Portfolio) -> Hedges:
+        """What is known of hedges after this look at all accounts."""
+        accounts = portfolio.narrowed(self.where)
+        venues = {name: of.snapshot.venue for name, of in accounts.seen.items()}
+        venues |= {name: of.venue for name, of in accounts.unseen.items()}
+        basis = [self.model_dump(mode="json", include={"where", "offset"}), sorted(venues.items())]
+        legs = self._legs(accounts)
+        return folded(before, json.dumps(basis), legs, accounts.unseen.keys(), self.clear_at, portfolio.now)
+
+    def evaluate_portfolio(self, name: str, portfolio: Portfolio) -> tuple[Reading, ...]:
+        hedges, accounts = portfolio.hedges.get(name), portfolio.narrowed(self.where)
+        if hedges is None:
+            return ()
+        legs = self._legs(accounts)
+        return tuple(self._judge(name, track, legs.get(track.underlying, ()), accounts) for track in hedges.tracks)
+
+    def _legs(self, accounts: Portfolio) -> dict[str, tuple[Leg, ...]]:
+        found: dict[str, list[Leg]] = {}
+        for account, context in accounts.seen.items():
+            for position in context.snapshot.positions:
+                if self.where.matches_position(position):
+                    leg = Leg(account=account, subject=position.subject, coins=coins_of(position))
+                    found.setdefault(underlying_of(position.instrument).name, []).append(leg)
+        for name, coins in self.offset.items():
+            found.setdefault(name, []).append(Leg(account=None, subject="declared offset", coins=coins))
+        return {name: tuple(legs) for name, legs in found.items()}
+
+    def _judge(self, name: str, track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> Reading:
+        subject, long_short = track.underlying, sides(legs)
+        if not track.accounts.isdisjoint(accounts.unseen):
+            return self.of_portfolio(name, subject, None, accounts.unseen_inputs())
+        if track.let_go:
+            return self.of_portfolio(name, subject, None, {"base": subject}, self.all_clear())
+        drift, is_gone = track.drift(*long_short), not all(long_short)
+        if accounts.unseen and self.is_clear(drift):
+            return self.of_portfolio(name, subject, None, accounts.unseen_inputs())
+        levels = self._levels(drift, is_gone=is_gone)
+        if not _is_confirmed(track, legs, accounts):
+            levels = tuple(Level(level.severity, Verdict.HOLD, level.threshold) for level in levels)
+        inputs = self._inputs(track, legs, accounts)
+        reading = self.of_portfolio(name, subject, drift, inputs, levels)
+        return self.with_remedy(reading, lambda: _remedy(track.ratio, *long_short))
+
+    def _levels(self, drift: float, *, is_gone: bool) -> tuple[Level, ...]:
+        levels = self.levels(drift)
+        if not is_gone:
+            return levels
+        # Whatever its thresholds are.
+        kept = tuple(level for level in levels if level.severity is not Severity.CRITICAL)
+        return (*kept, Level(Severity.CRITICAL, Verdict.BREACH, self.critical))
+
+    def _inputs(self, track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> dict[str, Any]:
+        long, short = sides(legs)
+        side = None if long and short else "short" if long else "long"
+        return {
+            "base": track.underlying,
+            "long": long,
+            "short": short,
+            "net": long - short,
+            "net_notional": _dollars(track.underlying, legs, accounts),
+            "wanted_ratio": track.ratio,
+            "lost_side": side,
+            "gone": "; ".join(_gone(track, legs, accounts)) or None,
+            "legs": ", ".join(_named(leg) for leg in legs[:_MAX_NAMED]),
+        }
+
+
+def _is_confirmed(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> bool:
+    """Every account of it was read after it was seen to be off: nobody is in the middle of closing both sides."""
+    off_since = track.off_since
+    if off_since is None or accounts.now - off_since >= CONFIRMED_WITHIN:
+        return True
+    names = track.accounts | {leg.account for leg in legs if leg.account is not None}
+    return all(accounts.seen[name].snapshot.observed_at > off_since for name in names if name in accounts.seen)
+
+
+def _remedy(wanted: float, long: float, short: float) -> dict[str, Any]:
+    """What restores it exactly: more of the side that is short of it, or less of the other."""
+    lacks_short = short < wanted * long
+    if lacks_short:
+        restore, cut = wanted * long - short, long - short / wanted
+    else:
+        restore, cut = short / wanted - long, short - wanted * long
+    return {
+        "action": "sell" if lacks_short else "buy",
+        "restored_side": "short" if lacks_short else "long",
+        "restore_size": restore,
+        "cut_side": "long" if lacks_short else "short",
+        "cut_other_size": cut,
+    }
+
+
+def _dollars(underlying: str, legs: tuple[Leg, ...], accounts: Portfolio) -> float | None:
+    """The net of all legs at the mark of the largest one that can be valued."""
+    rates: list[tuple[float, float]] = []
+    for context in accounts.seen.values():
+        for position in context.snapshot.positions:
+            if underlying_of(position.instrument).name == underlying and coins_of(position):
+                try:
+                    dollars = notional_of(position, context.snapshot, context.markets)
+                except UnknownWorthError:
+                    continue
+                rates.append((abs(dollars), dollars / coins_of(position)))
+    return sum(leg.coins for leg in legs) * max(rates)[1] if rates else None
+
+
+def _gone(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> Iterator[str]:
+    """The legs that stood when the hedge did, and do not now; what became of them where the venue tells it."""
+    held = {(leg.account, leg.subject) for leg in legs}
+    for leg in [leg for leg in track.legs if (leg.account, leg.subject) not in held][:_MAX_NAMED]:
+        taken = _taken(leg, track.off_since, accounts)
+        yield f"{_named(leg)}{f', {taken}' if taken else ''}"
+
+
+def _taken(leg: Leg, off_since: datetime | None, accounts: Portfolio) -> str | None:
+    context = accounts.seen.get(leg.account or "")
+    if context is None or off_since is None:
+        return None
+    ends = [of for of in context.snapshot.ends if of.subject == leg.subject and of.at >= off_since - _RECORDED_BEFORE]
+    return str(max(ends, key=lambda of: of.at).kind) if ends else None
+
+
+def _named(leg: Leg) -> str:
+    return f"{leg.subject} of {leg.account}" if leg.account is not None else leg.subject

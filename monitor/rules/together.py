@@ -1,0 +1,80 @@
+"""What several accounts hold and are worth together, in dollars."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from monitor.domain.account import Position
+from monitor.risk.underlying import underlying_of
+from monitor.risk.worth import UnknownWorthError, notional_of
+from monitor.rules.base import Context, Portfolio, Where
+
+T = TypeVar("T")
+
+# A coin, or an account, that holds less of the whole than this does not make it spread.
+COUNTS_FROM = 0.05
+
+
+class UnknownSumError(Exception):
+    """A part is not known; `inputs` say which, and why."""
+
+    def __init__(self, inputs: Mapping[str, str]) -> None:
+        super().__init__(inputs["why"])
+        self.inputs = inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One position of an account; `notional` in dollars, below 0 of a short."""
+
+    account: str
+    position: Position
+    notional: float
+
+    @property
+    def underlying(self) -> str:
+        return underlying_of(self.position.instrument).name
+
+
+def held_by(portfolio: Portfolio, where: Where) -> tuple[Held, ...]:
+    """Raises UnknownSumError where a coin cannot be valued, or an account is unseen."""
+    return tuple(held for _, of_one in _of_each(portfolio, lambda one: held_in(one, where)) for held in of_one)
+
+
+def held_in(context: Context, where: Where) -> tuple[Held, ...]:
+    """The same of one account. Raises UnknownWorthError."""
+    snapshot, markets = context.snapshot, context.markets
+    return tuple(
+        Held(snapshot.account, position, notional_of(position, snapshot, markets))
+        for position in snapshot.positions
+        if where.matches_position(position)
+    )
+
+
+def equity_of(portfolio: Portfolio) -> float:
+    """Raises UnknownSumError where an equity is not told, a coin cannot be valued, or an account is unseen."""
+    return sum(equity for _, equity in _of_each(portfolio, lambda one: one.worth.equity))
+
+
+def gross_by(name: Callable[[Held], str], held: Iterable[Held]) -> dict[str, float]:
+    """Gross notional, largest first."""
+    found: dict[str, float] = {}
+    for one in held:
+        found[name(one)] = found.get(name(one), 0.0) + abs(one.notional)
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def counting(parts: Mapping[str, float]) -> int:
+    """How many of the parts make a difference to the whole."""
+    whole = sum(parts.values())
+    return sum(part >= COUNTS_FROM * whole for part in parts.values() if part)
+
+
+def _of_each(portfolio: Portfolio, figure: Callable[[Context], T]) -> Iterator[tuple[str, T]]:
+    for name, context in portfolio.seen.items():
+        try:
+            yield name, figure(context)
+        except UnknownWorthError as unknown:
+            raise UnknownSumError({"account": name, "why": f"{name}: {unknown}"}) from unknown
+    if portfolio.unseen:
+        raise UnknownSumError(portfolio.unseen_inputs())
