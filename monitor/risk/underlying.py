@@ -38,3 +38,15 @@ def _underlying(base: str) -> Underlying:
 def coins_of(position: Position) -> float:
     """Its size in coins of the underlying, above 0 for a long."""
     return position.side.sign * position.size * underlying_of(position.instrument).multiplier
+
+
+def delta_of(position: Position) -> float:
+    """How many coins it is worth to be exposed to: linear its size, inverse what its size was at the entry price.
+
+    An inverse contract of N dollars is N / mark coins, and its PnL of N * (1 / entry - 1 / mark) is held in coins as
+    well: together N / entry, at any mark. At the mark where no entry price is told.
+    """
+    coins = coins_of(position)
+    if not position.instrument.inverse or not position.entry_price:
+        return coins
+    return coins * position.mark_price / position.entry_price

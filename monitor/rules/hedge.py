@@ -9,7 +9,7 @@ from pydantic import Field
 
 from monitor.domain.hedges import Hedges, HedgeTrack, Leg, folded, sides
 from monitor.domain.reading import Level, Reading, Severity, Verdict
-from monitor.risk.underlying import coins_of, underlying_of
+from monitor.risk.underlying import coins_of, delta_of, underlying_of
 from monitor.risk.worth import UnknownWorthError, notional_of
 from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import Coins, Threshold
@@ -24,8 +24,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
 
 
 class Hedge(ThresholdRule):
-    """The share of a hedge that is missing, per underlying, in coins: 1 - the smaller of ratio / ratio wanted and its
-    inverse, where ratio is coins short / coins long over all accounts, linear and inverse contracts alike.
+    """The share of a hedge that is missing, per underlying: 1 - the smaller of ratio / ratio wanted and its inverse,
+    where ratio is coins short / coins long over all accounts.
+
+    Inverse contracts count at their entry price: what they gained or lost since is held in coins as well.
 
     Opposite positions of which the smaller is half of the larger or more are a hedge without being declared; its ratio
     wanted is the best balance that it has had. A side that is gone (closed, liquidated, auto-deleveraged) is critical.
@@ -65,7 +67,7 @@ class Hedge(ThresholdRule):
         for account, context in accounts.seen.items():
             for position in context.snapshot.positions:
                 if self.where.matches_position(position):
-                    leg = Leg(account=account, subject=position.subject, coins=coins_of(position))
+                    leg = Leg(account=account, subject=position.subject, coins=delta_of(position))
                     found.setdefault(underlying_of(position.instrument).name, []).append(leg)
         for name, coins in self.offset.items():
             found.setdefault(name, []).append(Leg(account=None, subject="declared offset", coins=coins))

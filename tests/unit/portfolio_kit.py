@@ -61,8 +61,8 @@ class Office:
         self.see(a_snapshot(*positions, equity=equity, account=account), markets)
 
     def see(self, snapshot: AccountSnapshot, markets: Markets | None = None) -> None:
-        """A good read of now; in a rule's filters all venues are one."""
-        snapshot = replace(snapshot, observed_at=self.clock.now())
+        """A good read of now; an account is at one venue, whatever it holds."""
+        snapshot = replace(snapshot, observed_at=self.clock.now(), venue="binanceusdm")
         readings = assess(self.plans[snapshot.account], snapshot, markets or {}, self.clock.now())
         sight = self.sights.setdefault(snapshot.account, Sight(since=self.clock.now()))
         sight.see(snapshot, readings, None, markets)

@@ -25,7 +25,7 @@ EXPOSURE = {"total_exposure": a_rule("total_exposure", warning="5x", critical="8
 CONCENTRATION = {"concentration": a_rule("concentration", warning="60%", critical="80%")}
 
 
-def a_portfolio(unseen: tuple[str, ...] = (), **accounts: Context) -> Portfolio:
+def a_portfolio(*unseen: str, **accounts: Context) -> Portfolio:
     return Portfolio(seen=accounts, unseen=dict.fromkeys(unseen, Unseen("bybit", "it is blind")), now=NOON)
 
 
@@ -70,7 +70,7 @@ def test_one_account_alone_is_the_leverage_rules_own() -> None:
 @pytest.mark.parametrize("rules", [EXPOSURE, CONCENTRATION])
 def test_an_account_that_is_not_seen_makes_a_sum_unknown_however_bad_the_others_are(rules: dict[str, Rule]) -> None:
     bad = an_account("main", (BTC, 10.0), (ETH, 1.0), equity=1_000)
-    reading = judged(rules, a_portfolio(("fund",), main=bad))
+    reading = judged(rules, a_portfolio("fund", main=bad))
     assert reading is not None
     assert reading.is_unknown
     assert reading.inputs["unseen"] == "fund"
@@ -78,7 +78,7 @@ def test_an_account_that_is_not_seen_makes_a_sum_unknown_however_bad_the_others_
 
 def test_a_filter_picks_accounts_and_positions_and_stands_beside_the_whole() -> None:
     portfolio = a_portfolio(
-        ("blind",),
+        "blind",
         main=an_account("main", (BTC, 1.0)),
         fund=an_account("fund", (BTC, 0.5), (ETH, 5.0)),
     )
@@ -105,7 +105,8 @@ def test_what_hangs_on_one_coin_over_accounts_is_told_though_no_account_shows_it
     other = an_account("fund", ("KPEPE/USDC:USDC", 50_000.0), (ETH, 5.0))
     reading = judged(CONCENTRATION, a_portfolio(main=pepe, fund=other))
     assert reading is not None
-    assert (reading.inputs["underlying"], reading.value) == ("PEPE", pytest.approx(100 / 120))
+    assert reading.inputs["underlying"] == "PEPE"
+    assert reading.value == pytest.approx(100 / 120)
 
 
 def test_sums_and_remedies_hold_on_any_accounts() -> None:
@@ -132,7 +133,7 @@ def test_sums_and_remedies_hold_on_any_accounts() -> None:
             for enough, verdict in ((1.0, Verdict.CLEAR), (0.99, None)):
                 for after in (
                     judged(EXPOSURE, whole(share=1 - share * enough)),
-                    judged(EXPOSURE, whole(0 + 1, added * enough)),
+                    judged(EXPOSURE, whole(added=added * enough)),
                 ):
                     assert after is not None
                     assert (after.verdict is Verdict.CLEAR) is (verdict is not None), seed
@@ -150,7 +151,6 @@ async def test_an_alert_of_the_portfolio_is_told_and_ends(office: Office) -> Non
     office.read("fund", held(ETH, 10.0))
     await office.again()
     assert office.reasons("total_exposure") == ["first"]
-    print(office.message("total_exposure"))
     assert office.message("total_exposure").startswith(
         "WARNING portfolio: all positions are 7x the equity of all accounts\nExposure 7x (warning at 5x)"
     )
@@ -224,11 +224,10 @@ async def test_an_alert_survives_a_restart_and_waits_for_every_account(tmp_path:
     await before.store.close()
     clock.elapsed_s += 3_600
     after = Office(await Store.open(path, clock), clock, EXPOSURE)
-    taken = [
-        after_downtime(alert, after.store.last_alive_at or clock.now(), clock.now())
-        for alert in after.store.alerts.values()
-    ]
-    await after.store.apply(Changes(alerts=tuple(taken)))
+    last = after.store.last_alive_at
+    assert last is not None
+    taken = tuple(after_downtime(alert, last, clock.now()) for alert in after.store.alerts.values())
+    await after.store.apply(Changes(alerts=taken))
     for _ in range(4):
         after.read("main", held(BTC, 0.1))
         await after.judge()
