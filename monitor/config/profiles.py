@@ -31,6 +31,7 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "total_exposure": (_thresholds("3x", "5x"), _thresholds("5x", "8x"), _thresholds("20x", "30x")),
     "position_size": (_thresholds("5%", "10%"), _thresholds("10%", "15%"), _thresholds("25%", "50%")),
     "concentration": (_thresholds("60%", "80%"), _thresholds("60%", "80%"), _thresholds("60%", "90%")),
+    "correlated_exposure": (_thresholds("10%", "20%"), _thresholds("20%", "30%"), _thresholds("50%", "70%")),
     # Legs are opened and closed one after the other.
     "hedge": (
         _thresholds("10%", "25%", for_={"warning": "5m", "critical": "30s"}),

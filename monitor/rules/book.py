@@ -13,6 +13,7 @@ from monitor.rules.base import Context, Portfolio, Rule
 from monitor.rules.collateral import CollateralPeg
 from monitor.rules.common_shock import CommonShock
 from monitor.rules.concentration import Concentration
+from monitor.rules.correlated_exposure import CorrelatedExposure
 from monitor.rules.drawdown import Drawdown
 from monitor.rules.exit_liquidity import ExitLiquidity
 from monitor.rules.funding_exposure import FundingExposure
@@ -30,7 +31,7 @@ from monitor.rules.trailing_stop import TrailingStop
 from monitor.rules.volatility_leverage import VolatilityLeverage
 
 AnyRule = Annotated[
-    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff | VolatilityLeverage | ExitLiquidity | CollateralPeg | TotalExposure | Hedge,
+    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff | VolatilityLeverage | ExitLiquidity | CollateralPeg | TotalExposure | CorrelatedExposure | Hedge,
     Field(discriminator="kind"),
 ]
 
@@ -53,6 +54,7 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "exit_liquidity": ExitLiquidity,
     "collateral": CollateralPeg,
     "total_exposure": TotalExposure,
+    "correlated_exposure": CorrelatedExposure,
     "hedge": Hedge,
 }
 

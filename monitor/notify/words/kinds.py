@@ -23,6 +23,9 @@ _KINDS: Mapping[str, Phrases] = {
     "total_exposure": Phrases(sizing.exposure_headline, named("exposure"), sizing.exposure_details),
     "position_size": Phrases(sizing.size_headline, named("position size"), sizing.size_details),
     "concentration": Phrases(sizing.concentration_headline, named("concentration"), sizing.concentration_details),
+    "correlated_exposure": Phrases(
+        sizing.correlated_headline, named("stake on coins that move together"), sizing.correlated_details
+    ),
     "hedge": Phrases(hedges.headline, named("hedge"), hedges.details),
     "loss": Phrases(sizing.loss_headline, named("loss"), sizing.loss_details),
     "adl_rank": Phrases(venue.adl_headline, named("ADL rank"), venue.adl_details),

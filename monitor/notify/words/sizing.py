@@ -106,6 +106,34 @@ def concentration_details(case: Case) -> list[str | None]:
     ]
 
 
+def correlated_headline(case: Case) -> str:
+    coins = case.words("coins", 60) or "coins that move together"
+    if case.facts.value is None:
+        return f"{coins} are open and no equity is left"
+    return f"{coins} together stake {percent(case.facts.value)} of all equity"
+
+
+def correlated_details(case: Case) -> list[str | None]:
+    staked, equity = case.number("staked_margin"), case.number("equity")
+    net, bitcoin, left_out = (case.number(name) for name in ("net_notional", "bitcoin_notional", "left_out"))
+    assumed = case.words("assumed", 60)
+    return [
+        f"Correlated stake {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        joined(
+            f"initial margin {amount(staked)} USD" if staked is not None else None,
+            f"equity {amount(equity)} USD" if equity is not None else None,
+            case.since,
+        ),
+        joined(
+            f"net {amount(net)} USD" if net is not None else None,
+            f"moves like {amount(bitcoin)} USD of BTC" if bitcoin is not None else None,
+        ),
+        f"taken to move together, as it is not measured: {assumed}" if assumed else None,
+        f"without {left_out:.0f} position{'' if left_out == 1 else 's'} whose margin is not told" if left_out else None,
+        case.words("why", 200),
+    ]
+
+
 def loss_headline(case: Case) -> str:
     return f"{case.subject} has lost {percent(case.facts.value)} of its margin"
 
