@@ -36,7 +36,8 @@ async def run_portfolio_cycle(
     judged: Portfolio | None = None
     try:
         judged = remembered(plan.rules, portfolio_of(plans, sights, now), store.hedges)
-        readings = assess_portfolio(plan, judged, told_unassessed(sights))
+        of_accounts = (reading for sight in sights.values() for reading in sight.readings)
+        readings = assess_portfolio(plan, judged, of_accounts)
     except Exception as error:  # noqa: BLE001
         if not store.alert(UNASSESSED_KEY).is_active:
             _log.exception("the accounts together could not be judged")
@@ -62,22 +63,15 @@ def portfolio_of(plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], 
     return Portfolio(seen=seen, unseen=unseen, now=now)
 
 
-def told_unassessed(sights: Mapping[str, Sight]) -> frozenset[str]:
-    """The accounts of which a figure is missing and told to be."""
-    return frozenset(
-        name
-        for name, sight in sights.items()
-        for reading in sight.readings
-        if reading.key.rule == UNASSESSED and reading.verdict is Verdict.BREACH
-    )
-
-
-def assess_portfolio(plan: AccountPlan, portfolio: Portfolio, told: Iterable[str] = ()) -> tuple[Reading, ...]:
-    """What the rules say of all accounts together; what is unknown is told once, so not where `told` has it already,
-    nor of an account that is blind."""
+def assess_portfolio(
+    plan: AccountPlan, portfolio: Portfolio, of_accounts: Iterable[Reading] = ()
+) -> tuple[Reading, ...]:
+    """What the rules say of all accounts together. What is unknown is told once: not where a reading of the account
+    tells it, nor of an account that is blind."""
     readings = evaluate_portfolio(plan.rules, portfolio)
     unknown = [reading for reading in readings if reading.is_unknown]
-    news = [r for r in unknown if "unseen" not in r.inputs and r.inputs.get("account") not in frozenset(told)]
+    told = {of.key.account for of in of_accounts if of.key.rule == UNASSESSED and of.verdict is Verdict.BREACH}
+    news = [r for r in unknown if "unseen" not in r.inputs and r.inputs.get("account") not in told]
     quiet = Verdict.HOLD if unknown else Verdict.CLEAR
     whys = [str(reading.inputs.get("why")) for reading in news]
     return (*readings, _unassessed(whys, ", ".join(r.key.rule for r in news[:5]), Verdict.BREACH if news else quiet))

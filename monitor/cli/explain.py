@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -21,8 +21,10 @@ from monitor.cli.once import (
     as_object,
     print_reading,
     print_table,
+    read_all,
     reading_object,
     see,
+    together,
     value_words,
 )
 from monitor.clock import Clock, SystemClock
@@ -30,17 +32,20 @@ from monitor.config.problems import did_you_mean
 from monitor.config.rulebook import Origins
 from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
-from monitor.domain.reading import AlertKey, Level, Reading, Scope
+from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Reading, Scope
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, threshold
 from monitor.pipeline import assess
 from monitor.plan import AccountPlan
+from monitor.portfolio import assess_portfolio
 from monitor.rules.base import Rule, Where
 from monitor.store.database import remembered
 
 # What to do is the alert's to say; why a figure is unknown stands in its place.
 _NOT_INPUTS = frozenset({"add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"})
+
+MORE_SPECIFIC = "a more specific rule of its kind speaks"
 
 Place = tuple[str, Scope, str]
 
@@ -56,35 +61,47 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """`silent` are rules that judge nothing here, by name, with the reason."""
+    """`silent` are rules that judge nothing here, by name, with the reason; `unread` accounts that are missing in it.
+
+    The observation of all accounts together is an empty one.
+    """
 
     observation: Observation
     judged: tuple[Judged, ...] = ()
     silent: Mapping[str, str] | None = None
+    unread: tuple[str, ...] = ()
 
 
 def explain(
-    account: Annotated[str, typer.Argument(help="The account's name in the YAML.", show_default=False)],
+    account: Annotated[
+        str, typer.Argument(help="The account's name in the YAML; portfolio: all of them together.", show_default=False)
+    ],
     symbol: Annotated[
         str | None, typer.Argument(help="Only what judges it: BTC/USDT:USDT, a coin, or a glob.", show_default=False)
     ] = None,
     config: ConfigPath = CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> int:
-    """Read one account once and show why each rule says what it says; exits 2 where it could not be read."""
+    """Read once and show why each rule says what it says; exits 2 where what it is of could not be read."""
     settings, origins = load_explained(config)
-    if account not in settings.accounts:
+    if account not in settings.accounts and account in ("portfolio", PORTFOLIO):
+        account = PORTFOLIO
+    elif account not in settings.accounts:
         hint = did_you_mean(account, settings.accounts)
         raise CommandError(f"no account is called {account}{hint}: there is {', '.join(settings.accounts)}")
     configure("warning", settings.log.format)
-    found = asyncio.run(explained(settings, account, SystemClock()))
-    if symbol is not None and isinstance(found.observation, AccountSnapshot):
+    if account == PORTFOLIO:
+        found = asyncio.run(explained_together(settings, SystemClock()))
+        found = found if symbol is None else _of_underlying(found, symbol)
+    else:
+        found = asyncio.run(explained(settings, account, SystemClock()))
+    if account != PORTFOLIO and symbol is not None and isinstance(found.observation, AccountSnapshot):
         found = _narrowed(found, found.observation, symbol)
     if as_json:
         typer.echo(json.dumps(explained_object(found, origins, settings.profile), indent=2))
     else:
         _print(found, origins, settings.profile)
-    return INCOMPLETE_EXIT if isinstance(found.observation, PollFailure) else 0
+    return INCOMPLETE_EXIT if isinstance(found.observation, PollFailure) or found.unread else 0
 
 
 async def explained(settings: Settings, name: str, clock: Clock) -> Explained:
@@ -107,13 +124,38 @@ async def explained(settings: Settings, name: str, clock: Clock) -> Explained:
             ]
             for rule in plan.rules
         }
-        return Explained(observation, *_sorted_out(plan, observation, readings, alone))
+        return Explained(
+            observation,
+            *_sorted_out(plan, readings, alone, lambda rule, judges: _why_silent(rule, observation, judges=judges)),
+        )
     finally:
         await exchanges.close()
 
 
+async def explained_together(settings: Settings, clock: Clock) -> Explained:
+    """The same of all accounts together; `unread` are those that could not be."""
+    reads = await read_all(settings, clock)
+    plan, portfolio = AccountPlan.of_portfolio(settings), together(settings, reads, clock.now())
+    readings = assess_portfolio(plan, portfolio)
+    alone = {
+        rule: [reading.key for reading in parameters.evaluate_portfolio(rule, portfolio)]
+        for rule, parameters in plan.rules.items()
+    }
+    whole = AccountSnapshot(account=PORTFOLIO, venue=plan.venue, observed_at=portfolio.now, margins=(), positions=())
+    return Explained(whole, *_sorted_out(plan, readings, alone, _why_not_together), unread=tuple(portfolio.unseen))
+
+
+def _of_underlying(found: Explained, coin: str) -> Explained:
+    """What judges that coin, and the sums over all."""
+    wanted = (PORTFOLIO, coin.upper())
+    return replace(found, judged=tuple(judged for judged in found.judged if judged.reading.key.subject in wanted))
+
+
 def _sorted_out(
-    plan: AccountPlan, snapshot: AccountSnapshot, readings: Sequence[Reading], alone: Mapping[str, Sequence[AlertKey]]
+    plan: AccountPlan,
+    readings: Sequence[Reading],
+    alone: Mapping[str, Sequence[AlertKey]],
+    why_silent: Callable[[Rule, bool], str],
 ) -> tuple[tuple[Judged, ...], Mapping[str, str]]:
     spoken = {reading.key for reading in readings}
     beaten: dict[Place, list[str]] = {}
@@ -127,11 +169,7 @@ def _sorted_out(
         if reading.key.rule in plan.rules
     )
     speaking = {key.rule for key in spoken}
-    silent = {
-        name: _why_silent(rule, snapshot, judges=bool(alone[name]))
-        for name, rule in plan.rules.items()
-        if name not in speaking
-    }
+    silent = {name: why_silent(rule, bool(alone[name])) for name, rule in plan.rules.items() if name not in speaking}
     return judged, silent
 
 
@@ -141,7 +179,9 @@ def _place(plan: AccountPlan, key: AlertKey) -> Place:
 
 def _why_silent(rule: Rule, snapshot: AccountSnapshot, *, judges: bool) -> str:
     if judges:
-        return "a more specific rule of its kind speaks"
+        return MORE_SPECIFIC
+    if type(rule).evaluate is Rule.evaluate:
+        return "it judges all accounts together: perpwatch explain portfolio"
     if not rule.where.matches_account(snapshot.account, snapshot.venue):
         return "it is for other accounts"
     if not snapshot.positions:
@@ -149,6 +189,14 @@ def _why_silent(rule: Rule, snapshot: AccountSnapshot, *, judges: bool) -> str:
     if not any(map(rule.where.matches_position, snapshot.positions)):
         return "it is for other positions"
     return "the venue tells no figure that it needs"
+
+
+def _why_not_together(rule: Rule, judges: bool) -> str:
+    if judges:
+        return MORE_SPECIFIC
+    if type(rule).evaluate_portfolio is Rule.evaluate_portfolio:
+        return "it judges each account by itself"
+    return "its accounts hold nothing that is only seen together"
 
 
 def _narrowed(found: Explained, snapshot: AccountSnapshot, symbol: str) -> Explained:
@@ -255,7 +303,8 @@ def _print(found: Explained, origins: Origins, profile: str) -> None:
         return
     console = a_console()
     at = f"{observation.observed_at:%Y-%m-%d %H:%M:%S} UTC"
-    console.print(f"[bold]{observation.account}[/] on {observation.venue}, {at}, profile {profile}\n")
+    who = "portfolio" if observation.account == PORTFOLIO else observation.account
+    console.print(f"[bold]{who}[/] on {observation.venue}, {at}, profile {profile}\n")
     for judged in found.judged:
         print_reading(console, judged.reading)
         console.print(_table(judged, origins))

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,16 +17,19 @@ from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure, Position, StopOrder
 from monitor.domain.holdings import AccountEvent, Holdings
 from monitor.domain.market import Markets
-from monitor.domain.reading import Reading, Severity, Verdict
+from monitor.domain.reading import PORTFOLIO, Reading, Severity, Verdict
 from monitor.domain.track import Track
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, quantity
 from monitor.pipeline import assess
-from monitor.plan import AccountPlan
+from monitor.plan import UNASSESSED, AccountPlan
+from monitor.portfolio import assess_portfolio
 from monitor.risk.holdings import holdings_after
 from monitor.risk.track import track_after
-from monitor.store.database import remembered
+from monitor.rules.base import Context, Portfolio, Unseen
+from monitor.rules.book import remembered as with_memory
+from monitor.store.database import remembered, remembered_hedges
 from monitor.store.records import AccountRecord, of_venue
 from monitor.watching import access_of
 
@@ -38,12 +42,16 @@ _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", None: "gr
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """`orders` are None of an account that could not be read; `events` where nothing was known of it before."""
+    """`orders` are None of an account that could not be read; `events` where nothing was known of it before.
+
+    `context` is what its rules judged by.
+    """
 
     observation: Observation
     readings: tuple[Reading, ...]
     orders: Sequence[StopOrder] | PollFailure | None = None
     events: tuple[AccountEvent, ...] | None = None
+    context: Context | None = None
 
 
 def once(
@@ -56,11 +64,18 @@ def once(
     """
     settings = load_settings(config)
     configure("warning", settings.log.format)
-    reads = asyncio.run(read_all(settings, SystemClock()))
+    clock = SystemClock()
+    reads = asyncio.run(read_all(settings, clock))
+    portfolio = together(settings, reads, clock.now())
+    of_all = assess_portfolio(
+        AccountPlan.of_portfolio(settings), portfolio, [r for read in reads for r in read.readings]
+    )
     if as_json:
-        typer.echo(json.dumps({"accounts": [as_object(read) for read in reads]}, indent=2))
+        found = {"accounts": list(map(as_object, reads)), "portfolio": list(map(reading_object, of_all))}
+        typer.echo(json.dumps(found, indent=2))
     else:
         print_table(reads)
+        print_together(of_all)
     return INCOMPLETE_EXIT if any(isinstance(read.observation, PollFailure) for read in reads) else 0
 
 
@@ -75,17 +90,30 @@ async def read_all(settings: Settings, clock: Clock) -> list[Read]:
         await exchanges.close()
 
 
+def together(settings: Settings, reads: Sequence[Read], now: datetime) -> Portfolio:
+    """All accounts, with what the monitor that runs, or ran last, remembers of their hedges."""
+    failures = [read.observation for read in reads if isinstance(read.observation, PollFailure)]
+    portfolio = Portfolio(
+        seen={read.observation.account: read.context for read in reads if read.context is not None},
+        unseen={failure.account: Unseen(failure.venue, f"{failure.kind}: {failure.detail}") for failure in failures},
+        now=now,
+    )
+    return with_memory(settings.rules, portfolio, remembered_hedges(settings.database))
+
+
 async def _read(
     exchanges: Exchanges, settings: Settings, name: str, before: AccountRecord | None, clock: Clock
 ) -> Read:
     seen = await see(exchanges, settings, name, before, clock)
     observation = seen.observation
-    readings = assess(AccountPlan.of(settings, name), observation, seen.markets, clock.now(), seen.track)
+    now = clock.now()
+    readings = assess(AccountPlan.of(settings, name), observation, seen.markets, now, seen.track)
     if isinstance(observation, PollFailure):
         return Read(observation, readings)
     after = holdings_after(seen.holdings_before, observation, seen.markets)
     events = after.events if seen.holdings_before or after.events else None
-    return Read(observation, readings, seen.orders, events)
+    context = Context(snapshot=observation, markets=seen.markets, now=now, track=seen.track)
+    return Read(observation, readings, seen.orders, events, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +227,21 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
     console.print()
 
 
+def print_together(readings: Sequence[Reading]) -> None:
+    """What is judged over all accounts, where anything is."""
+    told = [reading for reading in readings if reading.key.rule != UNASSESSED or reading.verdict is Verdict.BREACH]
+    console = a_console()
+    if told:
+        console.print("[bold]portfolio[/], all accounts together")
+    for reading in told:
+        print_reading(console, reading)
+
+
 def print_reading(console: Console, reading: Reading) -> None:
     # Colours do not reach a pipe: how bad it is stands in words.
     verdict = str(reading.severity if reading.verdict is Verdict.BREACH else reading.verdict)
-    line = f"  {verdict:<8} {reading.key.rule} of {reading.key.subject}: {value_words(reading)}"
+    subject = "portfolio" if reading.key.subject == PORTFOLIO else reading.key.subject
+    line = f"  {verdict:<8} {reading.key.rule} of {subject}: {value_words(reading)}"
     style = "magenta" if reading.is_unknown else _COLOURS[reading.severity]
     console.print(line, style=style, markup=False, soft_wrap=True)
 

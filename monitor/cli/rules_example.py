@@ -12,6 +12,8 @@ from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
 from monitor.domain.account import AccountSnapshot, Collateral, Instrument, MarginBalance, MarginMode, Position, Side
 from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy, Reason, advance
 from monitor.domain.market import Book, FundingRate, MarketState, Observed, Resting, Tier
+from monitor.domain.hedges import Hedges
+from monitor.domain.market import FundingRate, MarketState, Observed, Tier
 from monitor.domain.notification import Notification, facts_of
 from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.domain.study import Study
@@ -19,8 +21,8 @@ from monitor.notify.message import Rendered, render
 from monitor.risk.estimate import completed
 from monitor.risk.reprice import reprice
 from monitor.risk.track import track_after
-from monitor.rules.base import Context, Rule
-from monitor.rules.book import AnyRule
+from monitor.rules.base import Context, Portfolio, Rule
+from monitor.rules.book import AnyRule, remembered
 
 _VENUE, _POOL = "binanceusdm", "cross:USDT"
 _NOW = datetime(2025, 10, 10, 21, 13, tzinfo=UTC)
@@ -84,9 +86,25 @@ def example_of(kind: str) -> Rendered | None:
     if levels is None:
         return None
     rule: Rule = _RULE.validate_python({"kind": kind, **levels})
-    readings = rule.evaluate(kind, _SCENES.get(kind, Scene()).context())
+    context = _SCENES.get(kind, Scene()).context()
+    readings = rule.evaluate(kind, context) or rule.evaluate_portfolio(kind, _with_another({kind: rule}, context))
     breached = [reading for reading in readings if reading.verdict is Verdict.BREACH]
     return _told(breached[0], kind) if breached else None
+
+
+def _with_another(rules: Mapping[str, Rule], context: Context) -> Portfolio:
+    """Beside a second account, which holds ether and has just lost the short that offset the bitcoin of the first."""
+    short = _position("BTC", Side.SHORT, 0.5, entry=99_500.0, mark=98_000.0, leverage=20.0, rank=1)
+    ether = _position("ETH", Side.LONG, 3.0, entry=4_000.0, mark=3_600.0, leverage=5.0, rank=5)
+    pool = MarginBalance(pool=_POOL, currency="USDT", equity=2_000.0, maintenance_margin=None)
+    before: Mapping[str, Hedges] = {}
+    for minutes, positions in ((10, (ether, short)), (5, (ether,)), (0, (ether,))):
+        at = _NOW - timedelta(minutes=minutes)
+        fund = replace(context.snapshot, account="fund", observed_at=at, margins=(pool,), positions=positions)
+        seen = {"main": context, "fund": Context(snapshot=fund, markets=context.markets, now=at)}
+        portfolio = remembered(rules, Portfolio(seen=seen, unseen={}, now=at), before)
+        before = portfolio.hedges
+    return portfolio
 
 
 def _told(reading: Reading, kind: str) -> Rendered:

@@ -19,6 +19,7 @@ RULES = {
     **dict.fromkeys(RULE_KINDS, "false"),
     "liquidation_distance": "{warning: 5%, critical: 3%}",
     "position_size": "{warning: 10%, critical: 15%}",
+    "hedge": "{warning: 10%}",
     "btc_size": "{kind: position_size, where: {symbol: 'BTC/*', side: long}, critical: 70%}",
     "doge_loss": "{kind: loss, where: {symbol: 'DOGE/*'}, warning: 10%}",
     "other_loss": "{kind: loss, where: {account: other}, warning: 10%}",
@@ -64,6 +65,7 @@ async def test_each_figure_is_shown_with_its_formula_and_the_threshold_with_its_
         column = text.splitlines()[line - 1].index("70%") + 1
         assert f"           critical  at 70%, {house.path}:{line}:{column}: breach" in lines
         assert "  silent   position_size: a more specific rule of its kind speaks" in lines
+        assert "  silent   hedge: it judges all accounts together: perpwatch explain portfolio" in lines
         assert "  silent   doge_loss: it is for other positions" in lines
         assert "  silent   other_loss: it is for other accounts" in lines
 

@@ -41,7 +41,12 @@ def markets_of(*symbols: str) -> Markets:
 
 
 def account(
-    name: str, dollars: Mapping[str, float], *, equity: float = 10_000.0, known: tuple[str, ...] = tuple(MIXES), **more: Any
+    name: str,
+    dollars: Mapping[str, float],
+    *,
+    equity: float = 10_000.0,
+    known: tuple[str, ...] = tuple(MIXES),
+    **more: Any,
 ) -> Context:
     """Positions of so many dollars at 10x, below 0 of a short; `known` are the coins with a study."""
     positions = [

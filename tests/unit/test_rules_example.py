@@ -11,7 +11,8 @@ from monitor.rules.book import RULE_KINDS
 def test_every_rule_of_the_default_profile_has_an_example_that_says_what_to_do(kind: str) -> None:
     example = example_of(kind)
     assert example is not None
-    assert example.title.startswith(("WARNING main: ", "CRITICAL main: "))
+    who = ("main", "portfolio")
+    assert example.title.startswith(tuple(f"{word} {name}: " for word in ("WARNING", "CRITICAL") for name in who))
     assert "Do: " in example.body
     assert "unknown" not in example.title + example.body
 

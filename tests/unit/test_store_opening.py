@@ -345,6 +345,7 @@ async def test_a_database_of_an_older_schema_is_brought_here_with_all_it_holds(t
     await a_filled_database(path, rows=3)
     for column in ("holdings", "track"):
         execute(path, f"ALTER TABLE account DROP COLUMN {column}")
+    execute(path, "DROP TABLE portfolio")
     execute(path, "UPDATE alembic_version SET version_num = '0001'")
     store = await Store.open(path, ManualClock())
     assert store.failing_since is None
