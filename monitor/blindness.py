@@ -1,7 +1,7 @@
 """How old each account's last good read may get before its owner is told: unknown is not safe."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure
@@ -11,6 +11,7 @@ from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Un
 from monitor.domain.track import Track
 from monitor.draft import Draft, is_idle
 from monitor.plan import BLIND, AccountPlan
+from monitor.rules.base import Context
 from monitor.store.records import Changes
 from monitor.store.store import Store
 
@@ -25,8 +26,8 @@ JUDGE_AGES_EVERY_S = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Sight:
-    """What is remembered of an account between reads. `since` is when watching began; `markets` are those that the
-    snapshot was judged by."""
+    """What is remembered of an account between reads. `since` is when watching began; `context` is what the last good
+    read was judged by."""
 
     since: datetime
     last_read_at: datetime | None = None
@@ -35,7 +36,7 @@ class Sight:
     readings: tuple[Reading, ...] = ()
     failure: PollFailure | None = None
     track: Track | None = None
-    markets: Markets = field(default_factory=dict)
+    context: Context | None = None
 
     def age_s(self, now: datetime) -> float:
         """Of the last good read."""
@@ -55,7 +56,10 @@ class Sight:
             self.snapshot = observation
             self.readings = readings
             self.track = track
-            self.markets = markets or {}
+            # What is added up of it is added up once, however often it is judged.
+            self.context = Context(
+                snapshot=observation, markets=markets or {}, now=observation.observed_at, track=track
+            )
             self.last_read_at = observation.observed_at
             self.positions = len(observation.positions)
 

@@ -54,12 +54,12 @@ def portfolio_of(plans: Mapping[str, AccountPlan], sights: Mapping[str, Sight], 
     unseen: dict[str, Unseen] = {}
     for name, plan in plans.items():
         sight = sights.get(name)
-        if sight is None or sight.snapshot is None:
+        if sight is None or sight.context is None:
             unseen[name] = Unseen(plan.venue, "it was not read since the start")
         elif sight.age_s(now) >= blind_after_s(plan.poll_interval_s)[0]:
             unseen[name] = Unseen(plan.venue, "its last good read is too old")
         else:
-            seen[name] = Context(snapshot=sight.snapshot, markets=sight.markets, now=now, track=sight.track)
+            seen[name] = sight.context
     return Portfolio(seen=seen, unseen=unseen, now=now)
 
 

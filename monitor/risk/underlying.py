@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from monitor.domain.account import Instrument, Position
+from monitor.domain.account import AccountSnapshot, Instrument, Position
+from monitor.domain.market import Markets
+from monitor.risk.worth import notional_of
 
 # 1000PEPE, 10000SATS, 1MBABYDOGE; SHIB1000.
 _COUNTED = re.compile(r"(?P<count>10{3,9}|1M)(?P<coin>[A-Z].*)|(?P<name>[A-Z]+)(?P<times>10{3,9})")
@@ -50,3 +52,26 @@ def delta_of(position: Position) -> float:
     if not position.instrument.inverse or not position.entry_price:
         return coins
     return coins * position.mark_price / position.entry_price
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One position of an account; `notional` in dollars, below 0 of a short."""
+
+    account: str
+    underlying: str
+    position: Position
+    notional: float
+
+
+def held_in(snapshot: AccountSnapshot, markets: Markets) -> tuple[Held, ...]:
+    """Raises UnknownWorthError."""
+    return tuple(
+        Held(
+            snapshot.account,
+            underlying_of(position.instrument).name,
+            position,
+            notional_of(position, snapshot, markets),
+        )
+        for position in snapshot.positions
+    )

@@ -17,6 +17,7 @@ from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Need, Reading, Sc
 from monitor.domain.study import NoStudy, Study
 from monitor.domain.track import Track
 from monitor.risk.shock import BITCOIN
+from monitor.risk.underlying import Held, held_in
 from monitor.risk.volatility import beta
 from monitor.risk.worth import Worth, perpetuals_of, worth_of
 from monitor.rules.quantities import Atrs, Duration, Ratio
@@ -102,6 +103,11 @@ class Context:
     def worth(self) -> Worth:
         """The account in dollars, added up once for all rules. Raises UnknownWorthError."""
         return worth_of(self.snapshot, self.markets)
+
+    @cached_property
+    def held(self) -> tuple[Held, ...]:
+        """Its positions in dollars, by what they are on. Raises UnknownWorthError."""
+        return held_in(self.snapshot, self.markets)
 
     def is_fresh(self, observed_at: datetime) -> bool:
         return self.now - observed_at <= self.market_max_age

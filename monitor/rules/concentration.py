@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.reading import PORTFOLIO, Level, Reading
-from monitor.risk.underlying import coins_of
+from monitor.risk.underlying import Held, coins_of
 from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import STANDING_REPEAT_S, Context, Portfolio, ThresholdRule
 from monitor.rules.quantities import Threshold
-from monitor.rules.together import Held, UnknownSumError, counting, gross_by, held_by, held_in
+from monitor.rules.together import UnknownSumError, counting, gross_by, held_by, held_in
 
 Tell = Callable[[float | None, dict[str, Any], tuple[Level, ...] | None], Reading]
 

@@ -9,11 +9,11 @@ from monitor.domain.study import Study
 from monitor.risk.clusters import CORRELATED_FROM, clusters
 from monitor.risk.margin import initial_margin_of
 from monitor.risk.shock import ALT_BETA, BITCOIN
-from monitor.risk.underlying import underlying_of
+from monitor.risk.underlying import Held, underlying_of
 from monitor.risk.volatility import beta, correlation
 from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import Threshold
-from monitor.rules.together import Held, UnknownSumError, counting, equity_of, gross_by, held_by
+from monitor.rules.together import UnknownSumError, counting, equity_of, gross_by, held_by
 
 _MAX_NAMED = 6
 

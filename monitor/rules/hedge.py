@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,7 +11,7 @@ from pydantic import Field
 from monitor.domain.hedges import Hedges, HedgeTrack, Leg, folded, sides
 from monitor.domain.reading import Level, Reading, Severity, Verdict
 from monitor.risk.underlying import coins_of, delta_of, underlying_of
-from monitor.risk.worth import UnknownWorthError, notional_of
+from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import Coins, Threshold
 
@@ -59,8 +60,11 @@ class Hedge(ThresholdRule):
         hedges, accounts = portfolio.hedges.get(name), portfolio.narrowed(self.where)
         if hedges is None:
             return ()
-        legs = self._legs(accounts)
-        return tuple(self._judge(name, track, legs.get(track.underlying, ()), accounts) for track in hedges.tracks)
+        legs, rates = self._legs(accounts), _dollars_per_coin(hedges, accounts)
+        return tuple(
+            self._judge(name, track, legs.get(track.underlying, ()), rates.get(track.underlying), accounts)
+            for track in hedges.tracks
+        )
 
     def _legs(self, accounts: Portfolio) -> dict[str, tuple[Leg, ...]]:
         found: dict[str, list[Leg]] = {}
@@ -73,7 +77,9 @@ class Hedge(ThresholdRule):
             found.setdefault(name, []).append(Leg(account=None, subject="declared offset", coins=coins))
         return {name: tuple(legs) for name, legs in found.items()}
 
-    def _judge(self, name: str, track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> Reading:
+    def _judge(
+        self, name: str, track: HedgeTrack, legs: tuple[Leg, ...], dollars: float | None, accounts: Portfolio
+    ) -> Reading:
         subject, long_short = track.underlying, sides(legs)
         if not track.accounts.isdisjoint(accounts.unseen):
             return self.of_portfolio(name, subject, None, accounts.unseen_inputs())
@@ -85,7 +91,7 @@ class Hedge(ThresholdRule):
         levels = self._levels(drift, is_gone=is_gone)
         if not _is_confirmed(track, legs, accounts):
             levels = tuple(Level(level.severity, Verdict.HOLD, level.threshold) for level in levels)
-        inputs = self._inputs(track, legs, accounts)
+        inputs = _inputs(track, legs, dollars, accounts)
         reading = self.of_portfolio(name, subject, drift, inputs, levels)
         return self.with_remedy(reading, lambda: _remedy(track.ratio, *long_short))
 
@@ -97,20 +103,21 @@ class Hedge(ThresholdRule):
         kept = tuple(level for level in levels if level.severity is not Severity.CRITICAL)
         return (*kept, Level(Severity.CRITICAL, Verdict.BREACH, self.critical))
 
-    def _inputs(self, track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> dict[str, Any]:
-        long, short = sides(legs)
-        side = None if long and short else "short" if long else "long"
-        return {
-            "base": track.underlying,
-            "long": long,
-            "short": short,
-            "net": long - short,
-            "net_notional": _dollars(track.underlying, legs, accounts),
-            "wanted_ratio": track.ratio,
-            "lost_side": side,
-            "gone": "; ".join(_gone(track, legs, accounts)) or None,
-            "legs": ", ".join(_named(leg) for leg in legs[:_MAX_NAMED]),
-        }
+
+def _inputs(track: HedgeTrack, legs: tuple[Leg, ...], dollars: float | None, accounts: Portfolio) -> dict[str, Any]:
+    """`dollars` are those of a coin."""
+    long, short = sides(legs)
+    return {
+        "base": track.underlying,
+        "long": long,
+        "short": short,
+        "net": long - short,
+        "net_notional": None if dollars is None else (long - short) * dollars,
+        "wanted_ratio": track.ratio,
+        "lost_side": None if long and short else "short" if long else "long",
+        "gone": "; ".join(_gone(track, legs, accounts)) or None,
+        "legs": ", ".join(_named(leg) for leg in legs[:_MAX_NAMED]),
+    }
 
 
 def _is_confirmed(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> bool:
@@ -138,18 +145,17 @@ def _remedy(wanted: float, long: float, short: float) -> dict[str, Any]:
     }
 
 
-def _dollars(underlying: str, legs: tuple[Leg, ...], accounts: Portfolio) -> float | None:
-    """The net of all legs at the mark of the largest one that can be valued."""
-    rates: list[tuple[float, float]] = []
+def _dollars_per_coin(hedges: Hedges, accounts: Portfolio) -> dict[str, float]:
+    """Of each hedged coin, by its largest position that can be valued."""
+    wanted = {track.underlying for track in hedges.tracks}
+    found: dict[str, tuple[float, float]] = {}
     for context in accounts.seen.values():
-        for position in context.snapshot.positions:
-            if underlying_of(position.instrument).name == underlying and coins_of(position):
-                try:
-                    dollars = notional_of(position, context.snapshot, context.markets)
-                except UnknownWorthError:
-                    continue
-                rates.append((abs(dollars), dollars / coins_of(position)))
-    return sum(leg.coins for leg in legs) * max(rates)[1] if rates else None
+        with suppress(UnknownWorthError):
+            for held in context.held:
+                worth = abs(held.notional)
+                if held.underlying in wanted and worth > found.get(held.underlying, (0.0, 0.0))[0]:
+                    found[held.underlying] = worth, held.notional / coins_of(held.position)
+    return {coin: rate for coin, (_, rate) in found.items()}
 
 
 def _gone(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> Iterator[str]:

@@ -1,12 +1,10 @@
 """What several accounts hold and are worth together, in dollars."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
-from monitor.domain.account import Position
-from monitor.risk.underlying import underlying_of
-from monitor.risk.worth import UnknownWorthError, notional_of
+from monitor.risk.underlying import Held
+from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import Context, Portfolio, Where
 
 T = TypeVar("T")
@@ -23,19 +21,6 @@ class UnknownSumError(Exception):
         self.inputs = inputs
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One position of an account; `notional` in dollars, below 0 of a short."""
-
-    account: str
-    position: Position
-    notional: float
-
-    @property
-    def underlying(self) -> str:
-        return underlying_of(self.position.instrument).name
-
-
 def held_by(portfolio: Portfolio, where: Where) -> tuple[Held, ...]:
     """Raises UnknownSumError where a coin cannot be valued, or an account is unseen."""
     return tuple(held for _, of_one in _of_each(portfolio, lambda one: held_in(one, where)) for held in of_one)
@@ -43,12 +28,9 @@ def held_by(portfolio: Portfolio, where: Where) -> tuple[Held, ...]:
 
 def held_in(context: Context, where: Where) -> tuple[Held, ...]:
     """The same of one account. Raises UnknownWorthError."""
-    snapshot, markets = context.snapshot, context.markets
-    return tuple(
-        Held(snapshot.account, position, notional_of(position, snapshot, markets))
-        for position in snapshot.positions
-        if where.matches_position(position)
-    )
+    if not where.names_positions:
+        return context.held
+    return tuple(held for held in context.held if where.matches_position(held.position))
 
 
 def equity_of(portfolio: Portfolio) -> float:

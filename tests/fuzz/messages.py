@@ -37,7 +37,10 @@ URLS = {"telegram": TELEGRAM_URL, "discord": DISCORD_URL, "plain": "json://local
 # What each service takes, in UTF-16 units: Telegram after its markup is parsed.
 TAKEN = {"telegram": 4_096, "discord": 2_000, "plain": 2 * 3_500}
 LINE = "FORGED"
-KINDS = ("liquidation_distance", "margin_ratio", "funding_exposure", "blind", "unassessed", "stop_missing", "some_rule")
+KINDS = (
+    *("liquidation_distance", "margin_ratio", "funding_exposure", "blind", "unassessed", "stop_missing", "some_rule"),
+    *("total_exposure", "correlated_exposure", "hedge"),
+)
 WORDS = (
     "why",
     "advice",
@@ -51,10 +54,13 @@ WORDS = (
     "currency",
     "settle",
     "base",
+    *("largest_account", "coins", "assumed", "lost_side", "gone", "legs", "action", "restored_side", "cut_side"),
 )
 NUMBERS = (
     *("mark_price", "liquidation_price", "own_liquidation_price", "equity", "add_collateral", "cut_size"),
     *("stop_size", "stop_within", "size", "take_profits"),
+    *("gross_notional", "net_notional", "largest_notional", "staked_margin", "bitcoin_notional", "left_out"),
+    *("long", "short", "net", "restore_size", "cut_other_size"),
     *("cut_share", "cut_positions", "next_payment", "annualised", "interval_h", "leverage", "positions"),
 )
 TIMES = ("next_payment_at", "last_read_at", "orders_at")

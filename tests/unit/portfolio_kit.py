@@ -77,8 +77,8 @@ class Office:
         for _ in range(times):
             self.later(seconds)
             for name, sight in self.sights.items():
-                if name in self.names and sight.snapshot is not None:
-                    self.see(sight.snapshot, sight.markets)
+                if name in self.names and sight.context is not None:
+                    self.see(sight.context.snapshot, sight.context.markets)
             await self.judge()
 
     async def edit(self, rules: Mapping[str, Rule]) -> None:
