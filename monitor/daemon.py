@@ -39,6 +39,8 @@ ALIVE_EVERY_S = 30.0
 FIRST_READS_S = 20.0
 # And the very first start this long for what the keys may do.
 FIRST_KEYS_S = 10.0
+# However rarely accounts are read: an edit may have them read more often.
+JUDGE_TOGETHER_WITHIN_S = 10.0
 DRAIN_S = 5.0
 DOWNTIME_TOLD_S = 600.0
 # Keys of the YAML that a running monitor cannot change.
@@ -246,7 +248,7 @@ class Daemon:
             plan = self.watching.portfolio
             if plan is not None:
                 await run_portfolio_cycle(plan, self.watching.plans, self.watching.sights, self.store, self._clock)
-                await self._clock.sleep(plan.poll_interval_s)
+                await self._clock.sleep(min(plan.poll_interval_s, JUDGE_TOGETHER_WITHIN_S))
 
     async def _note_alive(self) -> None:
         news = StateNews(self.store)

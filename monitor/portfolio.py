@@ -67,11 +67,13 @@ def assess_portfolio(
     plan: AccountPlan, portfolio: Portfolio, of_accounts: Iterable[Reading] = ()
 ) -> tuple[Reading, ...]:
     """What the rules say of all accounts together. What is unknown is told once: not where a reading of the account
-    tells it, nor of an account that is blind."""
+    tells it, nor of an account that is blind, nor while it is on its way."""
     readings = evaluate_portfolio(plan.rules, portfolio)
     unknown = [reading for reading in readings if reading.is_unknown]
     told = {of.key.account for of in of_accounts if of.key.rule == UNASSESSED and of.verdict is Verdict.BREACH}
-    news = [r for r in unknown if "unseen" not in r.inputs and r.inputs.get("account") not in told]
+    news = [
+        r for r in unknown if not {"unseen", "is_pending"} & r.inputs.keys() and r.inputs.get("account") not in told
+    ]
     quiet = Verdict.HOLD if unknown else Verdict.CLEAR
     whys = [str(reading.inputs.get("why")) for reading in news]
     return (*readings, _unassessed(whys, ", ".join(r.key.rule for r in news[:5]), Verdict.BREACH if news else quiet))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.reading import PORTFOLIO, Need, Reading
-from monitor.domain.study import Study
+from monitor.domain.study import NoStudy, Study
 from monitor.risk.clusters import CORRELATED_FROM, clusters
 from monitor.risk.margin import initial_margin_of
 from monitor.risk.shock import ALT_BETA, BITCOIN
@@ -55,8 +55,9 @@ class CorrelatedExposure(ThresholdRule):
             held, equity = held_by(accounts, self.where), equity_of(accounts)
         except UnknownSumError as unknown:
             return (self.of_portfolio(name, PORTFOLIO, None, unknown.inputs),)
-        stakes = tuple(_stakes(held))
-        studies = _studies(accounts)
+        stakes, studies = tuple(_stakes(held)), _studies(accounts)
+        if pending := _pending(accounts, studies):
+            return (self.of_portfolio(name, PORTFOLIO, None, pending.inputs),)
         worst = max(_groups(stakes, studies), key=_staked, default=None)
         if worst is None:
             return (self.of_portfolio(name, PORTFOLIO, None, {"equity": equity, "currency": "USD"}, self.all_clear()),)
@@ -98,6 +99,17 @@ def _studies(accounts: Portfolio) -> dict[str, Study]:
             if coin not in found or len(study.returns) > len(found[coin].returns):
                 found[coin] = study
     return found
+
+
+def _pending(accounts: Portfolio, studies: Mapping[str, Study]) -> NoStudy | None:
+    """What is on its way is waited for: taking it to move with all others would page at every start."""
+    for context in accounts.seen.values():
+        for position in context.snapshot.positions:
+            if underlying_of(position.instrument).name not in studies:
+                study = context.study_of(position.instrument)
+                if isinstance(study, NoStudy) and study.is_pending:
+                    return study
+    return None
 
 
 def _groups(stakes: Sequence[Stake], studies: Mapping[str, Study]) -> Iterator[tuple[Stake, ...]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.problems import NAME
+from monitor.config.settings import Settings
 from monitor.domain.account import MarginBalance, Side
 from monitor.domain.alert import AlertState, Resolution, after_downtime
 from monitor.domain.reading import PORTFOLIO, Reading, Scope, Severity, Verdict
@@ -253,3 +255,29 @@ async def test_a_bug_in_a_rule_is_told_and_resolves_nothing(office: Office, monk
     await office.again(times=4)
     assert office.reasons("unassessed") == ["first", "resolved"]
     assert UNASSESSED_KEY in office.store.alerts
+
+
+def test_no_account_can_be_called_as_the_portfolio_is() -> None:
+    assert not NAME.fullmatch(PORTFOLIO)
+
+
+@pytest.mark.parametrize(
+    ("channels", "critical", "fallbacks"),
+    [
+        ({"all": {}, "one": {"accounts": ["main"]}}, ("all",), ()),
+        ({"all": {"fallback": True}, "one": {"accounts": ["main"]}}, ("one",), ("all",)),
+        ({"log": {"severities": ["info"]}, "one": {"accounts": ["main"]}}, ("one",), ()),
+    ],
+)
+def test_who_hears_of_all_accounts_hears_of_them_together_and_somebody_always_does(
+    channels: dict[str, dict[str, object]], critical: tuple[str, ...], fallbacks: tuple[str, ...]
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "accounts": {"main": {"venue": "binanceusdm"}},
+            "channels": {name: {"url": f"json://localhost/{name}", **keys} for name, keys in channels.items()},
+            "rules": {},
+        }
+    )
+    assert settings.channels_for(PORTFOLIO, Severity.CRITICAL) == critical
+    assert settings.fallbacks_for(PORTFOLIO) == fallbacks

@@ -11,7 +11,7 @@ import pytest
 from monitor.config.profiles import PROFILES
 from monitor.domain.market import Markets, MarketState, Observed
 from monitor.domain.reading import Need, Reading, Severity, Verdict
-from monitor.domain.study import Study
+from monitor.domain.study import NoStudy, Study
 from monitor.risk.clusters import clusters
 from monitor.risk.volatility import correlation
 from monitor.rules.base import Context, Portfolio
@@ -105,6 +105,16 @@ def test_what_is_not_measured_is_taken_to_move_with_the_others_and_said_to_be() 
     assert reading.inputs["bitcoin_notional"] == pytest.approx(60_000 + 30_000 * 2.5)
     reading = judge(account("main", {BTC: 60_000, ETH: 60_000, GOLD: 30_000}, known=(BTC, ETH)))
     assert reading.inputs["assumed"] == "XAUT"
+
+
+def test_candles_on_their_way_are_waited_for() -> None:
+    one = account("main", {BTC: 60_000, GOLD: 30_000}, known=(BTC,))
+    pending = MarketState(instrument=an_instrument(GOLD), no_study=NoStudy("being read", is_pending=True))
+    reading = judge(replace(one, markets={**one.markets, GOLD: pending}))
+    assert reading.is_unknown
+    assert reading.inputs["is_pending"] is True
+    other = account("fund", {GOLD: 30_000})
+    assert not judge(replace(one, markets={**one.markets, GOLD: pending}), other).is_unknown, "known at another venue"
 
 
 def test_positions_without_margin_or_leverage_are_left_out_and_counted() -> None:
