@@ -71,9 +71,8 @@ def assess_portfolio(
     readings = evaluate_portfolio(plan.rules, portfolio)
     unknown = [reading for reading in readings if reading.is_unknown]
     told = {of.key.account for of in of_accounts if of.key.rule == UNASSESSED and of.verdict is Verdict.BREACH}
-    news = [
-        r for r in unknown if not {"unseen", "is_pending"} & r.inputs.keys() and r.inputs.get("account") not in told
-    ]
+    missing = [reading for reading in unknown if not {"unseen", "is_pending"} & reading.inputs.keys()]
+    news = [reading for reading in missing if reading.inputs.get("account") not in told]
     quiet = Verdict.HOLD if unknown else Verdict.CLEAR
     whys = [str(reading.inputs.get("why")) for reading in news]
     return (*readings, _unassessed(whys, ", ".join(r.key.rule for r in news[:5]), Verdict.BREACH if news else quiet))

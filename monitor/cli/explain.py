@@ -43,9 +43,12 @@ from monitor.rules.base import Rule, Where
 from monitor.store.database import remembered
 
 # What to do is the alert's to say; why a figure is unknown stands in its place.
-_NOT_INPUTS = frozenset({"add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"}) | {
-    *("action", "restored_side", "restore_size", "cut_side", "cut_other_size")
-}
+_NOT_INPUTS = frozenset(
+    {
+        *("add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"),
+        *("action", "restored_side", "restore_size", "cut_side", "cut_other_size"),
+    }
+)
 
 MORE_SPECIFIC = "a more specific rule of its kind speaks"
 
