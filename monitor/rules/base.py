@@ -370,6 +370,13 @@ class ThresholdRule(Rule):
             levels=levels,
         )
 
+    def remedy_of_equity(self, held: float, equity: float) -> dict[str, float]:
+        """What to add, or the share of it to cut, where the value is `held` / equity and `held` is linear in size."""
+        found = {"add_collateral": held / self.goal - equity}
+        if equity > 0:
+            found["cut_share"] = 1 - self.goal * equity / held
+        return found
+
     @staticmethod
     def with_remedy(reading: Reading, remedy_inputs: Callable[[], Mapping[str, Any]]) -> Reading:
         """The reading with what to do about it, worked out only where something is wrong."""

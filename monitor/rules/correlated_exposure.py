@@ -68,14 +68,13 @@ class CorrelatedExposure(ThresholdRule):
         inputs |= _figures(worst, studies)
         levels = self.all_breached() if value is None else None
         reading = self.of_portfolio(name, PORTFOLIO, value, inputs, levels)
-        return (self.with_remedy(reading, lambda: self._remedy(staked, equity, len(worst))),)
-
-    def _remedy(self, staked: float, equity: float, positions: int) -> dict[str, Any]:
-        """Exact: what is staked is linear in the size of all positions of the group."""
-        found: dict[str, Any] = {"add_collateral": staked / self.goal - equity}
-        if equity > 0:
-            found |= {"cut_share": 1 - self.goal * equity / staked, "cut_positions": positions}
-        return found
+        # The cut is of all positions of the group alike.
+        cut_positions = len(worst)
+        return (
+            self.with_remedy(
+                reading, lambda: {**self.remedy_of_equity(staked, equity), "cut_positions": cut_positions}
+            ),
+        )
 
 
 def _stakes(held: Sequence[Held]) -> Iterator[Stake]:

@@ -1,6 +1,6 @@
 """leverage: how many times its equity an account holds."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from monitor.domain.reading import Reading, Unit
 from monitor.risk.worth import UnknownWorthError
@@ -38,11 +38,4 @@ class Leverage(ThresholdRule):
         inputs = {"notional": gross, "equity": equity, "currency": "USD", "positions": len(positions)}
         levels = self.all_breached() if value is None else None
         reading = self.of_account(name, context, value, inputs, levels)
-        return (self.with_remedy(reading, lambda: self._remedy(gross, equity)),)
-
-    def _remedy(self, gross: float, equity: float) -> dict[str, Any]:
-        """Exact, since leverage is linear in size."""
-        found: dict[str, Any] = {"add_collateral": gross / self.goal - equity}
-        if equity > 0:
-            found["cut_share"] = 1 - self.goal * equity / gross
-        return found
+        return (self.with_remedy(reading, lambda: self.remedy_of_equity(gross, equity)),)

@@ -1,6 +1,6 @@
 """total_exposure: how many times their equity all accounts hold together."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from monitor.domain.reading import PORTFOLIO, Reading, Unit
 from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
@@ -49,11 +49,4 @@ class TotalExposure(ThresholdRule):
         if counting(by_account) < 2:
             levels = self.all_clear()
         reading = self.of_portfolio(name, PORTFOLIO, value, inputs, levels)
-        return (self.with_remedy(reading, lambda: self._remedy(gross, equity)),)
-
-    def _remedy(self, gross: float, equity: float) -> dict[str, Any]:
-        """Exact, since leverage is linear in size."""
-        found: dict[str, Any] = {"add_collateral": gross / self.goal - equity}
-        if equity > 0:
-            found["cut_share"] = 1 - self.goal * equity / gross
-        return found
+        return (self.with_remedy(reading, lambda: self.remedy_of_equity(gross, equity)),)

@@ -46,6 +46,14 @@ def a_plan(
     )
 
 
+async def delivered(store: Store, clock: ManualClock) -> tuple[Notification, ...]:
+    """What waited in the outbox: all of it arrives at once."""
+    rows = tuple(store.undelivered.values())
+    sent = (replace(row, state=DeliveryState.SENT, delivered_at=clock.now()) for row in rows)
+    await store.apply(Changes(notifications=tuple(sent)))
+    return rows
+
+
 @dataclass
 class Desk:
     """One account before the page: observations go in, state and messages are looked at."""
@@ -87,10 +95,7 @@ class Desk:
     async def commit(self, changes: Changes) -> None:
         """And every message arrives at once."""
         await self.store.apply(changes)
-        rows = tuple(self.store.undelivered.values())
-        self.told.extend(rows)
-        sent = (replace(row, state=DeliveryState.SENT, delivered_at=self.clock.now()) for row in rows)
-        await self.store.apply(Changes(notifications=tuple(sent)))
+        self.told.extend(await delivered(self.store, self.clock))
 
     def later(self, seconds: float) -> None:
         self.clock.elapsed_s += seconds

@@ -10,17 +10,16 @@ from monitor.blindness import Sight
 from monitor.domain.account import AccountSnapshot, Position, Side
 from monitor.domain.alert import Alert
 from monitor.domain.market import Markets
-from monitor.domain.notification import DeliveryState, Notification
+from monitor.domain.notification import Notification
 from monitor.domain.reading import PORTFOLIO
 from monitor.notify.message import render
 from monitor.pipeline import assess, decide_removals
 from monitor.plan import AccountPlan
 from monitor.portfolio import run_portfolio_cycle
 from monitor.rules.base import Rule
-from monitor.store.records import Changes
 from monitor.store.store import Store
 from tests.builders import a_position, a_snapshot
-from tests.unit.pipeline_kit import a_plan
+from tests.unit.pipeline_kit import a_plan, delivered
 from tests.unit.store_kit import ManualClock
 
 BTC, INVERSE, ETH = "BTC/USDT:USDT", "BTC/USD:BTC", "ETH/USDT:USDT"
@@ -89,10 +88,7 @@ class Office:
         await self._deliver()
 
     async def _deliver(self) -> None:
-        rows = tuple(self.store.undelivered.values())
-        self.told.extend(rows)
-        sent = (replace(row, state=DeliveryState.SENT, delivered_at=self.clock.now()) for row in rows)
-        await self.store.apply(Changes(notifications=tuple(sent)))
+        self.told.extend(await delivered(self.store, self.clock))
 
     def later(self, seconds: float) -> None:
         self.clock.elapsed_s += seconds
