@@ -1,8 +1,11 @@
 """Binance's raw replies, recorded and spoilt: every figure is the venue's own, a strange reply is no flat account."""
 
+import asyncio
+import gc
 import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from monitor.domain.account import FailureKind, MarginMode, Position, PriceOrigin, Side
 from monitor.exchange.failures import ReadError, UnknownSymbolError
 from monitor.exchange.venues import binancecoinm, binanceusdm
-from monitor.exchange.venues.binance import BinanceVenue
+from monitor.exchange.venues.binance import BinanceVenue, _portfolio
 from monitor.exchange.venues.venue import AccountReading, AccountSettings
 from tests.builders import SHARED, an_instrument, needs_shared
 
@@ -362,3 +365,13 @@ def test_a_venue_permits_nothing_but_its_declared_reads(venue: BinanceVenue) -> 
         "/fapi/v3/account/",
     ):
         assert not venue.rules.permits("GET", path)
+
+
+async def test_a_question_given_up_before_it_was_asked_leaves_nothing_behind() -> None:
+    """An edit ends the reads of an account at any moment; what was never awaited is a warning, here an error."""
+    asking = asyncio.create_task(_portfolio(SimpleNamespace(urls={"api": {"sapi": "https://localhost"}})))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    gc.collect()

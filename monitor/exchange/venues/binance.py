@@ -9,6 +9,7 @@ the venue's own API is taken over. fundingInfo weighs nothing and has a limit of
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ from monitor.exchange.venues.venue import (
 )
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 WEIGHT_PER_MINUTE, PAPI_WEIGHT_PER_MINUTE = 2400, 6000
 SAPI_READS = {
@@ -130,7 +132,7 @@ class BinanceVenue(Extras):
         """What another API lists is of use to portfolios alone and may fail: a position in it is then told loudly."""
         own, *others = await together(
             self.own.instruments(client, self.id),
-            *(_or_else({}, client, family.instruments(client, self.id)) for family in self.families[1:]),
+            *(_or_else({}, client, partial(family.instruments, client, self.id)) for family in self.families[1:]),
         )
         return {raw: instrument for listed in (*others, own) for raw, instrument in listed.items()}
 
@@ -160,14 +162,14 @@ class BinanceVenue(Extras):
         asked = [f for f in self.families[1:] if any(f.lists(instrument) for instrument in held.values())]
         own, *others = await together(
             self.own.mark_rows(client, instruments),
-            *(_or_else({}, client, family.mark_rows(client, instruments)) for family in asked),
+            *(_or_else({}, client, partial(family.mark_rows, client, instruments)) for family in asked),
         )
         return marks_of({symbol: row for told in (*others, own) for symbol, row in told.items()}, mark)
 
     async def read_funding_intervals(self, client: Any, instruments: Instruments) -> Mapping[str, timedelta]:
         own, *others = await together(
             self.own.intervals(client, instruments),
-            *(_or_else({}, client, family.intervals(client, instruments)) for family in self.families[1:]),
+            *(_or_else({}, client, partial(family.intervals, client, instruments)) for family in self.families[1:]),
         )
         return {symbol: interval for told in (*others, own) for symbol, interval in told.items()}
 
@@ -237,11 +239,14 @@ def _has_sapi(client: Any) -> bool:
     return "sapi" in client.urls["api"]
 
 
-async def _or_else(default: T, client: Any, read: Awaitable[T]) -> T:
-    """What another host tells, or the default: one that fails or hangs must not cost the read."""
+async def _or_else(default: D, client: Any, read: Callable[[], Awaitable[T]]) -> T | D:
+    """What another host tells, or the default: one that fails or hangs must not cost the read.
+
+    It is asked here, so that nothing is left unasked of a read that was given up before it began.
+    """
     try:
         async with client.shared.clock.deadline(client.shared.patience_s / 2):
-            return await read
+            return await read()
     except (ReadError, TimeoutError):
         return default
 
@@ -254,7 +259,8 @@ async def _portfolio(client: Any) -> str | None:
     """
     if not _has_sapi(client):
         return ""
-    retail, kind = await together(_or_else(None, client, _retail(client)), _or_else(None, client, _kind(client)))
+    asked = (partial(_retail, client), partial(_kind, client))
+    retail, kind = await together(*(_or_else(None, client, read) for read in asked))
     if kind or retail:
         return kind or CLASSIC_PORTFOLIO
     return None if retail is None and kind is None else ""
