@@ -108,7 +108,7 @@ def drops_what_it_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def never_judges_the_age_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blindness, "_age_s", lambda sight, now: 0.0)
+    monkeypatch.setattr(blindness.Sight, "age_s", lambda sight, now: 0.0)
 
 
 def stalls_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
