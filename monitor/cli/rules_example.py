@@ -11,9 +11,8 @@ from pydantic import TypeAdapter
 from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
 from monitor.domain.account import AccountSnapshot, Collateral, Instrument, MarginBalance, MarginMode, Position, Side
 from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy, Reason, advance
-from monitor.domain.market import Book, FundingRate, MarketState, Observed, Resting, Tier
 from monitor.domain.hedges import Hedges
-from monitor.domain.market import FundingRate, MarketState, Observed, Tier
+from monitor.domain.market import Book, FundingRate, MarketState, Observed, Resting, Tier
 from monitor.domain.notification import Notification, facts_of
 from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.domain.study import Study

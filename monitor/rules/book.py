@@ -31,7 +31,26 @@ from monitor.rules.trailing_stop import TrailingStop
 from monitor.rules.volatility_leverage import VolatilityLeverage
 
 AnyRule = Annotated[
-    MarginRatio | LiquidationDistance | CommonShock | FundingExposure | Leverage | PositionSize | Concentration | Loss | Drawdown | StopMissing | TrailingStop | TakeProfit | AdlRank | TierCliff | VolatilityLeverage | ExitLiquidity | CollateralPeg | TotalExposure | CorrelatedExposure | Hedge,
+    MarginRatio
+    | LiquidationDistance
+    | CommonShock
+    | FundingExposure
+    | Leverage
+    | PositionSize
+    | Concentration
+    | Loss
+    | Drawdown
+    | StopMissing
+    | TrailingStop
+    | TakeProfit
+    | AdlRank
+    | TierCliff
+    | VolatilityLeverage
+    | ExitLiquidity
+    | CollateralPeg
+    | TotalExposure
+    | CorrelatedExposure
+    | Hedge,
     Field(discriminator="kind"),
 ]
 
