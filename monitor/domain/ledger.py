@@ -1,5 +1,6 @@
 """What the venue booked to an account: funding, transfers, realised profit and fees, by its own records."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -37,3 +38,16 @@ class Ledger:
     until: datetime
     entries: tuple[Entry, ...]
     untold: frozenset[EntryKind] = frozenset()
+
+
+def ledger_of(
+    entries: Iterable[Entry], since: datetime, until: datetime, untold: Iterable[EntryKind] = ()
+) -> Ledger | None:
+    """Each entry of that time once, in order; None where two of one id differ, so that neither can be believed."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if found.setdefault(entry.id, entry) != entry:
+            return None
+    within = (entry for entry in found.values() if since < entry.at <= until)
+    ordered = sorted(within, key=lambda entry: (entry.at, entry.id))
+    return Ledger(since=since, until=until, entries=tuple(ordered), untold=frozenset(untold))

@@ -1,0 +1,73 @@
+"""What readers of a venue's bookings share: pages within bounds, and a ledger that promises no more than was told."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.domain.ledger import Entry, EntryKind, Ledger, ledger_of
+from monitor.exchange.values import Row, malformed
+
+MAX_PAGES = 10
+# What times of bookings are told in: one more of the same instant may stand on the page that was not asked for.
+INSTANT = timedelta(milliseconds=1)
+Cursor = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`next_one` asks for the page behind it; None: this was the last."""
+
+    rows: Sequence[Row]
+    next_one: Cursor | None = None
+
+
+async def read_bookings(
+    ask: Callable[[Cursor | None], Awaitable[Page]],
+    entries_of: Callable[[Row], Iterable[Entry]],
+    at: Callable[[Row], datetime],
+    *,
+    since: datetime,
+    until: datetime,
+    oldest_first: bool = False,
+    untold: Iterable[EntryKind] = (),
+    max_pages: int = MAX_PAGES,
+) -> Ledger:
+    """The bookings of at most `max_pages` pages, the first asked for with None. Raises ReadError.
+
+    `at` is when a row was booked, `entries_of` what it says: nothing where it moved no money, several where one row
+    tells a profit and its fee. Where pages were not enough the ledger begins later, or, of a venue that tells the
+    oldest first, ends earlier: whoever asks again goes on from there.
+    """
+    told: list[Row] = []
+    cursors: set[Cursor | None] = set()
+    cursor: Cursor | None = None
+    for _ in range(max_pages):
+        if cursor in cursors:
+            raise malformed("a page of bookings follows itself")
+        cursors.add(cursor)
+        page = await ask(cursor)
+        told += page.rows
+        cursor = page.next_one
+        if cursor is None or (not oldest_first and any(at(row) <= since for row in page.rows)):
+            break
+    else:
+        times = [at(row) for row in told]
+        if oldest_first:
+            until = min(until, max(times, default=since) - INSTANT)
+        else:
+            since = max(since, min(times, default=until))
+    return checked(ledger_of((entry for row in told for entry in entries_of(row)), since, max(since, until), untold))
+
+
+def checked(ledger: Ledger | None) -> Ledger:
+    if ledger is None:
+        raise malformed("two bookings of one id differ")
+    return ledger
+
+
+def merged(ledgers: Sequence[Ledger]) -> Ledger:
+    """Of several wallets of one account: what all of them cover. Ids are to differ between them."""
+    since, until = max(ledger.since for ledger in ledgers), min(ledger.until for ledger in ledgers)
+    entries = (entry for ledger in ledgers for entry in ledger.entries)
+    untold = frozenset().union(*(ledger.untold for ledger in ledgers))
+    return checked(ledger_of(entries, since, max(since, until), untold))
