@@ -32,6 +32,7 @@ from monitor.paper.binance import (
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Call, Endpoint, Json
 from monitor.paper.formats import ZERO, amount, milliseconds, quantity
+from monitor.paper.income import income
 
 ALL_SIDES = ("BOTH", "LONG", "SHORT")
 # A key that reads and does nothing else.
@@ -214,6 +215,7 @@ _CLASSIC = {
     "GET /dapi/v1/forceOrders": Endpoint(
         forced_orders("/dapi/v1/forceOrders", inverse=True), weight=20, weight_of_all=50, signed=True
     ),
+    "GET /dapi/v1/income": Endpoint(income("/dapi/v1/income", inverse=True), weight=20, signed=True),
 }
 ENDPOINTS = of_kind(_CLASSIC, portfolio=False)
 SPOT_ENDPOINTS = {

@@ -32,6 +32,7 @@ from monitor.paper.binance import (
 )
 from monitor.paper.dialect import Call, Endpoint, Json
 from monitor.paper.formats import ZERO, amount, milliseconds, quantity
+from monitor.paper.income import income
 
 ALL_SIDES = ("BOTH", "LONG", "SHORT")
 SETTLE = "USDT"
@@ -320,5 +321,6 @@ _CLASSIC = {
     "GET /fapi/v1/forceOrders": Endpoint(
         forced_orders("/fapi/v1/forceOrders", inverse=False), weight=20, weight_of_all=50, signed=True
     ),
+    "GET /fapi/v1/income": Endpoint(income("/fapi/v1/income", inverse=False), weight=30, signed=True),
 }
 ENDPOINTS = of_kind(_CLASSIC, portfolio=False)

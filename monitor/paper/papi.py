@@ -25,6 +25,7 @@ from monitor.paper.binance import (
 )
 from monitor.paper.dialect import Call, Endpoint, Json
 from monitor.paper.formats import ZERO, amount, milliseconds, quantity
+from monitor.paper.income import income
 
 RISK_SIDES = ("BOTH", "LONG", "SHORT")
 ACCOUNT_SIDES = ("LONG", "SHORT")
@@ -132,6 +133,7 @@ def _endpoints(api: str, inverse: bool, risk_weight: int) -> dict[str, Endpoint]
         f"GET {path}/adlQuantile": Endpoint(adl_quantile, weight=5, signed=True),
         f"GET {path}/leverageBracket": Endpoint(leverage_bracket, signed=True),
         f"GET {path}/forceOrders": Endpoint(forced, weight=20, weight_of_all=50, signed=True),
+        f"GET {path}/income": Endpoint(income(f"{path}/income", inverse=inverse), weight=30, signed=True),
     }
 
 

@@ -14,6 +14,7 @@ from math import ceil
 from typing import Any, TypeVar
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Book, Tiers
 from monitor.domain.study import Candle, Frame
 from monitor.exchange.budget import CALLS_PER_SECOND
@@ -21,8 +22,10 @@ from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
 from monitor.exchange.together import together
 from monitor.exchange.values import boolean, flag, mapping, number, text
+from monitor.exchange.venues.binance_income import income
 from monitor.exchange.venues.binance_market import Family, call, mark
 from monitor.exchange.venues.binance_orders import ends, stop_orders
+from monitor.exchange.venues.bookings import merged
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
     AccountReading,
@@ -89,6 +92,7 @@ class AccountMode:
     parse: Callable[[Sequence[Any], Instruments, AccountSettings], AccountReading]
     stops: Sequence[str]
     ends: Sequence[str]
+    income: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +202,17 @@ class BinanceVenue(Extras):
     ) -> Sequence[End]:
         told = await together(*(ends(client, method, instruments, since) for method in self.modes[settings.mode].ends))
         return [end for of in told for end in of]
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        is_portfolio = settings.mode == PORTFOLIO_MARGIN
+        methods = self.modes[settings.mode].income
+        return merged(
+            await together(
+                *(income(client, method, instruments, since, of_portfolio=is_portfolio) for method in methods)
+            )
+        )
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         """A demo has no API that tells what a key may do."""

@@ -47,6 +47,8 @@ READS = {
     "papiGetCmConditionalOpenOrders": ("/papi/v1/cm/conditional/openOrders", 40),
     "papiGetUmForceOrders": ("/papi/v1/um/forceOrders", 50),
     "papiGetCmForceOrders": ("/papi/v1/cm/forceOrders", 50),
+    "papiGetUmIncome": ("/papi/v1/um/income", 30),
+    "papiGetCmIncome": ("/papi/v1/cm/income", 30),
 }
 ACCOUNT = (
     "papiGetAccount",
@@ -60,6 +62,7 @@ ACCOUNT = (
 )
 STOPS = ("papiGetUmAlgoOpenAlgoOrders", "papiGetCmConditionalOpenOrders")
 ENDS = ("papiGetUmForceOrders", "papiGetCmForceOrders")
+INCOME = ("papiGetUmIncome", "papiGetCmIncome")
 LIQUIDATED_AT = 1.05
 HEALTHY = "NORMAL"
 

@@ -87,6 +87,7 @@ VENUE = BinanceVenue(
         "dapiPrivateGetOpenAlgoOrders": ("/dapi/v1/openAlgoOrders", 40),
         "dapiPrivateGetOpenOrders": ("/dapi/v1/openOrders", 40),
         "dapiPrivateGetForceOrders": ("/dapi/v1/forceOrders", 50),
+        "dapiPrivateGetIncome": ("/dapi/v1/income", 20),
     },
     modes={
         CLASSIC: AccountMode(
@@ -94,6 +95,7 @@ VENUE = BinanceVenue(
             parse=parse,
             stops=("dapiPrivateGetOpenAlgoOrders", "dapiPrivateGetOpenOrders"),
             ends=("dapiPrivateGetForceOrders",),
+            income=("dapiPrivateGetIncome",),
         )
     },
     setup=_setup,

@@ -161,10 +161,15 @@ def _position(side: Side, own: Row, risk: Row, instruments: Instruments, setting
 _CLASSIC = ("fapiPrivateV3GetAccount", "fapiPrivateV3GetPositionRisk")
 _STOPS = ("fapiPrivateGetOpenAlgoOrders", "fapiPrivateGetOpenOrders")
 _ENDS = ("fapiPrivateGetForceOrders",)
+_INCOME = ("fapiPrivateGetIncome",)
 _MODES = {
-    SINGLE: AccountMode(account=_CLASSIC, parse=parse, stops=_STOPS, ends=_ENDS),
+    SINGLE: AccountMode(account=_CLASSIC, parse=parse, stops=_STOPS, ends=_ENDS, income=_INCOME),
     MULTI: AccountMode(
-        account=(*_CLASSIC, "fapiPublicGetAssetIndex"), parse=parse_multi_assets, stops=_STOPS, ends=_ENDS
+        account=(*_CLASSIC, "fapiPublicGetAssetIndex"),
+        parse=parse_multi_assets,
+        stops=_STOPS,
+        ends=_ENDS,
+        income=_INCOME,
     ),
 }
 
@@ -187,6 +192,7 @@ VENUE = BinanceVenue(
         "fapiPrivateGetOpenAlgoOrders": ("/fapi/v1/openAlgoOrders", 40),
         "fapiPrivateGetOpenOrders": ("/fapi/v1/openOrders", 40),
         "fapiPrivateGetForceOrders": ("/fapi/v1/forceOrders", 50),
+        "fapiPrivateGetIncome": ("/fapi/v1/income", 30),
         "dapiPublicGetExchangeInfo": ("/dapi/v1/exchangeInfo", 1),
         "dapiPublicGetPremiumIndex": ("/dapi/v1/premiumIndex", 10),
         "dapiPublicGetFundingInfo": ("/dapi/v1/fundingInfo", 0),
@@ -202,6 +208,7 @@ VENUE = BinanceVenue(
             parse=binance_portfolio.parse,
             stops=binance_portfolio.STOPS,
             ends=binance_portfolio.ENDS,
+            income=binance_portfolio.INCOME,
         ),
     },
     setup=_setup,
