@@ -44,9 +44,7 @@ KINDS: Mapping[str, EntryKind] = {
 }
 
 
-async def income(
-    client: Any, method: str, instruments: Instruments, since: datetime, *, of_portfolio: bool
-) -> Ledger:
+async def income(client: Any, method: str, instruments: Instruments, since: datetime, *, of_portfolio: bool) -> Ledger:
     """One API's. Raises ReadError."""
     until = client.shared.clock.now()
 

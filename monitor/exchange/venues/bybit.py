@@ -22,6 +22,7 @@ from itertools import chain
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError, Reply
@@ -38,9 +39,12 @@ from monitor.exchange.values import (
     rows,
     text,
     time_of,
+    word,
 )
 from monitor.exchange.venues import bybit_account as account
+from monitor.exchange.venues import bybit_ledger as ledger
 from monitor.exchange.venues import bybit_prices
+from monitor.exchange.venues.bookings import Cursor, Page, read_bookings
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.bybit_prices import BybitPrices, mark
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
@@ -71,6 +75,7 @@ READS = {
     "privateGetV5PositionList": "/v5/position/list",
     "privateGetV5OrderRealtime": "/v5/order/realtime",
     "privateGetV5ExecutionList": "/v5/execution/list",
+    "privateGetV5AccountTransactionLog": "/v5/account/transaction-log",
     "privateGetV5UserQueryApi": "/v5/user/query-api",
     **bybit_prices.READS,
 }
@@ -277,6 +282,34 @@ class BybitVenue(BybitPrices):
         ]
         listed = await together(*(pages(client.privateGetV5ExecutionList, query, EXECUTIONS_PAGE) for query in queries))
         return ends_in(chain(*listed), lambda row: end(row, instrument_of(row, instruments)))
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        """Of seven days at most."""
+        until = client.shared.clock.now()
+        since = max(since, until - RECORDS_KEPT)
+        query: dict[str, str | int] = {
+            "accountType": "UNIFIED",
+            "startTime": round(since.timestamp() * 1000),
+            "endTime": round(until.timestamp() * 1000),
+            "limit": ledger.PAGE,
+        }
+
+        async def ask(cursor: Cursor | None) -> Page:
+            asked = query if cursor is None else {**query, "cursor": cursor}
+            result = await _result(client.privateGetV5AccountTransactionLog, asked)
+            page = rows(result.get("list"), "transaction-log.list")
+            return Page(page, None if len(page) < ledger.PAGE else word(result, "nextPageCursor") or None)
+
+        return await read_bookings(
+            ask,
+            lambda row: ledger.entries(client, row, instruments),
+            ledger.booked_at,
+            since=since,
+            until=until,
+            max_pages=ledger.MAX_PAGES,
+        )
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply = await _call(client.privateGetV5UserQueryApi, {})

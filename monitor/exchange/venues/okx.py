@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError, Reply
@@ -36,7 +37,9 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import okx_account as account
+from monitor.exchange.venues import okx_ledger as ledger
 from monitor.exchange.venues import okx_prices
+from monitor.exchange.venues.bookings import Cursor, Page, read_bookings
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.okx_figures import COVERAGE, FIGURES
@@ -225,6 +228,22 @@ class OkxVenue(OkxPrices):
         found = await together(*(pages(client.privateGetAccountBills, query, "billId") for query in queries))
         of_contracts = [row for listed in found for row in listed if account.is_of_contract(row)]
         return ends_in(of_contracts, lambda row: end_of(row, instrument_of(row, instruments, "instId")))
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        """Of seven days at most."""
+        until = client.shared.clock.now()
+        since = max(since, until - RECORDS_KEPT)
+        query: dict[str, str | int] = {"begin": round(since.timestamp() * 1000), "limit": PAGE}
+
+        async def ask(cursor: Cursor | None) -> Page:
+            page = await _data(client.privateGetAccountBills, query if cursor is None else {**query, "after": cursor})
+            return Page(page, None if len(page) < PAGE else text(page[-1], "billId"))
+
+        return await read_bookings(
+            ask, lambda row: ledger.entries(client, row, instruments), ledger.booked_at, since=since, until=until
+        )
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         config, time = await together(

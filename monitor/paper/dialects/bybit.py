@@ -11,12 +11,14 @@ from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.dialects.bybit_account import PAGE_LIMITS, Profile, account_row, position_rows, profile_of
+from monitor.paper.dialects.bybit_ledger import booked_rows
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
 from monitor.paper.formats import amount, levels, milliseconds, quantity
 from monitor.paper.tape import SIDES
 
 AHEAD_MS, WINDOW_MS = 1000, 5000
+KEPT_MS = 7 * 86_400_000
 POSITIONS = "/v5/position/list"
 FRAMES = {"60": Frame.HOUR, "D": Frame.DAY}
 LONGEST_KLINE, DEEPEST_BOOK = 1000, 500
@@ -245,7 +247,7 @@ def _order_realtime(call: Call) -> Json:
 
 def _execution_list(call: Call) -> Json:
     kind, start_ms = call.params.get("execType"), int(call.params.get("startTime", "0"))
-    if call.now_ms - start_ms > 7 * 86_400_000:
+    if call.now_ms - start_ms > KEPT_MS:
         raise ApiError(200, 10001, "startTime and endTime: the range is more than 7 days")
     rows = _of_scope(call, profile_of(call).executions)
     chosen = [row for row in rows if kind in (None, row["execType"]) and int(row["execTime"]) >= start_ms]
@@ -257,6 +259,18 @@ def _of_scope(call: Call, rows: Sequence[Json]) -> list[Json]:
     settle = call.params.get("settleCoin")
     named = {c.symbol for c in _asked_for(call) if settle in (None, c.settle)}
     return [row for row in rows if row["symbol"] in named]
+
+
+def _transaction_log(call: Call) -> Json:
+    """The newest first, of 24 hours where no time is named."""
+    end_ms = int(call.params.get("endTime", call.now_ms))
+    start_ms = int(call.params.get("startTime", end_ms - 86_400_000))
+    if call.params.get("accountType") != "UNIFIED" or end_ms - start_ms > KEPT_MS:
+        raise ApiError(200, 10001, "params error: accountType, or a range of more than 7 days")
+    rows = [*profile_of(call).booked, *booked_rows(call)]
+    within = [row for row in rows if start_ms <= int(row["transactionTime"]) <= end_ms]
+    newest = sorted(within, key=lambda row: int(row["transactionTime"]), reverse=True)
+    return _page(call, "/v5/account/transaction-log", newest)
 
 
 def _query_api(call: Call) -> Json:
@@ -281,6 +295,7 @@ BYBIT = Dialect(
         "GET /v5/position/list": Endpoint(_position_list, signed=True),
         "GET /v5/order/realtime": Endpoint(_order_realtime, signed=True),
         "GET /v5/execution/list": Endpoint(_execution_list, signed=True),
+        "GET /v5/account/transaction-log": Endpoint(_transaction_log, signed=True),
         "GET /v5/user/query-api": Endpoint(_query_api, signed=True),
     },
     key_of=_key_of,

@@ -18,6 +18,7 @@ PAGE_LIMITS = {
     "/v5/position/list": (20, 200),
     "/v5/order/realtime": (20, 50),
     "/v5/execution/list": (50, 100),
+    "/v5/account/transaction-log": (20, 50),
 }
 READ_ONLY: Json = {
     "readOnly": 1,
@@ -38,7 +39,8 @@ READ_ONLY: Json = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What the venue tells of an account beside its books; rows of options, orders and executions as they are sent.
+    """What the venue tells of an account beside its books; rows of options, orders, executions and of the
+    transaction log as they are sent.
 
     `options` None: the key may not read them.
     """
@@ -48,6 +50,7 @@ class Profile:
     options: tuple[Json, ...] | None = ()
     stops: tuple[Json, ...] = ()
     executions: tuple[Json, ...] = ()
+    booked: tuple[Json, ...] = ()
     key: Json = field(default_factory=lambda: READ_ONLY)
 
 

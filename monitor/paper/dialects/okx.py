@@ -21,6 +21,7 @@ from monitor.paper.dialects.okx_account import (
     position_rows,
     profile_of,
 )
+from monitor.paper.dialects.okx_ledger import bills
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
 from monitor.paper.formats import amount, levels, milliseconds
@@ -286,8 +287,9 @@ def _algos(call: Call) -> Json:
 def _bills(call: Call) -> Json:
     kind, begin_ms = call.params.get("type"), int(call.params.get("begin", "0"))
     oldest_ms = max(begin_ms, call.now_ms - BILLS_KEPT_MS)
-    rows = [row for row in profile_of(call).bills if row["type"] == kind and int(row["ts"]) >= oldest_ms]
-    return _page(call, rows, "billId")
+    rows = [*profile_of(call).bills, *bills(call)]
+    asked = [row for row in rows if kind in (None, row["type"]) and int(row["ts"]) >= oldest_ms]
+    return _page(call, sorted(asked, key=lambda row: int(row["ts"]), reverse=True), "billId")
 
 
 def _endpoints() -> Mapping[str, Endpoint]:
