@@ -1,6 +1,6 @@
 """Builders: each gives a plausible whole, of which a test names only what it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from monitor.domain.account import (
     Side,
 )
 from monitor.domain.alert import Alert, AlertPolicy, LevelPolicy
+from monitor.domain.ledger import Entry, EntryKind, Ledger
 from monitor.domain.market import FundingRate, MarketState, Observed, Tier, Tiers
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Unit, Verdict
 from monitor.domain.study import Study
@@ -54,6 +55,26 @@ def an_instrument(symbol: str = "BTC/USDT:USDT", **changes: Any) -> Instrument:
         inverse=inverse,
     )
     return replace(given, **changes)
+
+
+def a_booking(
+    name: str = "one",
+    moment: datetime = NOON,
+    *,
+    kind: EntryKind = EntryKind.FUNDING,
+    amount: float = -1.0,
+    **changes: Any,
+) -> Entry:
+    return replace(Entry(id=name, at=moment, kind=kind, currency="USDT", amount=amount), **changes)
+
+
+def a_ledger(
+    *entries: Entry, since: datetime | None = None, until: datetime | None = None, untold: Iterable[EntryKind] = ()
+) -> Ledger:
+    """Of the week before noon, where no other time is named."""
+    return Ledger(
+        since=since or NOON - timedelta(days=7), until=until or NOON, entries=entries, untold=frozenset(untold)
+    )
 
 
 def flat_tiers(rate: float) -> Tiers:

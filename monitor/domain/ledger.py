@@ -1,9 +1,15 @@
 """What the venue booked to an account: funding, transfers, realised profit and fees, by its own records."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
+from typing import TypeVar
+
+K = TypeVar("K")
+
+HOUR = timedelta(hours=1)
 
 
 class EntryKind(StrEnum):
@@ -29,7 +35,7 @@ class Entry:
     symbol: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ledger:
     """All entries after `since` and up to `until`, ascending by time. An entry of a kind in `untold` would not be among
     them: this venue's records, or what of them is read, do not tell it."""
@@ -38,6 +44,20 @@ class Ledger:
     until: datetime
     entries: tuple[Entry, ...]
     untold: frozenset[EntryKind] = frozenset()
+
+    def of(self, kind: EntryKind) -> Sequence[Entry]:
+        return self._by_kind.get(kind, ())
+
+    def of_symbol(self, symbol: str) -> Sequence[Entry]:
+        return self._by_symbol.get(symbol, ())
+
+    @cached_property
+    def _by_kind(self) -> Mapping[EntryKind, Sequence[Entry]]:
+        return _grouped((entry.kind, entry) for entry in self.entries)
+
+    @cached_property
+    def _by_symbol(self) -> Mapping[str, Sequence[Entry]]:
+        return _grouped((entry.symbol, entry) for entry in self.entries if entry.symbol is not None)
 
 
 def ledger_of(
@@ -51,3 +71,52 @@ def ledger_of(
     within = (entry for entry in found.values() if since < entry.at <= until)
     ordered = sorted(within, key=lambda entry: (entry.at, entry.id))
     return Ledger(since=since, until=until, entries=tuple(ordered), untold=frozenset(untold))
+
+
+def continued(before: Ledger | None, told: Ledger) -> Ledger:
+    """What is known once more was told: of the time that both cover, `told` is believed. Where it begins later than the
+    one before ends, nothing says what was booked in between, so that one is let go."""
+    if before is None or told.since > before.until:
+        return told
+    earlier = (entry for entry in before.entries if entry.at <= told.since)
+    later = (entry for entry in before.entries if entry.at > told.until)
+    return replace(
+        told,
+        since=min(before.since, told.since),
+        until=max(before.until, told.until),
+        entries=(*earlier, *told.entries, *later),
+        untold=before.untold | told.untold,
+    )
+
+
+def bounded(ledger: Ledger, since: datetime, most: int) -> Ledger:
+    """Nothing of before `since`, and no more than `most` entries: fees and profits of an hour that is over are added up
+    first, by currency and symbol; where that does not suffice, the ledger begins later."""
+    since = max(ledger.since, since)
+    entries: Sequence[Entry] = [entry for entry in ledger.entries if entry.at > since]
+    if len(entries) > most:
+        entries = _added_up(entries, ledger.until - HOUR)
+    if len(entries) > most:
+        since = entries[-most - 1].at
+        entries = [entry for entry in entries if entry.at > since]
+    return replace(ledger, since=since, entries=tuple(entries))
+
+
+def _added_up(entries: Iterable[Entry], until: datetime) -> Sequence[Entry]:
+    """A sum stands where the last of its entries stood."""
+    kept: list[Entry] = []
+    sums: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.kind not in (EntryKind.FEE, EntryKind.REALISED) or entry.at > until:
+            kept.append(entry)
+            continue
+        name = f"sum {entry.at:%Y-%m-%d %H} {entry.kind} {entry.currency} {entry.symbol}"
+        sums[name] = replace(entry, id=name, amount=entry.amount + (sums[name].amount if name in sums else 0.0))
+    return sorted((*kept, *sums.values()), key=lambda entry: (entry.at, entry.id))
+
+
+def _grouped(pairs: Iterable[tuple[K, Entry]]) -> Mapping[K, Sequence[Entry]]:
+    found: dict[K, list[Entry]] = {}
+    for key, entry in pairs:
+        found.setdefault(key, []).append(entry)
+    return found

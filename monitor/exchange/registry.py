@@ -10,6 +10,7 @@ from monitor.clock import Clock
 from monitor.domain.reading import Need
 from monitor.exchange.budget import Budget
 from monitor.exchange.client import ClockOffset, Shared, is_venue, new_session, new_ssl_context, release, strict_client
+from monitor.exchange.ledger import EVERY_S as LEDGER_EVERY_S
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.modes import Mode, mode_error
 from monitor.exchange.resting import EVERY_S
@@ -111,6 +112,10 @@ def _orders_every_s(access: AccountAccess, venue: Venue) -> float | None:
     return max(EVERY_S, access.poll_interval_s) if Need.ORDERS in access.needs and tells else None
 
 
+def _ledger_every_s(access: AccountAccess) -> float | None:
+    return max(LEDGER_EVERY_S, access.poll_interval_s) if Need.LEDGER in access.needs else None
+
+
 class Exchanges:
     """Open accounts inside a running event loop; `close` when done."""
 
@@ -145,6 +150,7 @@ class Exchanges:
             deadline_s=access.read_deadline_s,
             marks_max_age_s=access.poll_interval_s * MARKS_AGE_SHARE,
             orders_every_s=_orders_every_s(access, group.venue),
+            ledger_every_s=_ledger_every_s(access),
             needs=access.needs,
         )
         group.sources.append(source)

@@ -15,6 +15,7 @@ from monitor.domain.reading import Need
 from monitor.exchange.client import release
 from monitor.exchange.ends import Ends
 from monitor.exchange.failures import ReadError, UnknownSymbolError, failure_from
+from monitor.exchange.ledger import Bookings
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.plausibility import Plausibility
 from monitor.exchange.resting import Resting
@@ -57,7 +58,8 @@ class AccountSource:
     """Reads one account; `observe` by one task at a time.
 
     `marks_max_age_s`: how old shared marks may be. `orders_every_s`: how often stop orders are read beside the account,
-    None where they are not needed. `needs` are for what is gathered of the instruments it holds.
+    None where they are not needed; `ledger_every_s` says the same of what the venue booked. `needs` are for what is
+    gathered of the instruments it holds.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class AccountSource:
         deadline_s: float,
         marks_max_age_s: float,
         orders_every_s: float | None = None,
+        ledger_every_s: float | None = None,
         needs: Set[Need] = frozenset(),
     ) -> None:
         self.name = name
@@ -84,6 +87,7 @@ class AccountSource:
         self._plausibility = Plausibility()
         self._ends = Ends(name, venue, client, clock, deadline_s=deadline_s)
         self._resting = Resting(name, venue, client, clock, deadline_s=deadline_s, every_s=orders_every_s)
+        self._bookings = Bookings(name, venue, client, clock, every_s=ledger_every_s)
         self._settings = AccountSettings()
         self._settings_at: datetime | None = None
         self._settings_ahead = SETTINGS_MAX_AGE * SETTINGS_SPREAD * (crc32(name.encode()) / 2**32)
@@ -130,11 +134,19 @@ class AccountSource:
             await self._ask_about_new(snapshot)
             self._failure, self._failures_in_a_row = None, 0
             instruments = await self._market.instruments()
-            ends, snapshot = await asyncio.gather(
+            ends, rested, booked = await asyncio.gather(
                 self._ends.known(snapshot, instruments, self._settings),
                 self._resting.beside(snapshot, instruments, self._settings),
+                self._bookings.beside(snapshot, instruments, self._settings),
             )
-            snapshot = replace(snapshot, ends=ends, ends_owed_since=self._ends.owed_since)
+            snapshot = replace(
+                rested,
+                ends=ends,
+                ends_owed_since=self._ends.owed_since,
+                ledger=booked.ledger,
+                ledger_failure=booked.ledger_failure,
+                caveats=tuple(dict.fromkeys((*rested.caveats, *booked.caveats))),
+            )
             return completed(self._with_caveats(snapshot), self._market.markets())
         finally:
             refreshing.cancel()
@@ -179,6 +191,7 @@ class AccountSource:
     async def close(self) -> None:
         await self._ends.close()
         await self._resting.close()
+        await self._bookings.close()
         self._market.forget(self.name)
         release(self._client)
 

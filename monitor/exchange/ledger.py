@@ -1,0 +1,105 @@
+"""What the venue booked to an account, read beside it: the last seven days, and then what is new.
+
+It is for what no alert waits for (what funding has cost, which change of equity was a transfer), so it is asked for
+about once a minute, at leisure, and no read of an account waits for it longer than a moment. It is kept in memory: a
+start reads seven days again, for one call of most accounts.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.clock import Clock
+from monitor.domain.account import AccountSnapshot, FailureKind
+from monitor.domain.ledger import Ledger, bounded, continued
+from monitor.exchange.budget import at_leisure
+from monitor.exchange.failures import ReadError, a_bug, clean
+from monitor.exchange.together import SharedRead
+from monitor.exchange.venues.venue import AccountSettings, Instruments, Venue
+from monitor.log import get_logger
+
+_log = get_logger(__name__)
+
+EVERY_S = 60.0
+# A read of the account that comes a moment early is not passed over.
+EARLY_S = 1.0
+# After a failure.
+PAUSE_S = 30.0
+# The first read may be of many pages, each of which waits for its turn.
+DEADLINE_S = 120.0
+# What a read of the account waits for it.
+GRACE_S = 1.0
+LOOK_BACK = timedelta(days=7)
+# Bookings appear some time after the moment that they name.
+OVERLAP = timedelta(minutes=10)
+KEPT = timedelta(days=8)
+MOST = 5_000
+# Kinds of failure that say that this account's bookings are not told, where they never were.
+UNTOLD = frozenset({FailureKind.UNSUPPORTED, FailureKind.PERMISSION})
+ASK_UNTOLD_EVERY = timedelta(hours=1)
+
+
+class Bookings:
+    """One account's ledger. `every_s` None: no rule needs it, and it is never read."""
+
+    def __init__(self, account: str, venue: Venue, client: Any, clock: Clock, *, every_s: float | None) -> None:
+        self._account = account
+        self._venue = venue
+        self._client = client
+        self._clock = clock
+        self._every_s = every_s
+        self._ledgers: SharedRead[Ledger] = SharedRead(clock, deadline_s=DEADLINE_S, pause_s=PAUSE_S)
+        self._untold: str | None = None
+        self._untold_at: datetime | None = None
+
+    async def beside(
+        self, snapshot: AccountSnapshot, instruments: Instruments, settings: AccountSettings
+    ) -> AccountSnapshot:
+        """The account with the last ledger that was read, however old: `until` says so; and with why there is none
+        younger, where it was due."""
+        if self._every_s is None:
+            return snapshot
+        if self._untold_at is not None and self._clock.now() - self._untold_at < ASK_UNTOLD_EVERY:
+            return self._without(snapshot)
+        failure = None
+        try:
+            async with self._clock.deadline(GRACE_S):
+                await self._ledgers.get(self._every_s - EARLY_S, lambda: self._read(instruments, settings))
+        except TimeoutError:
+            failure = "bookings could not be read: no answer yet"
+        except ReadError as failed:
+            failure = clean(f"bookings could not be read: {failed.kind}: {failed.detail}")
+        if self._untold is not None:
+            return self._without(snapshot)
+        latest = self._ledgers.latest
+        return replace(snapshot, ledger=latest.value if latest is not None else None, ledger_failure=failure)
+
+    async def close(self) -> None:
+        await self._ledgers.close()
+
+    def _without(self, snapshot: AccountSnapshot) -> AccountSnapshot:
+        caveat = f"funding paid, realised profit and transfers are not known: {self._untold}"
+        return replace(snapshot, caveats=(*snapshot.caveats, caveat))
+
+    async def _read(self, instruments: Instruments, settings: AccountSettings) -> Ledger:
+        now, before = self._clock.now(), self._ledgers.latest
+        since = now - LOOK_BACK if before is None else max(now - LOOK_BACK, before.value.until - OVERLAP)
+        try:
+            with at_leisure():
+                told = await self._venue.read_ledger(self._client, instruments, settings, since)
+        except ReadError as failed:
+            if failed.kind in UNTOLD and before is None:
+                self._give_up(clean(failed.detail), now)
+            raise
+        except Exception as error:
+            # A reply nobody thought of: the account itself can be read, and must not go blind by it.
+            _log.exception("a reply about bookings could not be read", account=self._account)
+            raise a_bug(error) from error
+        self._untold, self._untold_at = None, None
+        return bounded(continued(before.value if before is not None else None, told), now - KEPT, MOST)
+
+    def _give_up(self, why: str, now: datetime) -> None:
+        """What never ends is no news at each read: it is logged, and told as a caveat of the account."""
+        if self._untold is None:
+            _log.warning("bookings are not told", account=self._account, why=why)
+        self._untold, self._untold_at = why, now
