@@ -63,8 +63,8 @@ class Scene:
         markets = {position.instrument.symbol: _market(position) for position in positions}
         snapshot = completed(read, markets)
         higher = reprice(snapshot, {positions[0].instrument.symbol: 105_000.0}, markets)
-        an_hour_ago = track_after(None, replace(higher, observed_at=_NOW - timedelta(hours=1)), markets, ())
-        track = track_after(an_hour_ago, snapshot, markets, ())
+        an_hour_ago = track_after(None, replace(higher, observed_at=_NOW - timedelta(hours=1)), markets)
+        track = track_after(an_hour_ago, snapshot, markets)
         return Context(snapshot=snapshot, markets=markets, now=_NOW, track=track)
 
 

@@ -1,16 +1,16 @@
-"""What has to be remembered of an account to judge it: best marks since opening, the peaks of equity.
+"""What has to be remembered of an account to judge it: best marks since opening, and its equity as a fund.
 
 A pure fold over good reads; a failed read is not folded, so the next good one goes on from the last. Times only move
 forward: a read that claims to be older than the last counts as of the same moment.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 from monitor.domain.account import AccountSnapshot, Position, Side
 from monitor.domain.alert import ABSENT_READS
+from monitor.domain.fund import NOTHING_PENDING, Equity, Fund, Pending, Records, Step, Window, fund_after
 
 # A crash may cost this share of a best mark, of a gain or of a peak: less is not worth a write of its own.
 WORTH_WRITING = 0.001
@@ -36,111 +36,33 @@ class PositionTrack:
         return f"{self.symbol} {self.side}"
 
 
-class Window(StrEnum):
-    """Days and weeks are those of UTC; weeks begin on Monday."""
-
-    DAY = "day"
-    WEEK = "week"
-    ALL = "all"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peak:
-    """The highest price of a unit since the window began. `why` says what makes it unknown until it begins anew."""
-
-    since: datetime
-    price: float
-    at: datetime
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stake:
-    """One position as it explains equity. `notional` and costs in dollars; `pnl` in settle units of `rate` dollars,
-    None where the venue does not tell it. `closing_cost` is what closing it may cost, `funding_cost` one payment."""
-
-    subject: str
-    contracts: float
-    entry_price: float | None
-    mark_price: float
-    notional: float
-    pnl: float | None
-    rate: float
-    closing_cost: float
-    funding_cost: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equity:
-    """What an account was worth in one read: `total` in dollars, `amounts` by currency, whose `rates` are in dollars,
-    and the positions that move it."""
-
-    at: datetime
-    total: float
-    amounts: Mapping[str, float]
-    rates: Mapping[str, float]
-    stakes: tuple[Stake, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """Nothing but a transfer can raise it."""
-        return self.total <= 0 and not self.stakes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """Money that came into the account, or, below 0, left it."""
-
-    at: datetime
-    currency: str
-    amount: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """What came in (or, below 0, went out) between two reads, in dollars; `why` where it is unknown."""
-
-    amount: float = 0.0
-    why: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fund:
-    """The account as a fund is kept: transfers buy and redeem units, so that the price of one moves by PnL alone."""
-
-    equity: Equity
-    units: float
-    peaks: Mapping[Window, Peak]
-
-    def __post_init__(self) -> None:
-        if not self.units > 0 or self.peaks.keys() != set(Window):
-            raise ValueError("a fund has units, and a peak for each window")
-
-    @property
-    def price(self) -> float:
-        return self.equity.total / self.units
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """`fund` is None until equity was above 0 for the first time."""
+    """`fund` is None until equity was above 0 for the first time; `pending` is what of it may have to be mended."""
 
     at: datetime
     positions: tuple[PositionTrack, ...] = ()
     fund: Fund | None = None
+    pending: Pending = NOTHING_PENDING
 
     def of(self, position: Position) -> PositionTrack | None:
         return next((track for track in self.positions if track.subject == position.subject), None)
 
 
-def folded(before: Track | None, snapshot: AccountSnapshot, equity: Equity | None, flow: Flow) -> Track:
-    """The track as of this good read. `equity` None: it is unknown in it; `flow` is since the last known one."""
+def folded(
+    before: Track | None,
+    snapshot: AccountSnapshot,
+    equity: Equity | None = None,
+    step: Step | None = None,
+    records: Records | None = None,
+) -> Track:
+    """The track as of this good read. `equity` None: it is unknown in it; `step` is from the last known one to this."""
     at = snapshot.observed_at if before is None else max(before.at, snapshot.observed_at)
-    fund = before.fund if before else None
+    fund, pending = (before.fund, before.pending) if before else (None, NOTHING_PENDING)
     if equity is not None:
-        fund = _fund(fund, replace(equity, at=at), flow)
+        fund, pending = fund_after(fund, pending, replace(equity, at=at), step, records)
     positions = sorted(_positions(before, snapshot, at), key=lambda track: (track.symbol, track.side))
-    return Track(at=at, positions=tuple(positions), fund=fund)
+    return Track(at=at, positions=tuple(positions), fund=fund, pending=pending)
 
 
 def is_worth_writing(written: Track | None, track: Track) -> bool:
@@ -221,49 +143,3 @@ def _continued(track: PositionTrack, position: Position, at: datetime) -> Positi
     if track.absent_reads or track.entry_price != position.entry_price:
         track = replace(track, entry_price=position.entry_price, absent_reads=0)
     return track
-
-
-# ---- equity
-
-
-def _fund(before: Fund | None, equity: Equity, flow: Flow) -> Fund | None:
-    own = equity.total - flow.amount
-    if before is None or before.equity.is_empty or (flow.amount and min(equity.total, own) <= 0):
-        # What a transfer found or left empty has no price to go on from.
-        return _anew(equity) if equity.total > 0 else None
-    if flow.why is not None:
-        return _unknown(before, equity, flow.why)
-    fund = replace(before, equity=equity, units=before.units * equity.total / own if flow.amount else before.units)
-    return replace(fund, peaks={window: _peak(window, before, fund) for window in Window})
-
-
-def _anew(equity: Equity) -> Fund:
-    peak = Peak(since=equity.at, price=1.0, at=equity.at)
-    return Fund(equity=equity, units=equity.total, peaks=dict.fromkeys(Window, peak))
-
-
-def _unknown(before: Fund, equity: Equity, why: str) -> Fund:
-    """What came or went is not known, so no peak is either, but that of a window which begins with this read."""
-    fund = _anew(equity) if equity.total > 0 else replace(before, equity=equity)
-    begun = Peak(since=equity.at, price=fund.price, at=equity.at)
-    peaks = {Window.ALL: replace(begun, why=why)}
-    for window in (Window.DAY, Window.WEEK):
-        last = before.peaks[window]
-        peaks[window] = begun if _is_over(window, last, equity.at) else replace(begun, since=last.since, why=why)
-    return replace(fund, peaks=peaks)
-
-
-def _peak(window: Window, before: Fund, fund: Fund) -> Peak:
-    peak, at = before.peaks[window], fund.equity.at
-    if _is_over(window, peak, at):
-        return Peak(since=at, price=fund.price, at=at)
-    return replace(peak, price=fund.price, at=at) if fund.price > peak.price else peak
-
-
-def _is_over(window: Window, peak: Peak, at: datetime) -> bool:
-    """All time begins anew only where it is unknown, with the next week: for ever unknown would be for ever silent."""
-    if window is Window.DAY:
-        return at.date() != peak.since.date()
-    if window is Window.WEEK or peak.why is not None:
-        return at.isocalendar()[:2] != peak.since.isocalendar()[:2]
-    return False

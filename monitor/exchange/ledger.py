@@ -5,6 +5,7 @@ about once a minute, at leisure, and no read of an account waits for it longer t
 start reads seven days again, for one call of most accounts.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,11 @@ _log = get_logger(__name__)
 EVERY_S = 60.0
 # A read of the account that comes a moment early is not passed over.
 EARLY_S = 1.0
+# So often, and so long, after money moved by more than this share of it: it may have come or gone, and until that is
+# told nobody knows what was lost.
+QUICKLY_S, QUICK_GAP_S = 15.0, 5.0
+QUICK_FOR = timedelta(seconds=60)
+MOVED_SHARE = 0.01
 # After a failure.
 PAUSE_S = 30.0
 # The first read may be of many pages, each of which waits for its turn.
@@ -49,6 +55,9 @@ class Bookings:
         self._clock = clock
         self._every_s = every_s
         self._ledgers: SharedRead[Ledger] = SharedRead(clock, deadline_s=DEADLINE_S, pause_s=PAUSE_S)
+        # What lay in each currency beside unrealised profit, and when that changed.
+        self._cash: Mapping[str, float] | None = None
+        self._moved_at: datetime | None = None
         self._untold: str | None = None
         self._untold_at: datetime | None = None
 
@@ -59,12 +68,13 @@ class Bookings:
         younger, where it was due."""
         if self._every_s is None:
             return snapshot
+        self._look(snapshot)
         if self._untold_at is not None and self._clock.now() - self._untold_at < ASK_UNTOLD_EVERY:
             return self._without(snapshot)
         failure = None
         try:
             async with self._clock.deadline(GRACE_S):
-                await self._ledgers.get(self._every_s - EARLY_S, lambda: self._read(instruments, settings))
+                await self._ledgers.get(self._max_age_s(), lambda: self._read(instruments, settings))
         except TimeoutError:
             failure = "bookings could not be read: no answer yet"
         except ReadError as failed:
@@ -76,6 +86,24 @@ class Bookings:
 
     async def close(self) -> None:
         await self._ledgers.close()
+
+    def _look(self, snapshot: AccountSnapshot) -> None:
+        before, self._cash = self._cash, _cash_of(snapshot)
+        if before is None:
+            return
+        for currency in before.keys() | self._cash.keys():
+            old, new = before.get(currency, 0.0), self._cash.get(currency, 0.0)
+            if abs(new - old) > MOVED_SHARE * max(abs(old), abs(new)):
+                self._moved_at = snapshot.observed_at
+
+    def _max_age_s(self) -> float:
+        """Seen to move, it is asked for by the very read that saw it, if the last was not of just now."""
+        assert self._every_s is not None
+        if self._moved_at is not None and self._clock.now() - self._moved_at <= QUICK_FOR:
+            latest = self._ledgers.latest
+            is_older = latest is not None and latest.observed_at < self._moved_at
+            return QUICK_GAP_S if is_older else QUICKLY_S
+        return self._every_s - EARLY_S
 
     def _without(self, snapshot: AccountSnapshot) -> AccountSnapshot:
         caveat = f"funding paid, realised profit and transfers are not known: {self._untold}"
@@ -103,3 +131,15 @@ class Bookings:
         if self._untold is None:
             _log.warning("bookings are not told", account=self._account, why=why)
         self._untold, self._untold_at = why, now
+
+
+def _cash_of(snapshot: AccountSnapshot) -> Mapping[str, float]:
+    """By currency, where equity is told."""
+    currencies = {margin.pool: margin.currency for margin in snapshot.margins}
+    cash: dict[str, float] = {}
+    for margin in snapshot.margins:
+        cash[margin.currency] = cash.get(margin.currency, 0.0) + (margin.equity or 0.0)
+    for position in snapshot.positions:
+        if position.pool in currencies:
+            cash[currencies[position.pool]] -= (position.unrealized_pnl or 0.0) * position.pool_rate
+    return cash

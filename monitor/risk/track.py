@@ -1,7 +1,8 @@
 """The account's equity from read to read: what profit, funding and fees explain of a change, and what only a transfer
 does. Pure.
 
-Where transfers are not told, a change counts as explained within these bounds, and otherwise as unknown:
+A change counts as explained within these bounds; beyond them it is what the venue's records say of transfers, and
+unknown where they say nothing (yet):
 
 - a position that did not change explains what its unrealised PnL, as told, changed by, or (where a settlement reset
   that) the move of its mark, give or take a tenth of it;
@@ -12,15 +13,18 @@ Where transfers are not told, a change counts as explained within these bounds, 
 - 0.25 % of equity for interest, dust and trades that began and ended between two reads;
 - 1 % of what a pool of several coins holds: how it is made up is not told, and its coins move.
 
-So a transfer of less than a four-hundredth of the account may pass for a gain or a loss.
+So a transfer of less than a four-hundredth of the account may pass for a gain or a loss where records do not tell it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
+from monitor.domain.fund import Equity, Record, Records, Stake, Step
+from monitor.domain.ledger import EntryKind
 from monitor.domain.market import Markets
-from monitor.domain.track import Equity, Flow, Stake, Track, Transfer, folded
+from monitor.domain.track import Track, folded
 from monitor.risk.worth import UnknownWorthError, dollars_per, equity_of
 
 UNTOLD_SHARE = 0.0025
@@ -35,34 +39,53 @@ MIXED = "USD"
 # Payments are booked this long after the hour.
 _BOOKED_WITHIN = timedelta(minutes=1)
 _HOUR_S = 3600
+# Of a coin that comes into a pool over several, so much may not count as margin.
+HAIRCUT_SHARE = 0.2
+# Records that were not told yet cover nothing.
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def track_after(
-    before: Track | None, observation: Observation, markets: Markets, transfers: Sequence[Transfer] | None = None
-) -> Track | None:
-    """The track after this read; that of before, where it failed. `transfers` are those since the read before, None
-    where the venue's records of them are not read."""
+def track_after(before: Track | None, observation: Observation, markets: Markets) -> Track | None:
+    """The track after this read; that of before, where it failed."""
     if isinstance(observation, PollFailure):
         return before
     last = before.fund.equity if before and before.fund else None
     try:
         equity = _equity(observation, markets)
-        flow = Flow() if last is None else _flow(last, equity, observation, markets, transfers)
+        step = None if last is None else _step(last, equity, observation, markets)
     except UnknownWorthError:
-        return folded(before, observation, None, Flow())
-    return folded(before, observation, equity, flow)
+        return folded(before, observation)
+    return folded(before, observation, equity, step, _records(observation, markets))
 
 
 def _equity(snapshot: AccountSnapshot, markets: Markets) -> Equity:
     """Raises UnknownWorthError."""
     amounts, rates = equity_of(snapshot, markets)
+    total = sum(amounts[coin] * rate for coin, rate in rates.items())
     return Equity(
         at=snapshot.observed_at,
-        total=sum(amounts[coin] * rate for coin, rate in rates.items()),
+        total=total,
         amounts=amounts,
         rates=rates,
         stakes=tuple(_stake(position, snapshot, markets) for position in snapshot.positions),
+        is_empty=total <= 0 and not snapshot.positions,
     )
+
+
+def _records(snapshot: AccountSnapshot, markets: Markets) -> Records | None:
+    """None where transfers are never told. A coin without a worth is not in the equity either."""
+    ledger = snapshot.ledger
+    if ledger is None:
+        return None if snapshot.ledger_failure is None else Records(since=snapshot.observed_at, until=_NEVER)
+    if EntryKind.TRANSFER in ledger.untold:
+        return None
+    found = []
+    for kind in (EntryKind.TRANSFER, EntryKind.OTHER):
+        for entry in ledger.of(kind):
+            with suppress(UnknownWorthError):
+                amount = entry.amount * dollars_per(entry.currency, snapshot, markets)
+                found.append(Record(id=entry.id, at=entry.at, amount=amount, is_known=kind is EntryKind.TRANSFER))
+    return Records(since=ledger.since, until=ledger.until, records=tuple(found))
 
 
 def _stake(position: Position, snapshot: AccountSnapshot, markets: Markets) -> Stake:
@@ -84,13 +107,7 @@ def _stake(position: Position, snapshot: AccountSnapshot, markets: Markets) -> S
     )
 
 
-def _flow(
-    before: Equity, now: Equity, snapshot: AccountSnapshot, markets: Markets, transfers: Sequence[Transfer] | None
-) -> Flow:
-    """Raises UnknownWorthError where a transfer's coin cannot be valued."""
-    if transfers is not None:
-        due = [transfer for transfer in transfers if before.at < transfer.at <= now.at]
-        return Flow(amount=sum(of.amount * dollars_per(of.currency, snapshot, markets) for of in due))
+def _step(before: Equity, now: Equity, snapshot: AccountSnapshot, markets: Markets) -> Step:
     rates = {**before.rates, **now.rates}
     change = sum((now.amounts.get(coin, 0.0) - before.amounts.get(coin, 0.0)) * rate for coin, rate in rates.items())
     hours = max(0, int(now.at.timestamp() // _HOUR_S - (before.at - _BOOKED_WITHIN).timestamp() // _HOUR_S))
@@ -100,16 +117,14 @@ def _flow(
         + hours * sum(stake.funding_cost for stake in before.stakes)
     )
     marks = {p.subject: p.mark_price for p in snapshot.positions}
+    pairs = list(_pairs(before.stakes, now.stakes))
+    ways = []
     for by_pnl in (True, False):
-        pairs = list(_pairs(before.stakes, now.stakes))
         parts = [_explained(old, new, _mark(old, marks, markets), by_pnl=by_pnl) for old, new in pairs]
         left = change - sum(explained for explained, _ in parts)
-        if abs(left) <= allowed + sum(slack for _, slack in parts):
-            return Flow()
-    return Flow(
-        why=f"equity {'rose' if left > 0 else 'fell'} by {abs(left):,.2f} USD between {before.at:%d %b %H:%M:%S} and "
-        f"{now.at:%H:%M:%S} UTC, more than profit, funding and fees explain: probably a transfer"
-    )
+        ways.append((left, allowed + sum(slack for _, slack in parts)))
+    haircut = HAIRCUT_SHARE if MIXED in now.amounts else 0.0
+    return Step(since=before.at, equity=now, ways=tuple(ways), haircut=haircut)
 
 
 def _pairs(before: Sequence[Stake], now: Sequence[Stake]) -> Iterator[tuple[Stake | None, Stake | None]]:

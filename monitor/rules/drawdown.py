@@ -4,8 +4,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from monitor.domain.reading import Reading, Scope
-from monitor.domain.track import Fund, Window
+from monitor.domain.fund import Fund, Window
+from monitor.domain.reading import Need, Reading, Scope
 from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -17,9 +17,10 @@ FLAT = "open nothing before the window is over: what is lost is not won back in 
 class Drawdown(ThresholdRule):
     """(Peak - now) / peak of the account's equity in dollars since the window began, transfers left out.
 
-    Equity counts with unrealised PnL, as of the reads. A day is one of UTC, a week begins on Monday. What looks like a
-    transfer (equity changed by more than PnL, funding and fees explain) makes every window unknown until it begins
-    anew, all time with the next week. One rule watches one window: give the second another name.
+    Equity counts with unrealised PnL, as of the reads. A day is one of UTC, a week begins on Monday. Transfers are the
+    venue's records'. Where equity changed by more than PnL, funding and fees explain, every window is unknown until the
+    records say whether that was a transfer; where they never tell transfers, until it begins anew, all time with the
+    next week. One rule watches one window: give the second another name.
     """
 
     kind: Literal["drawdown"] = "drawdown"
@@ -37,6 +38,11 @@ class Drawdown(ThresholdRule):
         if self.where.names_positions:
             raise ValueError("drawdown is of a whole account: where may name account and venue alone")
         return self
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The venue's records of transfers."""
+        return frozenset({Need.LEDGER})
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot

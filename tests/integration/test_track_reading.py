@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from monitor.domain.account import Side
-from monitor.domain.track import Window
+from monitor.domain.fund import Window
+from monitor.domain.reading import Need
 from monitor.paper.engine import Engine
 from monitor.risk.track import track_after
 from tests.reading import Open, ShiftedClock, clock, engine, exchanges, good, open_account, server
@@ -80,3 +81,26 @@ async def test_profit_trades_and_liquidations_are_told_from_transfers(
     if explained:
         lost = 1 - equity_of(engine) / before
         assert 1 - track.fund.price / peak.price == pytest.approx(max(0.0, lost))
+
+
+@pytest.mark.parametrize(
+    ("act", "came"), [(deposit, 2_000), (withdrawal_in_a_crash, -1_000), (half_closed, 0), (liquidated, 0)]
+)
+async def test_what_comes_and_goes_is_told_by_the_venue_and_leaves_the_drawdown_what_trading_lost(
+    act: Act, came: float, engine: Engine, open_account: Open, clock: ShiftedClock
+) -> None:
+    """By the read that shows it, through ccxt."""
+    source = open_account(needs=frozenset({Need.LEDGER}))
+    before, track = equity_of(engine), None
+    for then in (lambda _engine: None, lambda _engine: None, act):
+        then(engine)
+        engine.advance(clock.now())
+        snapshot = good(await source.observe())
+        track = track_after(track, snapshot, source.markets())
+        clock.ahead += timedelta(seconds=10)
+    assert snapshot.ledger is not None
+    assert track is not None
+    assert track.fund is not None
+    peak = track.fund.peaks[Window.DAY]
+    assert peak.why is None
+    assert 1 - track.fund.price / peak.price == pytest.approx(max(0.0, 1 - (equity_of(engine) - came) / before))

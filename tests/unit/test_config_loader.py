@@ -282,6 +282,13 @@ def test_stop_orders_are_needed_where_a_rule_judges_the_account_by_them(rules: s
     assert access_of(read(accounts + rules), "main").needs & {Need.ORDERS} == needs
 
 
+@pytest.mark.parametrize(("rules", "needs"), [("", True), ("rules: {drawdown: false}", False)])
+def test_bookings_are_needed_where_a_rule_judges_the_account_by_them(rules: str, needs: bool) -> None:
+    others = "" if needs else ", funding_exposure: false, loss: false}"
+    given = read("accounts: {main: {venue: okx}}\n" + rules.rstrip("}") + others)
+    assert (Need.LEDGER in access_of(given, "main").needs) is needs
+
+
 def test_blindness_is_told_at_once_whatever_the_waits_of_the_rules() -> None:
     policy = read(MINIMAL + "alerts: {warning: {for: 1h, group_wait: 10m, repeat: 2h}}\n").alerts.blind_policy()
     for severity in (Severity.WARNING, Severity.CRITICAL):

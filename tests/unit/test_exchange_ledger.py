@@ -14,7 +14,7 @@ from monitor.domain.ledger import Entry, EntryKind, Ledger, bounded, continued, 
 from monitor.exchange.failures import ReadError
 from monitor.exchange.ledger import ASK_UNTOLD_EVERY, EVERY_S, KEPT, LOOK_BACK, MOST, OVERLAP, PAUSE_S, Bookings
 from monitor.exchange.venues.venue import AccountSettings, Venue
-from tests.builders import a_booking, a_ledger, a_snapshot, at
+from tests.builders import a_booking, a_ledger, a_position, a_snapshot, at
 from tests.unit.store_kit import ManualClock
 
 
@@ -47,9 +47,10 @@ class Desk:
         self.records = Records(self.clock)
         self.bookings = Bookings("main", cast(Venue, self.records), None, self.clock, every_s=every_s)
 
-    async def read(self, after_s: float = 10.0) -> AccountSnapshot:
+    async def read(self, after_s: float = 10.0, equity: float = 1_000.0) -> AccountSnapshot:
         self.clock.elapsed_s += after_s
-        return await self.bookings.beside(a_snapshot(observed_at=self.clock.now()), {}, AccountSettings())
+        snapshot = a_snapshot(equity=equity, observed_at=self.clock.now())
+        return await self.bookings.beside(snapshot, {}, AccountSettings())
 
     async def reads(self, count: int, after_s: float = 10.0) -> AccountSnapshot:
         for _ in range(count):
@@ -88,6 +89,27 @@ async def test_a_booking_that_appears_minutes_after_its_moment_is_told(desk: Des
     desk.book("late")
     assert ids(await desk.reads(7)) == []
     assert ids(await desk.reads(30)) == ["late"]
+
+
+async def test_money_that_moved_is_looked_up_by_the_read_that_saw_it_and_some_more_times(desk: Desk) -> None:
+    await desk.reads(3)
+    asked = len(desk.records.since)
+    await desk.read(equity=1_500.0)
+    assert len(desk.records.since) == asked + 1
+    for _ in range(30):
+        await desk.read(equity=1_500.0)
+    # In the first minute behind it each 15 s, which are every second of these reads; then once a minute.
+    assert len(desk.records.since) == asked + 1 + 3 + 4
+
+
+async def test_profit_of_a_position_is_no_money_that_moved(desk: Desk) -> None:
+    await desk.reads(3)
+    position = a_position(mark_price=150.0, entry_price=100.0)
+    desk.clock.elapsed_s += 10
+    await desk.bookings.beside(
+        a_snapshot(position, equity=1_050.0, observed_at=desk.clock.now()), {}, AccountSettings()
+    )
+    assert len(desk.records.since) == 1
 
 
 async def test_nothing_is_asked_where_no_rule_needs_it() -> None:

@@ -1,6 +1,5 @@
 """What is remembered of an account: best marks, gains and the peaks of its equity, through everything that reads do."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain.account import AccountSnapshot, Estimate, FailureKind, MarginBalance, MarginMode, PollFailure, Side
-from monitor.domain.track import Fund, PositionTrack, Track, Transfer, Window, is_worth_writing
+from monitor.domain.fund import Fund, Window
+from monitor.domain.track import PositionTrack, Track, is_worth_writing
 from monitor.risk.track import UNTOLD_SHARE, track_after
 from monitor.store.records import TRACK
 from tests.builders import NOON, a_market, a_position, a_snapshot, an_instrument, at
@@ -27,10 +27,10 @@ def read(mark: float, *, seconds: float = 0.0, wallet: float = 1000.0, **changes
     return a_snapshot(position, equity=wallet + (position.unrealized_pnl or 0.0), observed_at=at(seconds))
 
 
-def after(*reads: AccountSnapshot | PollFailure, transfers: Sequence[Transfer] | None = None) -> Track:
+def after(*reads: AccountSnapshot | PollFailure) -> Track:
     track: Track | None = None
     for observation in reads:
-        track = track_after(track, observation, {}, transfers)
+        track = track_after(track, observation, {})
     assert track is not None
     return track
 
@@ -171,32 +171,13 @@ def test_no_peak_is_ever_below_the_present(steps: list[tuple[float, float, str]]
             assert peaks[Window.ALL].price >= peaks[Window.WEEK].price >= peaks[Window.DAY].price
 
 
-@given(
-    st.lists(st.tuples(st.floats(0.9, 1.1), st.floats(-200, 5_000)), min_size=1, max_size=10),
-    st.sampled_from([Window.DAY, Window.ALL]),
-)
-def test_told_transfers_change_no_drawdown(steps: list[tuple[float, float]], window: Window) -> None:
-    """An account that is invested in full loses what the mark loses, whatever comes and goes."""
-    mark, equity, track = 100.0, 10_000.0, None
-    marks = [mark]
-    for number, (factor, transfer) in enumerate([(1.0, 0.0), *steps]):
-        mark, equity = mark * factor, equity * factor + transfer
-        marks.append(mark)
-        come = [Transfer(at=at(number), currency="USDT", amount=transfer)] if transfer else []
-        snapshot = a_snapshot(a_position(mark_price=mark), equity=equity, observed_at=at(number))
-        track = track_after(track, snapshot, {}, come)
-    assert track is not None
-    assert lost(track, window) == pytest.approx(1 - mark / max(marks), abs=1e-9)
-
-
-@pytest.mark.parametrize("transfers", [None, ()])
 @pytest.mark.parametrize(("change", "seen"), [(5_000.0, True), (-500.0, True), (2.0, False), (-2.0, False)])
 def test_a_jump_that_nothing_explains_makes_every_peak_unknown_where_transfers_are_not_told(
-    change: float, seen: bool, transfers: tuple[Transfer, ...] | None
+    change: float, seen: bool
 ) -> None:
-    track = after(read(100), read(101, seconds=10, wallet=1000 + change), transfers=transfers)
+    track = after(read(100), read(101, seconds=10, wallet=1000 + change))
     whys = [peak.why for peak in fund(track).peaks.values()]
-    if seen and transfers is None:
+    if seen:
         assert all(why is not None and "probably a transfer" in why for why in whys)
         way = "rose by 5,000.00" if change > 0 else "fell by 500.00"
         assert f"equity {way} USD between 10 Oct 12:00:00 and 12:00:10 UTC" in str(whys[0])

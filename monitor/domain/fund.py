@@ -1,0 +1,269 @@
+"""An account's equity kept as a fund is kept, so that what comes and goes is no profit and no loss. Pure.
+
+Records of transfers lag behind the reads that show them. So the reads of the last minutes are kept, and with each new
+one the fund is folded again from the last read that the records cover: a change that nothing explained, and that made
+the peaks unknown, is known again once a record explains it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+# What is booked so long after a read is told by records that end then.
+SETTLED_AFTER = timedelta(minutes=5)
+# A record may name a moment so far from that of the reads between which it is seen.
+NEAR = timedelta(seconds=90)
+# Where records are not told, reads wait for them no longer, and no more of them.
+PENDING_FOR = timedelta(minutes=30)
+MOST_PENDING = 360
+
+
+class Window(StrEnum):
+    """Days and weeks are those of UTC; weeks begin on Monday."""
+
+    DAY = "day"
+    WEEK = "week"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """The highest price of a unit since the window began. `why` says what makes it unknown until it begins anew."""
+
+    since: datetime
+    price: float
+    at: datetime
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stake:
+    """One position as it explains equity. `notional` and costs in dollars; `pnl` in settle units of `rate` dollars,
+    None where the venue does not tell it. `closing_cost` is what closing it may cost, `funding_cost` one payment."""
+
+    subject: str
+    contracts: float
+    entry_price: float | None
+    mark_price: float
+    notional: float
+    pnl: float | None
+    rate: float
+    closing_cost: float
+    funding_cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equity:
+    """What an account was worth in one read: `total` in dollars, `amounts` by currency, whose `rates` are in dollars,
+    and the positions that move it. Nothing but a transfer can raise one that `is_empty`."""
+
+    at: datetime
+    total: float
+    amounts: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+    stakes: tuple[Stake, ...] = ()
+    is_empty: bool = False
+
+    @property
+    def bare(self) -> "Equity":
+        """Without what only the next read is compared with."""
+        return Equity(at=self.at, total=self.total, is_empty=self.is_empty)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """What came in (or, below 0, went out) between two reads, in dollars; `why` where it is unknown."""
+
+    amount: float = 0.0
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fund:
+    """The account as a fund is kept: transfers buy and redeem units, so that the price of one moves by PnL alone."""
+
+    equity: Equity
+    units: float
+    peaks: Mapping[Window, Peak]
+
+    def __post_init__(self) -> None:
+        if not self.units > 0 or self.peaks.keys() != set(Window):
+            raise ValueError("a fund has units, and a peak for each window")
+
+    @property
+    def price(self) -> float:
+        return self.equity.total / self.units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """From the equity known `since` to this one. `ways` are what nothing explains of the change, give or take how much,
+    in dollars, by each way of looking at it. Of what comes in, up to the share `haircut` may not count."""
+
+    since: datetime
+    equity: Equity
+    ways: tuple[tuple[float, float], ...]
+    haircut: float = 0.0
+
+    @property
+    def is_odd(self) -> bool:
+        return all(abs(left) > allowed for left, allowed in self.ways)
+
+    @property
+    def left(self) -> float:
+        return self.ways[-1][0]
+
+    @property
+    def words(self) -> str:
+        return (
+            f"equity {'rose' if self.left > 0 else 'fell'} by {abs(self.left):,.2f} USD between "
+            f"{self.since:%d %b %H:%M:%S} and {self.equity.at:%H:%M:%S} UTC, more than profit, funding and fees explain"
+        )
+
+    def shows(self, amount: float) -> float | None:
+        """What of a transfer of that amount this step shows; None where it does not look like it."""
+        if any(abs(left - amount) <= allowed for left, allowed in self.ways):
+            return amount
+        for left, allowed in self.ways:
+            if left * amount > 0 and abs(left - amount) <= allowed + self.haircut * abs(amount):
+                return left
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A transfer by the venue's records, in dollars, or (not `is_known`) something that may be one."""
+
+    id: str
+    at: datetime
+    amount: float
+    is_known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """All of them after `since` and up to `until`."""
+
+    since: datetime
+    until: datetime
+    records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """The fund as of the last read that records cover, the steps since, and which records it already holds."""
+
+    settled: Fund | None = None
+    steps: tuple[Step, ...] = ()
+    used: tuple[str, ...] = ()
+
+
+NOTHING_PENDING = Pending()
+
+
+def fund_after(
+    before: Fund | None, pending: Pending, equity: Equity, step: Step | None, records: Records | None
+) -> tuple[Fund | None, Pending]:
+    """The fund as of this equity. `records` None: they are never told, so that nothing is waited for."""
+    if step is None:
+        return _fund(before, equity, Flow()), NOTHING_PENDING
+    settled = pending.settled if pending.steps else before
+    steps = (*pending.steps, replace(step, equity=equity.bare))
+    flows = _flows(steps, pending.used, records)
+    count = sum(_is_settled(steps, number, records) for number in range(len(steps)))
+    used = set(pending.used)
+    for of, (flow, records_used) in zip(steps[:count], flows[:count], strict=True):
+        settled = _fund(settled, of.equity, flow)
+        used |= records_used
+    fund = settled
+    for of, (flow, _) in zip(steps[count:], flows[count:], strict=True):
+        fund = _fund(fund, of.equity, flow)
+    if fund is not None:
+        fund = replace(fund, equity=equity)
+    recent = {record.id for record in records.records} if records is not None else set()
+    return fund, Pending(settled=settled, steps=steps[count:], used=tuple(sorted(used & recent)))
+
+
+def _is_settled(steps: Sequence[Step], number: int, records: Records | None) -> bool:
+    at = steps[number].equity.at
+    return (
+        records is None
+        or at + SETTLED_AFTER <= records.until
+        or at + PENDING_FOR <= steps[-1].equity.at
+        or number < len(steps) - MOST_PENDING
+    )
+
+
+def _flows(steps: Sequence[Step], used: Sequence[str], records: Records | None) -> list[tuple[Flow, frozenset[str]]]:
+    """What came in with each step, and by which records."""
+    free = [record for record in records.records if record.id not in used] if records is not None else []
+    found = []
+    for step in steps:
+        flow, chosen = _flow(step, free, records)
+        free = [record for record in free if record not in chosen]
+        found.append((flow, frozenset(record.id for record in chosen)))
+    return found
+
+
+def _flow(step: Step, free: Sequence[Record], records: Records | None) -> tuple[Flow, Sequence[Record]]:
+    since, at = step.since, step.equity.at
+    near = [record for record in free if since - NEAR < record.at <= at + NEAR]
+    told = [record for record in near if record.is_known]
+    due = [record for record in told if since < record.at <= at]
+    for chosen in (due, told, *([record] for record in told)) if step.is_odd else (due,):
+        amount = step.shows(sum(record.amount for record in chosen)) if chosen else None
+        if amount is not None:
+            return Flow(amount=amount), chosen
+    if not step.is_odd:
+        return Flow(), ()
+    if records is None or records.since > since or at + SETTLED_AFTER > records.until:
+        return Flow(why=f"{step.words}: probably a transfer"), ()
+    if any(not record.is_known and record.amount for record in near):
+        return Flow(why=f"{step.words}, and the venue booked what may have been a transfer"), ()
+    # The venue tells its transfers: what they leave of the change was gained or lost.
+    amount = sum(record.amount for record in due)
+    return (Flow(amount=amount), due) if abs(step.left - amount) < abs(step.left) else (Flow(), ())
+
+
+def _fund(before: Fund | None, equity: Equity, flow: Flow) -> Fund | None:
+    own = equity.total - flow.amount
+    if before is None or before.equity.is_empty or (flow.amount and min(equity.total, own) <= 0):
+        # What a transfer found or left empty has no price to go on from.
+        return _anew(equity) if equity.total > 0 else None
+    if flow.why is not None:
+        return _unknown(before, equity, flow.why)
+    fund = replace(before, equity=equity, units=before.units * equity.total / own if flow.amount else before.units)
+    return replace(fund, peaks={window: _peak(window, before, fund) for window in Window})
+
+
+def _anew(equity: Equity) -> Fund:
+    peak = Peak(since=equity.at, price=1.0, at=equity.at)
+    return Fund(equity=equity, units=equity.total, peaks=dict.fromkeys(Window, peak))
+
+
+def _unknown(before: Fund, equity: Equity, why: str) -> Fund:
+    """What came or went is not known, so no peak is either, but that of a window which begins with this read."""
+    fund = _anew(equity) if equity.total > 0 else replace(before, equity=equity)
+    begun = Peak(since=equity.at, price=fund.price, at=equity.at)
+    peaks = {Window.ALL: replace(begun, why=why)}
+    for window in (Window.DAY, Window.WEEK):
+        last = before.peaks[window]
+        peaks[window] = begun if _is_over(window, last, equity.at) else replace(begun, since=last.since, why=why)
+    return replace(fund, peaks=peaks)
+
+
+def _peak(window: Window, before: Fund, fund: Fund) -> Peak:
+    peak, at = before.peaks[window], fund.equity.at
+    if _is_over(window, peak, at):
+        return Peak(since=at, price=fund.price, at=at)
+    return replace(peak, price=fund.price, at=at) if fund.price > peak.price else peak
+
+
+def _is_over(window: Window, peak: Peak, at: datetime) -> bool:
+    """All time begins anew only where it is unknown, with the next week: for ever unknown would be for ever silent."""
+    if window is Window.DAY:
+        return at.date() != peak.since.date()
+    if window is Window.WEEK or peak.why is not None:
+        return at.isocalendar()[:2] != peak.since.isocalendar()[:2]
+    return False
