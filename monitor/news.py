@@ -14,7 +14,7 @@ from monitor.notify.text import TO_DO, amount, moment, price
 from monitor.plan import AccountPlan
 from monitor.risk.holdings import by_position, size_and_price
 
-ACCOUNT_MODE, DISPUTED = "account_mode", "liquidation_price"
+ACCOUNT_MODE, DISPUTED, FUNDING_INTERVAL = "account_mode", "liquidation_price", "funding_interval"
 DAY_S = 86_400
 _LOOK = {
     EndKind.LIQUIDATED: f"{TO_DO}look at this account at the venue now",
@@ -34,6 +34,8 @@ def news_notices(
     for event in events:
         if event.kind is EventKind.ACCOUNT_MODE:
             yield from _of_mode(plan, event, now)
+        elif event.kind is EventKind.FUNDING_INTERVAL:
+            yield from _of_interval(plan, event, now)
         elif event.kind is EventKind.DISPUTED:
             yield from _of_dispute(plan, event, now)
 
@@ -77,6 +79,21 @@ def _of_mode(plan: AccountPlan, event: AccountEvent, now: datetime) -> tuple[Not
         f"{plan.name}: its mode at {plan.venue} changed",
         [f"now {event.detail}", f"{TO_DO}check leverage, margin and liquidation prices: pools may be others now"],
         Severity.WARNING,
+        now,
+    )
+
+
+def _of_interval(plan: AccountPlan, event: AccountEvent, now: datetime) -> tuple[Notification, ...]:
+    """A venue shortens the interval where a rate is at its bound: then it is paid as high, and oftener. What that costs
+    is an alert of funding_exposure."""
+    intervals, _, by_day = event.detail.partition(": ")
+    return notices(
+        plan.targets[Severity.INFO],
+        AlertKey(FUNDING_INTERVAL, plan.name, Scope.POSITION, event.subject),
+        int(event.at.timestamp()),
+        f"{plan.name}: funding of {event.subject} is now due {intervals}",
+        [f"{by_day}, paid or received"],
+        Severity.INFO,
         now,
     )
 

@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     GREW_PAST_BRACKET = "grew past its bracket"
     MARGIN_MODE = "changed its margin mode"
     ACCOUNT_MODE = "changed its mode at the venue"
+    FUNDING_INTERVAL = "is charged funding at another interval"
     DISPUTED = "has a disputed liquidation price"
     LIQUIDATED = "liquidated"
     DELEVERAGED = "auto-deleveraged"
@@ -42,7 +43,8 @@ class AccountEvent:
 class Holding:
     """One position. `bracket` is where its maintenance bracket begins, in settle units; None where none is known.
 
-    `is_disputed`: the venue's liquidation price and ours were once far apart, and its owner was told.
+    `is_disputed`: the venue's liquidation price and ours were once far apart, and its owner was told. `interval_h` is
+    how often funding was last known to be paid, in hours.
     """
 
     symbol: str
@@ -50,6 +52,7 @@ class Holding:
     margin_mode: MarginMode | None
     bracket: float | None
     is_disputed: bool = False
+    interval_h: float | None = None
 
     @property
     def subject(self) -> str:

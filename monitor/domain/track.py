@@ -20,7 +20,8 @@ _OPPOSITE = {Side.LONG: Side.SHORT, Side.SHORT: Side.LONG}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionTrack:
     """One position since watching it began. `best_mark` is the most favourable mark that was read, `best_gain` the most
-    that a mark was beyond the entry price of its read, as a share of that; None where no entry price was told."""
+    that a mark was beyond the entry price of its read, as a share of that; None where no entry price was told.
+    `most_contracts` were held at once."""
 
     symbol: str
     side: Side
@@ -30,6 +31,7 @@ class PositionTrack:
     best_gain: float | None
     entry_price: float | None
     absent_reads: int = 0
+    most_contracts: float = 0.0
 
     @property
     def subject(self) -> str:
@@ -85,6 +87,8 @@ def _moved_on(old: PositionTrack, new: PositionTrack) -> bool:
         return False
     if (old.subject, old.since, old.absent_reads) != (new.subject, new.since, new.absent_reads):
         return True
+    if new.most_contracts - old.most_contracts >= WORTH_WRITING * old.most_contracts > 0:
+        return True
     if old.best_gain is None or new.best_gain is None:
         return old.best_gain is not new.best_gain
     return (
@@ -131,12 +135,15 @@ def _begun(position: Position, at: datetime) -> PositionTrack:
         best_at=at,
         best_gain=gain_of(position),
         entry_price=position.entry_price,
+        most_contracts=position.contracts,
     )
 
 
 def _continued(track: PositionTrack, position: Position, at: datetime) -> PositionTrack:
     if position.side.sign * (position.mark_price - track.best_mark) > 0:
         track = replace(track, best_mark=position.mark_price, best_at=at)
+    if position.contracts > track.most_contracts:
+        track = replace(track, most_contracts=position.contracts)
     gain = gain_of(position)
     if gain is not None and (track.best_gain is None or gain > track.best_gain):
         track = replace(track, best_gain=gain)

@@ -17,6 +17,7 @@ from monitor.risk.reprice import tiers_of
 
 # The venue's liquidation price and ours: further apart than this share of the distance to it, somebody errs.
 DISAGREEMENT = 0.10
+HOUR = timedelta(hours=1)
 # And than this share of the mark: mark and margin are not of one moment to the last digit.
 MIN_GAP = 0.002
 # Ours costs a solve for each position.
@@ -115,7 +116,14 @@ def _holding(position: Position, before: Holding | None, markets: Markets, dispu
         margin_mode=position.margin_mode,
         bracket=last if bracket is None else bracket,
         is_disputed=position.subject in disputes or (before is not None and before.is_disputed),
+        interval_h=_interval_h(position, markets) or (before.interval_h if before else None),
     )
+
+
+def _interval_h(position: Position, markets: Markets) -> float | None:
+    state = markets.get(position.instrument.symbol)
+    interval = state.funding.value.interval if state is not None and state.funding is not None else None
+    return interval / HOUR if interval else None
 
 
 def _changes(
@@ -125,6 +133,7 @@ def _changes(
     if snapshot.mode != before.mode and before.mode:
         detail = f"{snapshot.mode}, was {before.mode}"
         yield AccountEvent(at=now, kind=EventKind.ACCOUNT_MODE, subject=snapshot.account, detail=detail)
+    yield from _intervals(known, positions, now)
     gone = known.keys() - {holding.subject for holding in positions}
     for holding, position in zip(positions, snapshot.positions, strict=True):
         last = known.get(holding.subject)
@@ -137,6 +146,18 @@ def _changes(
         yield AccountEvent(at=now, kind=kind, subject=holding.subject, detail=_size(position))
     for subject in sorted(gone):
         yield AccountEvent(at=now, kind=EventKind.GONE, subject=subject)
+
+
+def _intervals(known: Mapping[str, Holding], positions: Iterable[Holding], now: datetime) -> Iterator[AccountEvent]:
+    """Of each contract once, whichever sides of it are held."""
+    told = set()
+    for holding in positions:
+        last = known.get(holding.subject)
+        old, new = last.interval_h if last else None, holding.interval_h
+        if old and new and old != new and holding.symbol not in told:
+            told.add(holding.symbol)
+            detail = f"every {new:g} h, was every {old:g} h: at one rate {old / new:.3g} times as much a day"
+            yield AccountEvent(at=now, kind=EventKind.FUNDING_INTERVAL, subject=holding.symbol, detail=detail)
 
 
 def _of_one(last: Holding, holding: Holding, position: Position, now: datetime) -> Iterator[AccountEvent]:

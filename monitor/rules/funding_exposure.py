@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading, Scope, Unit
+from monitor.domain.reading import Need, Reading, Scope, Unit
+from monitor.risk.booked import funding_booked
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
@@ -26,7 +27,8 @@ class _Payment:
 class FundingExposure(ThresholdRule):
     """Net funding paid per day / equity, per settlement currency; receipts offset payments and never alert.
 
-    payment = side * rate * notional every funding interval; per day = payment * 24 h / interval.
+    payment = side * rate * notional every funding interval; per day = payment * 24 h / interval. Beside it stands what
+    the venue booked in the last seven days, which no alert is made of: rates of tomorrow are not those of last week.
     """
 
     kind: Literal["funding_exposure"] = "funding_exposure"
@@ -38,6 +40,10 @@ class FundingExposure(ThresholdRule):
         "funding is charged on the notional: leverage multiplies it, and a crowded trade pays for weeks"
     )
     formula: ClassVar[str] = "per day / equity"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.LEDGER})
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot
@@ -65,6 +71,7 @@ class FundingExposure(ThresholdRule):
             equity = sum(equity for equity in equities if equity is not None)
             per_day = max(0.0, sum(payment.per_day for payment in known))
             inputs |= _explained(known, equity, per_day)
+            inputs |= _buffer(context, currency, equity, per_day) | self._paid(context, currency, positions, equity)
             value = per_day / equity if equity > 0 else None
             levels = self.all_breached() if value is None and per_day > 0 else self.levels(value or 0.0)
         reading = self.reading(
@@ -77,6 +84,18 @@ class FundingExposure(ThresholdRule):
             levels=levels,
         )
         return self.with_remedy(reading, lambda: self._remedy_inputs(reading))
+
+    def _paid(self, context: Context, currency: str, positions: list[Position], equity: float) -> dict[str, Any]:
+        """Below 0 where more was received."""
+        symbols = {position.instrument.symbol for position in positions} if self.where.names_positions else None
+        booked = funding_booked(context.snapshot, context.markets, context.now, currency, symbols)
+        if booked is None:
+            return {}
+        return {
+            "paid": -booked.amount,
+            "paid_since": booked.since.isoformat(),
+            "paid_share": -booked.amount / equity if equity > 0 else None,
+        }
 
     def _remedy_inputs(self, reading: Reading) -> dict[str, Any]:
         """The exposure is linear in size, so the cut is exact. Collateral would lower the ratio, not what is paid."""
@@ -91,6 +110,15 @@ def _payment(position: Position, context: Context) -> _Payment | None:
     amount = position.side.sign * funding.value.rate * position.notional * position.pool_rate
     interval = funding.value.interval
     return _Payment(position, amount, amount * (_DAY / interval), interval, funding.value.next_at)
+
+
+def _buffer(context: Context, currency: str, equity: float, per_day: float) -> dict[str, Any]:
+    """In how many days payments as of now eat what equity is above maintenance, all else unchanged."""
+    owed = [m.maintenance_margin for m in context.snapshot.margins if m.currency == currency]
+    if per_day <= 0 or None in owed:
+        return {}
+    buffer = equity - sum(amount for amount in owed if amount is not None)
+    return {"buffer": buffer, "days_left": max(0.0, buffer) / per_day}
 
 
 def _explained(payments: list[_Payment], equity: float, per_day: float) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Reading
+from monitor.domain.reading import Need, Reading
+from monitor.risk.booked import realised_of
 from monitor.risk.margin import InitialMargin, initial_margin_of
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -12,11 +13,13 @@ _BY_PRICES = "entry price and mark"
 
 
 class Loss(ThresholdRule):
-    """Unrealised loss of a position / its initial margin; a gain counts as no loss.
+    """Loss of a position / its initial margin; a gain counts as no loss.
 
-    With a leverage of 5x the price has moved a fifth of that share. What was realised before is not counted, nor what
-    the other side of a hedge has gained meanwhile. Where the venue tells neither the position's margin nor a leverage
-    there is no reading.
+    With a leverage of 5x the price has moved a fifth of that share. What the venue booked to the position since it was
+    first seen counts as well: profit, funding and fees, against the margin of the most that was held; but not where
+    both sides of a contract are held, whose bookings are not told apart. What the other side of a hedge has gained is
+    not counted. Where the venue tells neither the position's margin nor a leverage there is no reading. What a whole
+    account loses in a day is drawdown's to tell.
     """
 
     kind: Literal["loss"] = "loss"
@@ -27,28 +30,42 @@ class Loss(ThresholdRule):
     formula: ClassVar[str] = "loss / initial margin"
     min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.LEDGER})
+
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         found = []
         for position in self.positions_in(context.snapshot):
             margin, (pnl, basis) = initial_margin_of(position), _pnl(position)
             if margin is not None and pnl is not None:
-                found.append(self._judge(name, position, max(0.0, -pnl), basis, margin, context))
+                found.append(self._judge(name, position, pnl, basis, margin, context))
         return tuple(found)
 
     def _judge(
-        self, name: str, position: Position, loss: float, basis: str | None, margin: InitialMargin, context: Context
+        self, name: str, position: Position, pnl: float, basis: str | None, margin: InitialMargin, context: Context
     ) -> Reading:
+        track = context.track.of(position) if context.track is not None else None
+        realised = None
+        if track is not None:
+            realised = realised_of(context.snapshot, context.markets, position, track.since)
+        # Who closes half of a position has lost no larger share of it by that.
+        grown = max(1.0, track.most_contracts / position.contracts) if track is not None and realised else 1.0
+        loss, staked = max(0.0, -pnl - (realised.amount if realised else 0.0)), margin.amount * grown
         inputs: dict[str, Any] = {
             "loss": loss,
+            "unrealised": pnl,
             "loss_basis": basis,
-            "initial_margin": margin.amount,
+            "realised": realised.amount if realised else None,
+            "realised_since": realised.since.isoformat() if realised else None,
+            "initial_margin": staked,
             "initial_margin_basis": margin.basis,
             "entry_price": position.entry_price,
             "mark_price": position.mark_price,
             "currency": position.instrument.settle,
             "advice": "close or reduce it, or set the stop that you accept: adding margin makes no loss smaller",
         }
-        return self.of_position(name, context, position, loss / margin.amount, inputs)
+        return self.of_position(name, context, position, loss / staked, inputs)
 
 
 def _pnl(position: Position) -> tuple[float | None, str | None]:

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from monitor.blindness import Sight
 from monitor.domain.account import End, EndKind, MarginMode, PriceOrigin, Side
 from monitor.domain.alert import Reason
 from monitor.domain.notification import Notification
 from monitor.domain.reading import Severity
 from monitor.domain.silence import Matcher, Silence
 from monitor.notify.message import render
-from monitor.store.records import Changes
-from tests.builders import a_position, a_snapshot, an_instrument
+from monitor.store.records import HOLDINGS, Changes
+from tests.builders import a_market, a_position, a_snapshot, an_instrument
 from tests.unit.pipeline_kit import DISTANCE, NEAR, RATIO, Desk, a_plan, desk
 
 __all__ = ["desk"]
@@ -192,6 +193,37 @@ async def test_another_mode_of_the_account_is_told_with_both(desk: Desk) -> None
     (row,) = desk.told
     assert row.severity is Severity.WARNING
     assert "now portfolio margin, was single-asset mode" in text_of(desk, row)
+
+
+async def test_another_interval_of_funding_is_told_once_of_a_contract_and_over_restarts(desk: Desk) -> None:
+    desk.plan = a_plan(DISTANCE, targets=CHANNELS)
+    both = a_snapshot(a_position(mark_price=100), a_position(mark_price=100, side=Side.SHORT))
+    for hours in (8, 8, None, 4):
+        desk.later(10)
+        interval = None if hours is None else timedelta(hours=hours)
+        await desk.see(replace(both, observed_at=desk.clock.now()), a_market(rate=0.0001, interval=interval))
+    (row,) = desk.told
+    assert (row.target, row.severity) == ("log", Severity.INFO)
+    assert text_of(desk, row).splitlines()[:2] == [
+        "main: funding of BTC/USDT:USDT is now due every 4 h, was every 8 h",
+        "at one rate 2 times as much a day, paid or received",
+    ]
+    remembered = desk.store.accounts["main"].holdings
+    assert remembered is not None
+    assert HOLDINGS.validate_json(HOLDINGS.dump_json(remembered)) == remembered
+    desk.sight = Sight(since=desk.clock.now())
+    await desk.see(both, a_market(rate=0.0001, interval=timedelta(hours=4)))
+    assert len(desk.told) == 1
+    # Changed while nobody looked.
+    desk.later(3600)
+    await desk.see(both, a_market(rate=0.0001, interval=timedelta(hours=1)))
+    assert "every 1 h, was every 4 h" in text_of(desk, desk.told[1])
+
+
+async def test_the_interval_of_what_is_newly_opened_is_no_news(desk: Desk) -> None:
+    await desk.see(a_snapshot(), a_market(rate=0.0001))
+    await desk.see(a_snapshot(a_position(mark_price=100)), a_market(rate=0.0001, interval=timedelta(hours=1)))
+    assert desk.told == []
 
 
 async def test_a_silence_mutes_news_but_not_what_the_venue_took(desk: Desk) -> None:

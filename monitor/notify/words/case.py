@@ -31,15 +31,19 @@ class Case:
         value = self.facts.inputs.get(name)
         return foreign(value, limit) if isinstance(value, str) and value.strip() else None
 
-    def time(self, name: str) -> str | None:
+    def instant(self, name: str) -> datetime | None:
         value = self.facts.inputs.get(name)
         if not isinstance(value, str):
             return None
         try:
             at = datetime.fromisoformat(value)
-            return moment(at if at.tzinfo else at.replace(tzinfo=UTC), self.now)
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):  # OverflowError: beyond the calendar in UTC
             return None
+
+    def time(self, name: str) -> str | None:
+        at = self.instant(name)
+        return moment(at, self.now) if at is not None else None
 
     @property
     def subject(self) -> str:

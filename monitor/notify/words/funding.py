@@ -1,7 +1,13 @@
 """What holding costs."""
 
+from datetime import timedelta
+
 from monitor.notify.text import amount, duration, percent, quantity
 from monitor.notify.words.case import Case, joined
+
+_DAY_S = 86_400
+TOLD_DAYS = 365
+TOLD_IN_DAYS = 1.5
 
 
 def headline(case: Case) -> str:
@@ -23,6 +29,24 @@ def details(case: Case) -> list[str | None]:
     return [
         f"Funding {quantity(case.facts.value, case.facts.unit)} of equity{case.threshold}",
         joined(next_text, f"{percent(annualised, 0)} per year" if annualised is not None else None, case.since),
-        f"largest: {worst}{every}" if worst else None,
+        joined(f"largest: {worst}{every}" if worst else None, _lasts(case)),
+        _paid(case),
         case.words("why", 200),
     ]
+
+
+def _lasts(case: Case) -> str | None:
+    """Where that is near enough to mean something."""
+    days = case.number("days_left")
+    return f"eats the margin buffer in {duration(days * _DAY_S)}" if days is not None and days <= TOLD_DAYS else None
+
+
+def _paid(case: Case) -> str | None:
+    paid, share, since = case.number("paid"), case.number("paid_share"), case.instant("paid_since")
+    if not paid or since is None:
+        return None
+    verb = "paid" if paid > 0 else "received"
+    of_equity = f", {percent(abs(share))} of equity" if share is not None else ""
+    days = (case.now - since) / timedelta(days=1)
+    span = f"{days:.0f} days" if days >= TOLD_IN_DAYS else duration(days * _DAY_S)
+    return f"{verb} in the last {span}: {amount(abs(paid))} {case.currency}".rstrip() + of_equity

@@ -138,12 +138,21 @@ def loss_headline(case: Case) -> str:
     return f"{case.subject} has lost {percent(case.facts.value)} of its margin"
 
 
+def _realised(case: Case) -> str | None:
+    """What of it is in the wallet already, or was gained before."""
+    realised = case.number("realised")
+    if not realised:
+        return None
+    return f"{amount(-realised)} of it booked" if realised < 0 else f"{amount(realised)} gained before"
+
+
 def loss_details(case: Case) -> list[str | None]:
     loss, entry, mark = case.number("loss"), case.number("entry_price"), case.number("mark_price")
     return [
         f"Loss {quantity(case.facts.value, case.facts.unit)} of the initial margin{case.threshold}",
         joined(
             f"loss {amount(loss)} {case.currency}".rstrip() if loss is not None else None,
+            _realised(case),
             _initial_margin(case),
             case.since,
         ),
