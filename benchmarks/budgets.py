@@ -24,12 +24,12 @@ from typing import Any
 from unittest.mock import patch
 
 from monitor.clock import Clock, SystemClock
-from monitor.domain.account import PollFailure
+from monitor.domain.account import FailureKind, PollFailure
 from monitor.exchange import market_data, registry
 from monitor.exchange.budget import Budget
 from monitor.exchange.market_data import TERMS_MAX_AGE_S
 from monitor.exchange.registry import MARKS_AGE_SHARE, venue_of
-from monitor.exchange.source import SETTINGS_MAX_AGE
+from monitor.exchange.source import SETTINGS_MAX_AGE, AccountSource
 from monitor.keys import LOOKED_AT_EVERY_S
 from monitor.paper.engine import Engine
 from tests.builders import NOON
@@ -64,14 +64,15 @@ Book = Callable[[VenueCase, datetime], Engine]
 class Costs:
     """What is asked for at each occasion: of one account, but `marks`, `terms` and `start` of all together.
 
-    `start` is what is shared of the very first read. `orders` are the stop orders beside an account, where a rule needs
-    them; no count of accounts has them in it.
+    `start` is what is shared of the very first read. `orders` are the stop orders beside an account, and `bookings` a
+    page of what the venue booked to it, where a rule needs them; no count of accounts has them in it.
     """
 
     poll: Calls
     settings: Calls
     key: Calls
     orders: Calls
+    bookings: Calls
     marks: Calls
     terms: Calls
     start: Calls
@@ -210,7 +211,7 @@ async def measured(case: VenueCase, account: AccountCase, book: Book = book_of) 
             reads.append(await asked_by(source.observe))
         marks, settings, terms = (later - earlier for earlier, later in pairwise(reads))
         start, key = first - reads[0] - settings - marks, await asked_by(source.key_facts)
-        orders = await asked_by(source.orders)
+        orders, bookings = await asked_by(source.orders), await asked_by(partial(_bookings_of, source))
         return Measured(
             venue=case.venue,
             mode=source._settings.mode,
@@ -218,9 +219,22 @@ async def measured(case: VenueCase, account: AccountCase, book: Book = book_of) 
             parts=len(source._settings.parts),
             is_crowd=book is crowd_of,
             costs=Costs(
-                poll=reads[0], settings=settings, key=key, orders=orders, marks=marks, terms=terms, start=start
+                poll=reads[0],
+                settings=settings,
+                key=key,
+                orders=orders,
+                bookings=bookings,
+                marks=marks,
+                terms=terms,
+                start=start,
             ),
         )
+
+
+async def _bookings_of(source: AccountSource) -> object:
+    """Nothing is asked of a venue whose bookings are not read."""
+    told = await source.bookings()
+    return None if isinstance(told, PollFailure) and told.kind is FailureKind.UNSUPPORTED else told
 
 
 async def measured_all() -> list[Measured]:
@@ -258,6 +272,7 @@ HEADINGS = (
     "a poll: calls, weight",
     "settings: weight",
     "stop orders: calls, weight",
+    "bookings: calls, weight",
     "shared: weight a minute",
     "what binds",
     *(f"every {interval_s} s" for interval_s in INTERVALS_S),
@@ -273,7 +288,7 @@ def table(all_measured: Iterable[Measured]) -> list[str]:
     rows: dict[tuple[str, tuple[str, ...]], list[Measured]] = {}
     for one in dearest.values():
         rows.setdefault((one.venue, _cells(one)), []).append(one)
-    rule = ["---", "---", "---", "---", "---:", "---", "---:", "---", *("---:" for _ in INTERVALS_S)]
+    rule = ["---", "---", "---", "---", "---:", "---", "---", "---:", "---", *("---:" for _ in INTERVALS_S)]
     lines = [HEADINGS, rule]
     for venue in dict.fromkeys(one.venue for one in dearest.values()):
         modes = {one.mode for one in dearest.values() if one.venue == venue}
@@ -310,6 +325,7 @@ def _cells(of: Measured) -> tuple[str, ...]:
         f"{costs.poll.total()}, {weight(costs.poll)}",
         f"{weight(costs.settings)}",
         f"{costs.orders.total()}, {weight(costs.orders)}",
+        f"{costs.bookings.total()}, {weight(costs.bookings)}" if costs.bookings else "not read",
         f"{limits[0].shared(costs, POLL_S, 2, at_once=False):.1f}",
         f"{binding.name} ({binding.whose})",
         *(_accounts(limits, costs, interval_s) for interval_s in INTERVALS_S),

@@ -17,7 +17,7 @@ from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure, Position, StopOrder
 from monitor.domain.holdings import AccountEvent, Holdings
 from monitor.domain.market import Markets
-from monitor.domain.reading import PORTFOLIO, Reading, Severity, Verdict
+from monitor.domain.reading import PORTFOLIO, Need, Reading, Severity, Verdict
 from monitor.domain.track import Track
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
@@ -129,19 +129,24 @@ class Seen:
 
 async def see(exchanges: Exchanges, settings: Settings, name: str, before: AccountRecord | None, clock: Clock) -> Seen:
     """Read after what the monitor that runs, or ran last, remembers of the account."""
-    source = exchanges.open_account(access_of(settings, name))
+    access = access_of(settings, name)
+    source = exchanges.open_account(access)
     before = of_venue(before, source.venue_id)
     if before is not None and (since := before.look_back_from) is not None:
         source.look_back(since)
     observation = await source.observe()
     markets = source.markets()
+    if isinstance(observation, AccountSnapshot) and Need.LEDGER in access.needs:
+        booked = await source.bookings()
+        if not isinstance(booked, PollFailure):
+            # Here it is waited for, as long as it takes, and orders as well.
+            observation = replace(observation, ledger=booked, ledger_failure=None)
     track = track_after(before.track if before is not None else None, observation, markets)
     if isinstance(observation, PollFailure):
         return Seen(observation, markets, track)
     orders, snapshot = await asyncio.gather(source.orders(), source.gathered(observation))
     markets = source.markets()
     if not isinstance(orders, PollFailure):
-        # Here they are waited for, as long as they take.
         snapshot = replace(snapshot, orders=tuple(orders), orders_at=clock.now(), orders_failure=None)
     return Seen(snapshot, markets, track, orders, before.holdings if before is not None else None)
 

@@ -1,8 +1,8 @@
 """What the venue booked to an account, read beside it: the last seven days, and then what is new.
 
-It is for what no alert waits for (what funding has cost, which change of equity was a transfer), so it is asked for
-about once a minute, at leisure, and no read of an account waits for it longer than a moment. It is kept in memory: a
-start reads seven days again, for one call of most accounts.
+It is for what no alert waits for (what funding has cost, which change of equity was a transfer), so it is asked for at
+leisure and rarely, but by the very read that saw money move, and no read of an account waits for it longer than a
+moment. It is kept in memory: a start reads seven days again, for one call of most accounts.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ from monitor.log import get_logger
 
 _log = get_logger(__name__)
 
-EVERY_S = 60.0
+EVERY_S = 300.0
 # A read of the account that comes a moment early is not passed over.
 EARLY_S = 1.0
 # So often, and so long, after money moved by more than this share of it: it may have come or gone, and until that is
 # told nobody knows what was lost.
-QUICKLY_S, QUICK_GAP_S = 15.0, 5.0
-QUICK_FOR = timedelta(seconds=60)
-MOVED_SHARE = 0.01
+QUICKLY_S, QUICK_GAP_S = 30.0, 5.0
+QUICK_FOR = timedelta(seconds=90)
+MOVED_SHARE = 0.0025
 # After a failure.
 PAUSE_S = 30.0
 # The first read may be of many pages, each of which waits for its turn.
@@ -83,6 +83,10 @@ class Bookings:
             return self._without(snapshot)
         latest = self._ledgers.latest
         return replace(snapshot, ledger=latest.value if latest is not None else None, ledger_failure=failure)
+
+    async def latest(self, instruments: Instruments, settings: AccountSettings) -> Ledger:
+        """That of the last seconds, whether a rule needs it or not. Raises ReadError."""
+        return await self._ledgers.get(QUICKLY_S, lambda: self._read(instruments, settings))
 
     async def close(self) -> None:
         await self._ledgers.close()

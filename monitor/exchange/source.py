@@ -10,6 +10,7 @@ from zlib import crc32
 
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, FailureKind, Observation, PollFailure, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Markets
 from monitor.domain.reading import Need
 from monitor.exchange.client import release
@@ -185,6 +186,14 @@ class AccountSource:
         try:
             async with self._clock.deadline(self._deadline_s):
                 return await self._resting.latest(await self._market.instruments(), await self._current_settings())
+        except (TimeoutError, ReadError) as failed:
+            return failure_from(failed, self.name, self._venue.id, self._clock.now())
+
+    async def bookings(self) -> Ledger | PollFailure:
+        """What the venue booked in the last seven days; after a good read."""
+        try:
+            async with self._clock.deadline(self._deadline_s):
+                return await self._bookings.latest(await self._market.instruments(), await self._current_settings())
         except (TimeoutError, ReadError) as failed:
             return failure_from(failed, self.name, self._venue.id, self._clock.now())
 

@@ -74,20 +74,22 @@ def ids(snapshot: AccountSnapshot) -> list[str]:
     return [entry.id for entry in snapshot.ledger.entries]
 
 
-async def test_a_week_is_read_first_and_then_what_is_new_about_once_a_minute(desk: Desk) -> None:
+async def test_a_week_is_read_first_and_then_what_is_new_every_five_minutes(desk: Desk) -> None:
     desk.book("old", before_s=6.9 * 86400)
-    await desk.reads(60)
-    assert len(desk.records.since) == 10
-    assert desk.records.since[0] == desk.clock.now() - timedelta(seconds=590) - LOOK_BACK
-    assert desk.records.since[-1] == desk.clock.now() - timedelta(seconds=50 + 60) - OVERLAP
+    begun = desk.clock.now()
+    await desk.reads(120)
+    assert desk.records.since == [
+        begun + timedelta(seconds=10) - LOOK_BACK,
+        *(begun + timedelta(seconds=10 + EVERY_S * number) - OVERLAP for number in range(3)),
+    ]
     assert ids(await desk.read()) == ["old"]
 
 
 async def test_a_booking_that_appears_minutes_after_its_moment_is_told(desk: Desk) -> None:
     await desk.read()
-    desk.records.late_s = 300.0
+    desk.records.late_s = 400.0
     desk.book("late")
-    assert ids(await desk.reads(7)) == []
+    assert ids(await desk.reads(30)) == []
     assert ids(await desk.reads(30)) == ["late"]
 
 
@@ -96,10 +98,10 @@ async def test_money_that_moved_is_looked_up_by_the_read_that_saw_it_and_some_mo
     asked = len(desk.records.since)
     await desk.read(equity=1_500.0)
     assert len(desk.records.since) == asked + 1
-    for _ in range(30):
+    for _ in range(60):
         await desk.read(equity=1_500.0)
-    # In the first minute behind it each 15 s, which are every second of these reads; then once a minute.
-    assert len(desk.records.since) == asked + 1 + 3 + 4
+    # In a minute and a half behind it each 30 s; then every five minutes.
+    assert len(desk.records.since) == asked + 1 + 3 + 1
 
 
 async def test_profit_of_a_position_is_no_money_that_moved(desk: Desk) -> None:
@@ -122,7 +124,7 @@ async def test_a_failure_leaves_the_last_ledger_and_says_why_there_is_no_younger
     desk.book("one")
     good = await desk.read()
     desk.fail()
-    later = await desk.reads(30)
+    later = await desk.reads(60)
     assert later.ledger == good.ledger
     assert later.ledger_failure == "bookings could not be read: overloaded: busy"
     desk.records.failure = None
