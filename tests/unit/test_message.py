@@ -105,6 +105,43 @@ def test_funding_names_the_next_payment_and_the_worst_contract() -> None:
     ]
 
 
+def test_funding_tells_what_it_has_cost_and_how_long_the_buffer_lasts() -> None:
+    inputs = {
+        "currency": "USDT",
+        "next_payment": 12.345,
+        "worst_symbol": "BTC/USDT:USDT",
+        "interval_h": 8.0,
+        "days_left": 12.5,
+        "paid": 234.5,
+        "paid_share": 0.0234,
+        "paid_since": after(-7 * 86_400).isoformat(),
+    }
+    row = a_row(
+        facts=facts(rule_kind="funding_exposure", value=0.012, threshold=0.01, unit=Unit.RATIO_PER_DAY, inputs=inputs)
+    )
+    assert lines_of(row)[3:5] == [
+        "largest: BTC/USDT:USDT every 8 h · eats the margin buffer in 12 d 12 h",
+        "paid in the last 7 days: 234 USDT, 2.34% of equity",
+    ]
+    changes = {"paid": -0.5, "paid_share": None, "paid_since": after(-3 * 3600).isoformat(), "days_left": 4000.0}
+    row = a_row(
+        facts=facts(rule_kind="funding_exposure", value=0.0, unit=Unit.RATIO_PER_DAY, inputs={**inputs, **changes})
+    )
+    assert lines_of(row)[3:5] == [
+        "largest: BTC/USDT:USDT every 8 h",
+        "received in the last 3 h: 0.5 USDT",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("realised", "words"), [(-20.0, " · 20 of it booked"), (15.0, " · 15 gained before"), (None, "")]
+)
+def test_a_loss_says_what_of_it_is_booked(realised: float | None, words: str) -> None:
+    inputs = {"loss": 40.0, "realised": realised, "initial_margin": 192.0, "currency": "USDT"}
+    row = a_row(facts=facts(rule_kind="loss", value=0.208, threshold=0.2, unit=Unit.RATIO, inputs=inputs))
+    assert f"loss 40 USDT{words} · initial margin 192 USDT" in lines_of(row)[2]
+
+
 def test_what_to_do_is_rounded_up_since_less_would_not_be_enough() -> None:
     inputs = {"add_collateral": 1234.2, "currency": "USDT", "cut_size": 0.12341, "base": "BTC", "cut_share": 0.3401}
     assert lines_of(a_row(facts=facts(inputs=inputs)))[-1] == "Do: add 1,240 USDT, or cut 0.124 BTC (35%)"
