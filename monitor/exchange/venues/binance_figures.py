@@ -10,6 +10,7 @@ USDM_COVERAGE = (
     "pool's figures and are not listed",
     "portfolio margin is read by Binance's documents: no recorded reply of such an account was at hand",
     "portfolio margin: where positions are repriced, a coin counts by its index, without the haircut on collateral",
+    "portfolio margin: what comes and goes is not told, so a deposit makes its drawdown unknown until the next day",
     "Portfolio Margin Pro, and positions margined in another asset than they settle in, are refused, not misread",
     "the account's mode, and leverage as the setting of the symbol, are read every 10 minutes",
 )
