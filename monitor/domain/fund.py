@@ -181,8 +181,9 @@ def fund_after(
         fund = _fund(fund, of.equity, flow)
     if fund is not None:
         fund = replace(fund, equity=equity)
-    recent = {record.id for record in records.records} if records is not None else set()
-    return fund, Pending(settled=settled, steps=steps[count:], used=tuple(sorted(used & recent)))
+    since = settled.equity.at if settled is not None else equity.at
+    near = {record.id for record in records.records if record.at > since - NEAR} if records is not None else set()
+    return fund, Pending(settled=settled, steps=steps[count:], used=tuple(sorted(used & near)))
 
 
 def _is_settled(steps: Sequence[Step], number: int, records: Records | None) -> bool:

@@ -9,6 +9,8 @@ from monitor.risk.margin import InitialMargin, initial_margin_of
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
+# Half closed is as large a share, but for the last digit.
+ROUNDING = 1e-9
 _BY_PRICES = "entry price and mark"
 
 
@@ -16,10 +18,10 @@ class Loss(ThresholdRule):
     """Loss of a position / its initial margin; a gain counts as no loss.
 
     With a leverage of 5x the price has moved a fifth of that share. What the venue booked to the position since it was
-    first seen counts as well: profit, funding and fees, against the margin of the most that was held; but not where
-    both sides of a contract are held, whose bookings are not told apart. What the other side of a hedge has gained is
-    not counted. Where the venue tells neither the position's margin nor a leverage there is no reading. What a whole
-    account loses in a day is drawdown's to tell.
+    first seen counts where that makes it worse: profit, funding and fees, against the margin of the most that was held;
+    but not where both sides of a contract are held, whose bookings are not told apart. What was gained before, or by
+    the other side of a hedge, makes no loss smaller. Where the venue tells neither the position's margin nor a leverage
+    there is no reading. What a whole account loses in a day is drawdown's to tell.
     """
 
     kind: Literal["loss"] = "loss"
@@ -45,19 +47,23 @@ class Loss(ThresholdRule):
     def _judge(
         self, name: str, position: Position, pnl: float, basis: str | None, margin: InitialMargin, context: Context
     ) -> Reading:
+        """By what the prices show, or by that and what is booked together: the larger share."""
+        loss, staked, booked = max(0.0, -pnl), margin.amount, None
         track = context.track.of(position) if context.track is not None else None
-        realised = None
         if track is not None:
-            realised = realised_of(context.snapshot, context.markets, position, track.since)
-        # Who closes half of a position has lost no larger share of it by that.
-        grown = max(1.0, track.most_contracts / position.contracts) if track is not None and realised else 1.0
-        loss, staked = max(0.0, -pnl - (realised.amount if realised else 0.0)), margin.amount * grown
+            booked = realised_of(context.snapshot, context.markets, position, track.since)
+        if track is not None and booked is not None:
+            # Who closes half of a position has lost no larger share of it by that.
+            most = margin.amount * max(1.0, track.most_contracts / position.contracts)
+            whole = max(0.0, -pnl - booked.amount)
+            if whole * staked >= loss * most * (1 - ROUNDING):
+                loss, staked = whole, most
         inputs: dict[str, Any] = {
             "loss": loss,
             "unrealised": pnl,
             "loss_basis": basis,
-            "realised": realised.amount if realised else None,
-            "realised_since": realised.since.isoformat() if realised else None,
+            "realised": booked.amount if booked else None,
+            "realised_since": booked.since.isoformat() if booked else None,
             "initial_margin": staked,
             "initial_margin_basis": margin.basis,
             "entry_price": position.entry_price,

@@ -79,7 +79,7 @@ async def test_funding_paid_is_what_the_exchange_charged_and_what_was_received_a
 async def test_a_loss_counts_what_was_booked_of_it(
     case: VenueCase, account: AccountCase, currency: str, clock: ShiftedClock
 ) -> None:
-    """Half of a losing long is closed: as much is lost as before, and a profit taken first makes up for a loss."""
+    """Half of a losing long is closed: as much is lost as before, and a profit taken then makes it no smaller."""
     async with a_house(case, clock, book_of(case, clock.now())) as house:
         watched, engine = Watched(house, account, clock), house.engine
         await watched.read()
@@ -93,10 +93,12 @@ async def test_a_loss_counts_what_was_booked_of_it(
         assert isinstance(lost := before.inputs["loss"], float)
         assert after.inputs["realised"] == pytest.approx(-lost / 2, rel=1e-3)
         assert after.value == pytest.approx(before.value, rel=0.03)
-        # What is left of it is closed high above, and the rest falls back under its entry.
         engine.close(account.account, "BTCUSDT", Side.LONG, held.contracts / 4, 130_000.0)
         gained = watched.judge("loss", await watched.read(), LONG, warning="20%", critical="40%")
-        assert (gained.verdict, gained.value) == (Verdict.CLEAR, 0.0)
+        assert gained.value == pytest.approx(before.value, rel=0.03)
+        engine.set_mark("BTCUSDT", 118_000.0)
+        risen = watched.judge("loss", await watched.read(), LONG, warning="20%", critical="40%")
+        assert (risen.verdict, risen.value) == (Verdict.CLEAR, 0.0)
 
 
 async def test_bookings_that_cannot_be_read_cost_no_read_and_no_verdict(clock: ShiftedClock) -> None:

@@ -134,10 +134,16 @@ def test_funding_tells_what_it_has_cost_and_how_long_the_buffer_lasts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("realised", "words"), [(-20.0, " · 20 of it booked"), (15.0, " · 15 gained before"), (None, "")]
+    ("realised", "unrealised", "words"), [(-20.0, -20.0, " · 20 of it booked"), (15.0, -40.0, ""), (None, -40.0, "")]
 )
-def test_a_loss_says_what_of_it_is_booked(realised: float | None, words: str) -> None:
-    inputs = {"loss": 40.0, "realised": realised, "initial_margin": 192.0, "currency": "USDT"}
+def test_a_loss_says_what_of_it_is_booked(realised: float | None, unrealised: float, words: str) -> None:
+    inputs = {
+        "loss": 40.0,
+        "realised": realised,
+        "unrealised": unrealised,
+        "initial_margin": 192.0,
+        "currency": "USDT",
+    }
     row = a_row(facts=facts(rule_kind="loss", value=0.208, threshold=0.2, unit=Unit.RATIO, inputs=inputs))
     assert f"loss 40 USDT{words} · initial margin 192 USDT" in lines_of(row)[2]
 

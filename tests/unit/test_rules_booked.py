@@ -121,11 +121,15 @@ def test_closing_half_of_a_loss_makes_it_no_smaller_and_no_larger() -> None:
     assert half.severity is Severity.WARNING
 
 
-def test_fees_and_funding_count_and_what_was_gained_before_makes_up_for_a_loss() -> None:
+def test_fees_and_funding_count_and_what_was_gained_before_makes_no_loss_smaller() -> None:
     costs = (realised(-3.0, kind=EntryKind.FEE), realised(-5.0, kind=EntryKind.FUNDING))
     assert judge("loss", read(10), a_ledger(*costs), remembered(read(10))).inputs["loss"] == pytest.approx(48)
     gained = judge("loss", read(10), a_ledger(realised(100.0)), remembered(read(10)))
-    assert (gained.value, gained.verdict) == (0.0, Verdict.CLEAR)
+    assert gained.value == pytest.approx(40 / 192)
+
+
+def test_a_close_whose_booking_is_not_told_yet_makes_no_loss_smaller() -> None:
+    assert judge("loss", read(5), a_ledger(), remembered(read(10), read(5))).value == pytest.approx(20 / 96)
 
 
 @pytest.mark.parametrize(

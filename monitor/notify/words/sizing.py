@@ -139,11 +139,10 @@ def loss_headline(case: Case) -> str:
 
 
 def _realised(case: Case) -> str | None:
-    """What of it is in the wallet already, or was gained before."""
-    realised = case.number("realised")
-    if not realised:
-        return None
-    return f"{amount(-realised)} of it booked" if realised < 0 else f"{amount(realised)} gained before"
+    """What of a loss is in the wallet already."""
+    realised, loss, pnl = case.number("realised"), case.number("loss"), case.number("unrealised")
+    is_of_it = realised is not None and loss is not None and pnl is not None and loss > -pnl
+    return f"{amount(-realised)} of it booked" if is_of_it and realised is not None else None
 
 
 def loss_details(case: Case) -> list[str | None]:
