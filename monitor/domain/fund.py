@@ -152,10 +152,12 @@ class Records:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The fund as of the last read that records cover, the steps since, and which records it already holds."""
+    """The fund as of the last read that records cover, the steps since with what came with each as far as is known, and
+    which records the fund holds already."""
 
     settled: Fund | None = None
     steps: tuple[Step, ...] = ()
+    flows: tuple[Flow, ...] = ()
     used: tuple[str, ...] = ()
 
 
@@ -170,20 +172,22 @@ def fund_after(
         return _fund(before, equity, Flow()), NOTHING_PENDING
     settled = pending.settled if pending.steps else before
     steps = (*pending.steps, replace(step, equity=equity.bare))
-    flows = _flows(steps, pending.used, records)
+    found = _flows(steps, pending.used, records)
+    flows = tuple(flow for flow, _ in found)
     count = sum(_is_settled(steps, number, records) for number in range(len(steps)))
-    used = set(pending.used)
-    for of, (flow, records_used) in zip(steps[:count], flows[:count], strict=True):
+    used = set(pending.used).union(*(ids for _, ids in found[:count]))
+    for of, flow in zip(steps[:count], flows[:count], strict=True):
         settled = _fund(settled, of.equity, flow)
-        used |= records_used
-    fund = settled
-    for of, (flow, _) in zip(steps[count:], flows[count:], strict=True):
-        fund = _fund(fund, of.equity, flow)
-    if fund is not None:
-        fund = replace(fund, equity=equity)
+    if flows[:-1] == pending.flows:
+        fund = _fund(before, equity, flows[-1])
+    else:
+        fund = settled
+        for of, flow in zip(steps[count:], flows[count:], strict=True):
+            fund = _fund(fund, of.equity, flow)
+        fund = replace(fund, equity=equity) if fund is not None else None
     since = settled.equity.at if settled is not None else equity.at
     near = {record.id for record in records.records if record.at > since - NEAR} if records is not None else set()
-    return fund, Pending(settled=settled, steps=steps[count:], used=tuple(sorted(used & near)))
+    return fund, Pending(settled=settled, steps=steps[count:], flows=flows[count:], used=tuple(sorted(used & near)))
 
 
 def _is_settled(steps: Sequence[Step], number: int, records: Records | None) -> bool:
@@ -198,9 +202,14 @@ def _is_settled(steps: Sequence[Step], number: int, records: Records | None) -> 
 
 def _flows(steps: Sequence[Step], used: Sequence[str], records: Records | None) -> list[tuple[Flow, frozenset[str]]]:
     """What came in with each step, and by which records."""
-    free = [record for record in records.records if record.id not in used] if records is not None else []
+    first, last = steps[0].since - NEAR, steps[-1].equity.at + NEAR
+    told = records.records if records is not None else ()
+    free = [record for record in told if first < record.at <= last and record.id not in used]
     found = []
     for step in steps:
+        if not free and not step.is_odd:
+            found.append((Flow(), frozenset[str]()))
+            continue
         flow, chosen = _flow(step, free, records)
         free = [record for record in free if record not in chosen]
         found.append((flow, frozenset(record.id for record in chosen)))
