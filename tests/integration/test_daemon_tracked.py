@@ -7,6 +7,7 @@ import pytest
 
 from monitor.domain.account import Side
 from monitor.domain.reading import Inputs
+from monitor.paper.faults import Fault, FaultKind
 from tests.daemon_kit import CALM, House, a_house
 
 
@@ -64,8 +65,11 @@ async def test_a_level_is_told_once_over_a_restart(house: House) -> None:
     assert not house.sink.about("resolved")
 
 
-async def test_a_drawdown_is_of_the_peak_before_the_restart_and_a_deposit_makes_it_unknown(house: House) -> None:
+async def test_a_drawdown_is_of_the_peak_before_the_restart_and_a_deposit_that_nobody_tells_makes_it_unknown(
+    house: House,
+) -> None:
     house.yaml.rules["drawdown"] = "{warning: 5%, critical: 10%}"
+    house.server.misbehave(Fault(kind=FaultKind.SERVER_ERROR, status=503, path="/fapi/v1/income"))
     async with house.running():
         house.mark(101_000)
         await house.reads(2)
@@ -80,3 +84,21 @@ async def test_a_drawdown_is_of_the_peak_before_the_restart_and_a_deposit_makes_
         await house.until(lambda: house.sink.about("cannot be judged"))
         assert str(inputs_of(house, "unassessed")["why"]).startswith("equity rose by 5,000.00 USD between ")
         assert house.fires("drawdown"), "unknown is not safe"
+
+
+async def test_a_deposit_that_the_venue_tells_leaves_a_drawdown_what_it_was(house: House) -> None:
+    house.yaml.rules["drawdown"] = "{warning: 5%, critical: 10%}"
+    async with house.running():
+        await house.reads(2)
+        house.mark(98_500)
+        await house.until(lambda: house.sink.about("^CRITICAL main: .* below its peak of the day"))
+        lost = inputs_of(house, "drawdown")["lost"]
+        house.engine.advance(house.clock.now())
+        house.engine.deposit("main", "USDT", 5_000)
+        await house.until(lambda: inputs_of(house, "drawdown")["lost"] != lost)
+        told = inputs_of(house, "drawdown")
+    # The same share of more.
+    equity = house.engine.pool("main", "cross:USDT").equity
+    assert told["equity"] == pytest.approx(equity)
+    assert told["lost"] == pytest.approx(1_500 / (equity - 5_000) * equity)
+    assert not house.sink.about("cannot be judged")
