@@ -26,6 +26,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
@@ -47,6 +48,7 @@ from monitor.exchange.venues import bitget_prices
 from monitor.exchange.venues.bitget_classic import mode_words as classic_mode
 from monitor.exchange.venues.bitget_classic import parse_classic
 from monitor.exchange.venues.bitget_figures import COVERAGE, FIGURES
+from monitor.exchange.venues.bitget_ledger import classic_ledger, unified_ledger
 from monitor.exchange.venues.bitget_prices import BitgetPrices, product_of
 from monitor.exchange.venues.bitget_rows import data_of
 from monitor.exchange.venues.bitget_unified import is_unified, parse_unified
@@ -87,10 +89,12 @@ READS: Mapping[str, str] = {
     "privateMixGetV2MixPositionAdlRank": "/api/v2/mix/position/adlRank",
     "privateMixGetV2MixOrderOrdersPlanPending": "/api/v2/mix/order/orders-plan-pending",
     "privateMixGetV2MixOrderFillHistory": "/api/v2/mix/order/fill-history",
+    "privateMixGetV2MixAccountBill": "/api/v2/mix/account/bill",
     "privateSpotGetV2SpotAccountInfo": "/api/v2/spot/account/info",
     "privateUtaGetV3AccountSettings": "/api/v3/account/settings",
     "privateUtaGetV3AccountAssets": "/api/v3/account/assets",
     "privateUtaGetV3AccountInfo": "/api/v3/account/info",
+    "privateUtaGetV3AccountFinancialRecords": "/api/v3/account/financial-records",
     "privateUtaGetV3PositionCurrentPosition": "/api/v3/position/current-position",
     "privateUtaGetV3PositionAdlRank": "/api/v3/position/adlRank",
     "privateUtaGetV3TradeUnfilledStrategyOrders": "/api/v3/trade/unfilled-strategy-orders",
@@ -256,6 +260,13 @@ class BitgetVenue(BitgetPrices):
         if is_unified(settings):
             return await orders.unified_ends(client, instruments, PRODUCTS, since)
         return await orders.classic_ends(client, instruments, CLASSIC_PRODUCTS, since)
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        if is_unified(settings):
+            return await unified_ledger(client, instruments, since)
+        return await classic_ledger(client, instruments, CLASSIC_PRODUCTS, since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         info, server = await together(_key_info(client), client.publicCommonGetV2PublicTime())

@@ -241,22 +241,36 @@ def _unified_end(row: Row, instruments: Instruments) -> End | None:
 
 
 async def _pages(call: Any, params: Mapping[str, str], key: str, told: str, asked: str) -> list[Row]:
-    """All rows under `key`; a page's `told` is asked for as `asked` with the next. Bounded: raises ReadError."""
+    """All rows under `key`. Bounded: raises ReadError."""
     found: list[Row] = []
-    cursor: object = None
+    cursor: str | None = None
     for _ in range(MAX_PAGES):
-        more = {} if cursor is None else {asked: str(cursor)}
-        data = mapping(data_of(await call({**params, "limit": str(PAGE), **more}), key), key)
-        if key not in data:
-            raise malformed(f"{key}: the reply holds no such list")
-        here = _list_or_none(data[key])
+        here, following = await page_of(call, params, (key, told, asked), cursor)
         found += here
-        if len(here) < PAGE:
+        if following is None:
             return found
-        if data.get(told) in (None, "", cursor):
-            raise malformed(f"{key}: a full page tells no way to the next")
-        cursor = data[told]
+        cursor = following
     raise ReadError(FailureKind.IMPLAUSIBLE, f"{key}: more than {MAX_PAGES * PAGE} rows are listed")
+
+
+async def page_of(
+    call: Any, params: Mapping[str, str], names: tuple[str, str, str], cursor: str | None
+) -> tuple[list[Row], str | None]:
+    """A page's rows, and how to ask for the next, None where there is none.
+
+    `names` are those of the list, of what the page tells of the next, and of what that is asked for by.
+    """
+    key, told, asked = names
+    more = {} if cursor is None else {asked: cursor}
+    data = mapping(data_of(await call({**params, "limit": str(PAGE), **more}), key), key)
+    if key not in data:
+        raise malformed(f"{key}: the reply holds no such list")
+    here = _list_or_none(data[key])
+    if len(here) < PAGE:
+        return here, None
+    if data.get(told) in (None, "", cursor):
+        raise malformed(f"{key}: a full page tells no way to the next")
+    return here, str(data[told])
 
 
 def _list_or_none(told: object) -> list[Row]:

@@ -1,11 +1,12 @@
 """What readers of a venue's bookings share: pages within bounds, and a ledger that promises no more than was told."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.domain.ledger import Entry, EntryKind, Ledger, ledger_of
-from monitor.exchange.values import Row, malformed
+from monitor.exchange.values import Row, malformed, word
+from monitor.exchange.venues.venue import Instruments
 
 MAX_PAGES = 10
 # What times of bookings are told in: one more of the same instant may stand on the page that was not asked for.
@@ -71,3 +72,23 @@ def merged(ledgers: Sequence[Ledger]) -> Ledger:
     entries = (entry for ledger in ledgers for entry in ledger.entries)
     untold = frozenset().union(*(ledger.untold for ledger in ledgers))
     return checked(ledger_of(entries, since, max(since, until), untold))
+
+
+def booked(
+    name: str, at: datetime, currency: str, symbol: str | None, amounts: Mapping[EntryKind, float]
+) -> Iterator[Entry]:
+    """What one row says: an entry of each kind of which it moved money. The first is called as the row is."""
+    for place, (kind, amount) in enumerate(amounts.items()):
+        if amount:
+            own = f"{name} {kind}" if place else name
+            yield Entry(id=own, at=at, kind=kind, currency=currency, amount=amount, symbol=symbol)
+
+
+def symbol_of(row: Row, instruments: Instruments, key: str = "symbol") -> str | None:
+    """None where the row names no contract, or one that is listed no more."""
+    instrument = instruments.get(word(row, key))
+    return None if instrument is None else instrument.symbol
+
+
+def in_milliseconds(time: datetime) -> int:
+    return round(time.timestamp() * 1000)

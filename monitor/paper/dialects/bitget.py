@@ -18,6 +18,7 @@ from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
 from monitor.paper.dialects import bitget_account as accounts
 from monitor.paper.dialects.bitget_account import Profile, figure, good, product_of, symbol_of
+from monitor.paper.dialects.bitget_bills import bills, financial_records
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply
 from monitor.paper.formats import amount, decimals, milliseconds
@@ -342,10 +343,12 @@ BITGET = Dialect(
         "GET /api/v2/mix/position/adlRank": _signed(accounts.classic_ranks),
         "GET /api/v2/mix/order/orders-plan-pending": _signed(_plans),
         "GET /api/v2/mix/order/fill-history": _signed(_fills),
+        "GET /api/v2/mix/account/bill": _signed(bills),
         "GET /api/v2/spot/account/info": _signed(_classic_key),
         "GET /api/v3/account/settings": _signed(accounts.settings),
         "GET /api/v3/account/assets": _signed(accounts.unified_assets),
         "GET /api/v3/account/info": _signed(_unified_key),
+        "GET /api/v3/account/financial-records": _signed(financial_records),
         "GET /api/v3/position/current-position": _signed(accounts.unified_positions),
         "GET /api/v3/position/adlRank": _signed(accounts.unified_ranks),
         "GET /api/v3/trade/unfilled-strategy-orders": _signed(_strategies),

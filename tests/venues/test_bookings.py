@@ -1,0 +1,111 @@
+"""What further venues tell of their bookings: the engine's truth, every page of it, or a failure."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from monitor.domain.ledger import EntryKind, Ledger
+from monitor.exchange.failures import ReadError
+from monitor.exchange.source import AccountSource
+from monitor.paper.contract import Contract
+from monitor.paper.faults import FaultKind
+from tests.reading import ShiftedClock, good
+from tests.venues.booked import BOOKED, BookedCase
+from tests.venues.kit import MISBEHAVIOURS, House, a_house, book_of
+from tests.venues.ledgers import assert_told, read, stir
+
+HOURS = 26
+TOLD_APART = frozenset({EntryKind.FUNDING, EntryKind.TRANSFER, EntryKind.REALISED, EntryKind.FEE})
+
+
+def with_fees(contract: Contract) -> Contract:
+    return contract if contract.fee_rate else replace(contract, fee_rate=0.0005)
+
+
+def house_of(booked: BookedCase, clock: ShiftedClock) -> tuple[object, datetime]:
+    case = replace(booked.case, terms=lambda contract: with_fees(booked.case.terms(contract)))
+    return a_house(case, clock, book_of(case, clock.now())), clock.now() - timedelta(minutes=5)
+
+
+async def opened(house: House, booked: BookedCase) -> AccountSource:
+    source = house.open(booked.account)
+    good(await source.observe())
+    return source
+
+
+def told(booked: BookedCase, ledger: Ledger, house: House) -> None:
+    assert ledger.untold == booked.untold
+    assert_told(
+        ledger, house.engine, booked.account.account, booked.tells, without_symbol=booked.without_symbol
+    )
+
+
+@pytest.mark.parametrize("booked", BOOKED, ids=str)
+async def test_what_was_booked_is_told_as_the_account_sees_it(booked: BookedCase) -> None:
+    clock = ShiftedClock()
+    opening, since = house_of(booked, clock)
+    async with opening as house:
+        source = await opened(house, booked)
+        stir(house.engine, booked.account.account)
+        clock.ahead += timedelta(hours=HOURS)
+        ledger = await read(source, since)
+        told(booked, ledger, house)
+        assert ledger.since == since
+        assert {entry.kind for entry in ledger.entries} == TOLD_APART - booked.untold
+
+
+@pytest.mark.parametrize("booked", BOOKED, ids=str)
+async def test_bookings_on_further_pages_are_read_and_where_they_are_too_many_the_ledger_says_so(
+    booked: BookedCase,
+) -> None:
+    clock = ShiftedClock()
+    opening, since = house_of(booked, clock)
+    async with opening as house:
+        source = await opened(house, booked)
+        # Venues' times are of milliseconds, the engine's of less.
+        house.engine.advance(house.engine.now.replace(microsecond=0) + timedelta(seconds=1))
+        rows = 0
+        for count, is_whole in ((booked.page + 3, True), (booked.page * booked.pages + 3, False)):
+            for _ in range(rows, count):
+                house.engine.deposit(booked.account.account, booked.currency, 0.01)
+                house.engine.advance(house.engine.now + timedelta(seconds=2))
+            rows = count
+            clock.ahead = house.engine.now - ShiftedClock().now() + timedelta(minutes=1)
+            ledger = await read(source, since)
+            told(booked, ledger, house)
+            assert len(ledger.entries) > booked.page
+            assert (ledger.since == since and ledger.until > house.engine.now) is is_whole
+
+
+@pytest.mark.parametrize("booked", BOOKED, ids=str)
+async def test_a_booking_in_an_unknown_word_is_of_the_other_kind(booked: BookedCase) -> None:
+    clock = ShiftedClock()
+    opening, since = house_of(booked, clock)
+    async with opening as house:
+        source = await opened(house, booked)
+        profile = {**booked.account.profile, **booked.strange(clock.now() + timedelta(seconds=1))}
+        house.server.set_profile(booked.account.account, **profile)
+        clock.ahead += timedelta(minutes=1)
+        strange = [entry for entry in (await read(source, since)).entries if entry.kind is EntryKind.OTHER]
+        assert [(entry.currency, entry.amount) for entry in strange] == [(booked.currency, 1.25)]
+
+
+@pytest.mark.parametrize("booked", BOOKED, ids=str)
+async def test_a_reply_of_bookings_that_is_spoilt_is_a_failure_and_no_empty_ledger(booked: BookedCase) -> None:
+    clock = ShiftedClock()
+    opening, since = house_of(booked, clock)
+    async with opening as house:
+        source = await opened(house, booked)
+        stir(house.engine, booked.account.account)
+        clock.ahead += timedelta(hours=HOURS)
+        for fault, usual in MISBEHAVIOURS:
+            if fault.kind is FaultKind.HANG or fault.kind in booked.honest:
+                continue
+            house.server.misbehave(replace(fault, path=booked.call))
+            with pytest.raises(ReadError) as failed:
+                await read(source, since)
+            assert failed.value.kind is booked.case.kind_of(booked.call, fault, usual), fault
+            house.server.clear_faults()
+            source._client.shared.budget._stopped = None
+        told(booked, await read(source, since), house)
