@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.ledger import EntryKind
+from monitor.exchange.venues import bitget_orders, gate_ledger, krakenfutures_ledger
 from monitor.paper.bookings import Booking
+from monitor.paper.dialects.krakenfutures import iso
 from monitor.paper.faults import FaultKind
 from monitor.paper.formats import milliseconds
-from tests.venues import bitget
+from tests.venues import bitget, gate, krakenfutures
 from tests.venues.kit import AccountCase, VenueCase
 
 STABLES = ("USDT", "USDC")
+EMPTY = frozenset({FaultKind.EMPTY_LIST})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +23,14 @@ class BookedCase:
     """`call` is named as the dialect names it. `tells` says what of the engine's bookings this account is told.
 
     `strange` makes a profile of one booking in a word that nobody knows: 1.25 of `currency` came in at that time.
-    `page` is how many rows the venue tells at once, `pages` how many of them are read. `honest` are faults of which
+    `pager` is the module whose PAGE says how many rows are asked for at once, `pages` how many such pages are read. `honest` are faults of which
     nothing shows that they are one: a list that is empty.
     """
 
     case: VenueCase
     account: AccountCase
     call: str
-    page: int
+    pager: Any
     pages: int
     strange: Callable[[datetime], Mapping[str, Any]]
     currency: str = "USDT"
@@ -50,12 +53,22 @@ def _bill(at: datetime) -> Mapping[str, Any]:
     return {"bills": ({**told, **names, "cTime": str(milliseconds(at)), "ts": str(milliseconds(at))},)}
 
 
+def _in_account_book(at: datetime) -> Mapping[str, Any]:
+    row = {"time": at.timestamp(), "change": "1.25", "balance": "9", "text": "", "type": "telepathy", "contract": ""}
+    return {"booked": {"usdt": (row,)}}
+
+
+def _in_account_log(at: datetime) -> Mapping[str, Any]:
+    row = {"id": 1, "date": iso(at), "asset": "usd", "contract": None, "info": "telepathy"}
+    return {"log": ({**row, "old_balance": 1.0, "new_balance": 2.25, "realized_pnl": None},)}
+
+
 BOOKED: tuple[BookedCase, ...] = (
     BookedCase(
         case=bitget.CLASSIC,
         account=bitget.CLASSIC.accounts[0],
         call="/api/v2/mix/account/bill USDT-FUTURES",
-        page=100,
+        pager=bitget_orders,
         pages=5,
         strange=_bill,
         tells=_stable,
@@ -64,8 +77,41 @@ BOOKED: tuple[BookedCase, ...] = (
         case=bitget.UNIFIED,
         account=bitget.UNIFIED.accounts[1],
         call="/api/v3/account/financial-records OTHER",
-        page=100,
+        pager=bitget_orders,
         pages=2,
         strange=_bill,
+    ),
+    BookedCase(
+        case=gate.GATE_CASE,
+        account=gate.GATE_CASE.accounts[0],
+        call="/api/v4/futures/usdt/account_book",
+        pager=gate_ledger,
+        pages=5,
+        strange=_in_account_book,
+        tells=lambda booking: booking.asset in ("USDT", "BTC"),
+        honest=EMPTY,
+    ),
+    BookedCase(
+        case=gate.GATE_CASE,
+        account=gate.GATE_CASE.accounts[3],
+        call="/api/v4/futures/usdt/account_book",
+        pager=gate_ledger,
+        pages=5,
+        strange=_in_account_book,
+        tells=lambda booking: booking.asset in ("USDT", "BTC"),
+        untold=frozenset({EntryKind.TRANSFER}),
+        honest=EMPTY,
+    ),
+    *(
+        BookedCase(
+            case=krakenfutures.KRAKEN_CASE,
+            account=account,
+            call="/api/history/v3/account-log",
+            pager=krakenfutures_ledger,
+            pages=10,
+            strange=_in_account_log,
+            currency="USD",
+        )
+        for account in (krakenfutures.MIXED, krakenfutures.COINS)
     ),
 )

@@ -22,6 +22,7 @@ from typing import Any
 import ccxt.async_support as ccxt
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import BROKEN_PARSING, ReadError, Reply
@@ -39,8 +40,8 @@ from monitor.exchange.values import (
     text,
     words,
 )
+from monitor.exchange.venues import gate_ledger, gate_prices
 from monitor.exchange.venues import gate_orders as orders
-from monitor.exchange.venues import gate_prices
 from monitor.exchange.venues.contracts import ends_in
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.gate_account import CLASSIC, Raw, mode_of, modes_of, parse
@@ -77,6 +78,7 @@ READS = {
     "privateFuturesGetSettleAutoorderV1TrailList": "/futures/{settle}/autoorder/v1/trail/list",
     "privateFuturesGetSettleLiquidates": "/futures/{settle}/liquidates",
     "privateFuturesGetSettleAutoDeleverages": "/futures/{settle}/auto_deleverages",
+    "privateFuturesGetSettleAccountBook": "/futures/{settle}/account_book",
     "privateUnifiedGetAccounts": "/unified/accounts",
     "privateAccountGetDetail": "/account/detail",
     "privateAccountGetMainKeys": "/account/main_keys",
@@ -238,6 +240,11 @@ class GateVenue(GatePrices):
             for settle, listed in zip(settles, by_settle, strict=True):
                 ends += ends_in(listed, partial(read, settle=settle, instruments=instruments))
         return [end for end in ends if end.at >= since]
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        return await gate_ledger.read_ledger(client, instruments, modes_of(settings.mode), since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         """Keys are told to keys of the main account alone; of others only the address list is known."""

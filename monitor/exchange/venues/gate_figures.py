@@ -13,6 +13,7 @@ COVERAGE = (
     "split positions (several on one side of a contract) are refused, not misread",
     "maintenance margins hold the fee to close, which our own estimates by brackets leave out",
     "the account's modes, and whether an account of another settle currency was opened, are read every 10 minutes",
+    "bookings are read by the documents alone; what comes into a unified account, and leaves it, is not among them",
     "what a key may do is told to keys of the main account alone",
 )
 

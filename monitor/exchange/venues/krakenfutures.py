@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
@@ -37,7 +38,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues import krakenfutures_prices
+from monitor.exchange.venues import krakenfutures_ledger, krakenfutures_prices
 from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.krakenfutures_account import listed, named, parse, server_time, tickers_by_symbol, time_at
@@ -65,6 +66,7 @@ READS: Mapping[str, str] = {
     "privateGetOpenorders": f"{_API}/openorders",
     "privateGetFills": f"{_API}/fills",
     "privateGetTradingInstruments": f"{_API}/trading/instruments",
+    "historyGetAccountLog": "/api/history/v3/account-log",
     "authGetApiKeysV3Check": "/api/auth/v1/api-keys/v3/check",
 }
 FURTHER = (
@@ -198,6 +200,11 @@ class KrakenFuturesVenue(KrakenFuturesPrices):
         self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
     ) -> Sequence[End]:
         return await ends(client, instruments, since)
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        return await krakenfutures_ledger.read_ledger(client, instruments, since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         key, tickers = await together(client.authGetApiKeysV3Check(), client.publicGetTickers())

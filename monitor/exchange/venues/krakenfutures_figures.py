@@ -13,6 +13,7 @@ COVERAGE = (
     "side alone: the wallet's own figure knows that, our estimates do not",
     "the funding of the hour at hand is not yet in a single-collateral wallet's equity",
     "options are not read: a position in one makes the read fail",
+    "bookings are those of the account log, by Kraken's documents alone",
 )
 
 FIGURES: Figures = {

@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitor.domain.ledger import EntryKind
 from monitor.domain.study import Frame
 from monitor.paper.book import Account
+from monitor.paper.bookings import Booking, bookings_asked_for
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.dialects.gate_account import (
@@ -25,7 +27,7 @@ from monitor.paper.dialects.gate_account import (
 )
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
-from monitor.paper.formats import amount
+from monitor.paper.formats import amount, milliseconds
 from monitor.paper.tape import SIDES
 
 PREFIX = "/api/v4"
@@ -145,6 +147,41 @@ def _auto_deleverages(call: Call) -> list[Json]:
     return _since(call, profile_of(call).deleverages.get(opened(call), ()))
 
 
+# What is booked to the futures themselves.
+WORDS = {
+    EntryKind.FUNDING: "fund",
+    EntryKind.TRANSFER: "dnw",
+    EntryKind.REALISED: "pnl",
+    EntryKind.FEE: "fee",
+}
+
+
+def _account_book(call: Call) -> list[Json]:
+    """The newest first; money that comes into a unified account does so elsewhere."""
+    settle, unified = opened(call), profile_of(call).mode != "classic"
+    told = [
+        _booked(call, booking)
+        for booking in bookings_asked_for(call)
+        if booking.asset.lower() == settle and not (unified and booking.kind is EntryKind.TRANSFER)
+    ]
+    start, end = int(call.params.get("from", 0)), int(call.params["to"])
+    rows = [row for row in (*told, *profile_of(call).booked.get(settle, ())) if start <= row["time"] <= end]
+    return page_of(call, sorted(rows, key=lambda row: -row["time"]))
+
+
+def _booked(call: Call, booking: Booking) -> Json:
+    contract = name_of(call.engine.market(booking.symbol).contract) if booking.symbol else ""
+    return {
+        "time": milliseconds(booking.time) / 1000,
+        "change": f"{booking.amount:.12f}",
+        "balance": "11.653120591841",
+        "text": f"{contract}:{booking.number}",
+        "type": WORDS[booking.kind],
+        "contract": contract,
+        "trade_id": str(booking.number),
+    }
+
+
 def _detail(call: Call) -> Json:
     return {
         "user_id": 1666,
@@ -218,6 +255,7 @@ GATE = Dialect(
         f"GET {PREFIX}/futures/{{settle}}/autoorder/v1/trail/list": Endpoint(_trail_list, signed=True),
         f"GET {PREFIX}/futures/{{settle}}/liquidates": Endpoint(_liquidates, signed=True),
         f"GET {PREFIX}/futures/{{settle}}/auto_deleverages": Endpoint(_auto_deleverages, signed=True),
+        f"GET {PREFIX}/futures/{{settle}}/account_book": Endpoint(_account_book, signed=True),
         f"GET {PREFIX}/unified/accounts": Endpoint(unified_accounts, signed=True),
         f"GET {PREFIX}/account/detail": Endpoint(_detail, signed=True),
         f"GET {PREFIX}/account/main_keys": Endpoint(_main_keys, signed=True),

@@ -22,9 +22,9 @@ class Profile:
     """What the venue tells of an account beside its books.
 
     `mode` is its margin mode, `worth` what a unit of each coin counts in dollars in unified accounts. `not_open` are
-    settle currencies to which nothing was ever transferred. `stops`, `trails`, `liquidates`, `deleverages` and `keys`
-    are rows as the venue writes them, by settle currency but for the keys (None: the key may not ask); `of_account` and
-    `of_positions` override figures.
+    settle currencies to which nothing was ever transferred. `stops`, `trails`, `liquidates`, `deleverages`, `booked`
+    (beside what the engine booked) and `keys` are rows as the venue writes them, by settle currency but for the keys
+    (None: the key may not ask); `of_account` and `of_positions` override figures.
     """
 
     mode: str = "classic"
@@ -34,6 +34,7 @@ class Profile:
     trails: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     liquidates: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     deleverages: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    booked: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     keys: Sequence[Json] | None = None
     ip_whitelist: Sequence[str] = ()
     of_account: Json = field(default_factory=dict)

@@ -5,14 +5,16 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from monitor.domain.account import MarginMode
+from monitor.domain.ledger import EntryKind
 from monitor.domain.study import Frame
 from monitor.paper.book import Account, PositionTruth
+from monitor.paper.bookings import Booking, bookings_asked_for
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
 from monitor.paper.engine import Engine
@@ -28,7 +30,7 @@ FORBIDDEN = 403
 COINS = {"BTC": "XBT"}
 # Thresholds below maintenance that single-collateral wallets tell as well.
 LIQUIDATION, TERMINATION = 0.75, 0.5
-PAGE = 100
+PAGE, LONGEST_LOG = 100, 100_000
 DENIED = ApiError(200, "authenticationError", "")
 KEY_DENIED = ApiError(401, "AUTHENTICATION_ERROR", "API key is not found or request signature is invalid")
 
@@ -36,12 +38,13 @@ KEY_DENIED = ApiError(401, "AUTHENTICATION_ERROR", "API key is not found or requ
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What Kraken tells of an account beside its books. `flex` and `single` change what wallets tell of themselves,
-    `unlisted` are raw symbols that openpositions leaves out."""
+    `unlisted` are raw symbols that openpositions leaves out. `log` are entries beside those of what was booked."""
 
     flex: Mapping[str, Any] | None = None
     unlisted: tuple[str, ...] = ()
     orders: tuple[Json, ...] = ()
     fills: tuple[Json, ...] = ()
+    log: tuple[Json, ...] = ()
     general: str = "READ_ONLY"
     transfer: str = "NO_ACCESS"
     addresses: tuple[str, ...] | None = None
@@ -280,6 +283,42 @@ def _fills(call: Call) -> Json:
     return _good(_now(call), fills=fills[:PAGE])
 
 
+WORDS = {EntryKind.FUNDING: "funding rate change", EntryKind.TRANSFER: "cross-exchange transfer"}
+COLUMNS = {EntryKind.FUNDING: "realized_funding", EntryKind.REALISED: "realized_pnl", EntryKind.FEE: "fee"}
+
+
+def _account_log(call: Call) -> Json:
+    """The newest first; a trade is told as the change of a balance, and as that of a position."""
+    asked = call.params
+    start, end = (datetime.fromtimestamp(int(asked[name]) / 1000, UTC) for name in ("since", "before"))
+    rows = [row for b in bookings_asked_for(call) for row in _log_rows(call, b)] + list(call.profile.log)
+    found = [row for row in rows if start <= datetime.fromisoformat(row["date"]) <= end]
+    found = [row for row in found if row["id"] <= int(asked.get("to", row["id"]))]
+    logs = sorted(found, key=lambda row: -row["id"])[: min(int(asked.get("count", 500)), LONGEST_LOG)]
+    return {"accountUid": "f92fc7de-2fce-4265-b806-4f3c1efb37ee", "logs": logs}
+
+
+def _log_rows(call: Call, booking: Booking) -> Iterator[Json]:
+    contract = symbol_of(call.engine.market(booking.symbol).contract).lower() if booking.symbol else None
+    row = {
+        "id": 2 * booking.number,
+        "date": iso(booking.time),
+        "asset": COINS.get(booking.asset, booking.asset).lower(),
+        "contract": contract,
+        "info": WORDS.get(booking.kind, "futures trade"),
+        "booking_uid": f"10ca244e-1b73-4467-8c3c-{booking.number:012}",
+        "margin_account": "flex",
+        "old_balance": 1.0,
+        "new_balance": 1.0 + booking.amount,
+        **dict.fromkeys(COLUMNS.values()),
+    }
+    if (column := COLUMNS.get(booking.kind)) is not None:
+        row[column] = -booking.amount if booking.kind is EntryKind.FEE else booking.amount
+    yield row
+    if row["info"] == "futures trade":
+        yield {**row, "id": 2 * booking.number + 1, "asset": contract, "old_balance": 0.0, "new_balance": 2.0}
+
+
 def _check(call: Call) -> Json:
     return {
         "apiKey": call.owner.api_key,
@@ -349,6 +388,7 @@ KRAKENFUTURES = Dialect(
         f"GET {POSITIONS}": Endpoint(_open_positions, signed=True),
         f"GET {API}/openorders": Endpoint(_open_orders, signed=True),
         f"GET {API}/fills": Endpoint(_fills, signed=True),
+        "GET /api/history/v3/account-log": Endpoint(_account_log, signed=True),
         f"GET {CHECK}": Endpoint(_check, signed=True),
     },
     key_of=_key_of,
