@@ -11,7 +11,7 @@ from monitor.paper.bookings import Booking
 from monitor.paper.dialects.krakenfutures import iso
 from monitor.paper.faults import FaultKind
 from monitor.paper.formats import milliseconds
-from tests.venues import bitget, gate, krakenfutures
+from tests.venues import bitget, gate, hyperliquid, krakenfutures
 from tests.venues.kit import AccountCase, VenueCase
 
 STABLES = ("USDT", "USDC")
@@ -23,14 +23,16 @@ class BookedCase:
     """`call` is named as the dialect names it. `tells` says what of the engine's bookings this account is told.
 
     `strange` makes a profile of one booking in a word that nobody knows: 1.25 of `currency` came in at that time.
-    `pager` is the module whose PAGE says how many rows are asked for at once, `pages` how many such pages are read. `honest` are faults of which
+    `pager` is the module whose PAGE says how many rows are asked for at once; where the venue is not asked, it tells
+    `page` of them. `pages` are read at most. `honest` are faults of which
     nothing shows that they are one: a list that is empty.
     """
 
     case: VenueCase
     account: AccountCase
     call: str
-    pager: Any
+    pager: Any = None
+    page: int = 500
     pages: int
     strange: Callable[[datetime], Mapping[str, Any]]
     currency: str = "USDT"
@@ -61,6 +63,11 @@ def _in_account_book(at: datetime) -> Mapping[str, Any]:
 def _in_account_log(at: datetime) -> Mapping[str, Any]:
     row = {"id": 1, "date": iso(at), "asset": "usd", "contract": None, "info": "telepathy"}
     return {"log": ({**row, "old_balance": 1.0, "new_balance": 2.25, "realized_pnl": None},)}
+
+
+def _among_updates(at: datetime) -> Mapping[str, Any]:
+    delta = {"type": "telepathy", "usdc": "1.25"}
+    return {"updates": ({"time": milliseconds(at), "hash": "0x1", "delta": delta},)}
 
 
 BOOKED: tuple[BookedCase, ...] = (
@@ -113,5 +120,22 @@ BOOKED: tuple[BookedCase, ...] = (
             currency="USD",
         )
         for account in (krakenfutures.MIXED, krakenfutures.COINS)
+    ),
+    *(
+        BookedCase(
+            case=hyperliquid.HYPERLIQUID_CASE,
+            account=account,
+            call=call,
+            pages=4,
+            strange=_among_updates,
+            currency="USDC",
+            tells=_stable,
+            honest=EMPTY,
+        )
+        for account, call in (
+            (hyperliquid.STANDARD[1], "userNonFundingLedgerUpdates"),
+            (hyperliquid.UNIFIED[1], "userFillsByTime"),
+            (hyperliquid.STANDARD[0], "userFunding"),
+        )
     ),
 )

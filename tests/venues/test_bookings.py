@@ -18,7 +18,10 @@ from tests.venues.ledgers import assert_told, read, stir
 
 HOURS = 26
 SHORT_PAGE = 40
-ONE_OF_EACH_CALL = list({booked.call: booked for booked in BOOKED if EntryKind.TRANSFER not in booked.untold}.values())
+# Of those that tell transfers, which are easily made.
+PAGED = list(
+    {str(booked.case): booked for booked in reversed(BOOKED) if EntryKind.TRANSFER not in booked.untold}.values()
+)
 
 
 def with_fees(contract: Contract) -> Contract:
@@ -38,9 +41,10 @@ async def opened(house: House, booked: BookedCase) -> AccountSource:
 
 def told(booked: BookedCase, ledger: Ledger, house: House) -> None:
     assert ledger.untold == booked.untold
-    assert_told(
-        ledger, house.engine, booked.account.account, booked.tells, without_symbol=booked.without_symbol
-    )
+    # The engine's symbols have no dexes.
+    entries = tuple(replace(e, symbol=e.symbol and e.symbol.rpartition("-")[2]) for e in ledger.entries)
+    plain, account = replace(ledger, entries=entries), booked.account.account
+    assert_told(plain, house.engine, account, booked.tells, without_symbol=booked.without_symbol)
 
 
 @pytest.mark.parametrize("booked", BOOKED, ids=str)
@@ -60,13 +64,14 @@ async def test_what_was_booked_is_told_as_the_account_sees_it(booked: BookedCase
         assert len(kinds - booked.untold) > 1
 
 
-@pytest.mark.parametrize("booked", ONE_OF_EACH_CALL, ids=str)
+@pytest.mark.parametrize("booked", PAGED, ids=str)
 async def test_bookings_on_further_pages_are_read_and_where_they_are_too_many_the_ledger_says_so(
     booked: BookedCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of pages of a few rows, where the venue's own are long."""
-    page = min(booked.pager.PAGE, SHORT_PAGE)
-    monkeypatch.setattr(booked.pager, "PAGE", page)
+    page = SHORT_PAGE if booked.pager else booked.page
+    if booked.pager:
+        monkeypatch.setattr(booked.pager, "PAGE", page)
     clock = ShiftedClock()
     opening, since = house_of(booked, clock)
     async with opening as house:
@@ -115,5 +120,7 @@ async def test_a_reply_of_bookings_that_is_spoilt_is_a_failure_and_no_empty_ledg
                 await read(source, since)
             assert failed.value.kind is booked.case.kind_of(booked.call, fault, usual), fault
             house.server.clear_faults()
+            # What stopped the address, and what was spent of its budget, is over.
             source._client.shared.budget._stopped = None
+            clock.ahead += timedelta(minutes=1)
         told(booked, await read(source, since), house)

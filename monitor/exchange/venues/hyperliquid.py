@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers, continuous_amount
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
@@ -36,9 +37,9 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues import hyperliquid_prices
+from monitor.exchange.venues import hyperliquid_ledger, hyperliquid_prices
 from monitor.exchange.venues.figures import Figures
-from monitor.exchange.venues.hyperliquid_account import COVERAGE, FIGURES, MODES, dex_of, parse
+from monitor.exchange.venues.hyperliquid_account import COVERAGE, FIGURES, MODES, STANDARD, dex_of, parse
 from monitor.exchange.venues.hyperliquid_prices import HyperliquidPrices
 from monitor.exchange.venues.hyperliquid_records import ends, key_facts, stops
 from monitor.exchange.venues.venue import (
@@ -53,13 +54,14 @@ from monitor.exchange.venues.venue import (
 
 WEIGHT_PER_MINUTE = 1200
 CALLS_PER_SECOND = 40
-# By what is asked; fills weigh one more per 20 of them, of which a reply has 2000 at most.
-LIGHT, USUAL, FILLS = 2, 20, 120
+# By what is asked; fills and bookings weigh one more per 20 of them, of which a reply has 2,000 and 500 at most.
+LIGHT, USUAL, FILLS, BOOKINGS = 2, 20, 120, 45
 WEIGHTS: Mapping[str, int] = {
     **dict.fromkeys(("clearinghouseState", "spotClearinghouseState", "exchangeStatus"), LIGHT),
     "userRole": 60,
     "userFillsByTime": FILLS,
     **hyperliquid_prices.WEIGHTS,
+    **dict.fromkeys(("userFunding", "userNonFundingLedgerUpdates"), BOOKINGS),
 }
 MAX_DEXES = 100
 MAX_STATE_AGE_S = 120.0
@@ -184,6 +186,12 @@ class HyperliquidVenue(HyperliquidPrices):
         self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
     ) -> Sequence[End]:
         return await ends(client, _address(client), instruments, since)
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        pooled = settings.mode != STANDARD
+        return await hyperliquid_ledger.read_ledger(client, _address(client), instruments, since, pooled=pooled)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         return await key_facts(client, _address(client))

@@ -295,6 +295,8 @@ COVERAGE = (
     "initial margin of an isolated position is not told: it is worked out by its leverage, and marked",
     "portfolio margin is told by a ratio alone: its equity and maintenance are worked out of it, and marked",
     "dex abstraction, which Hyperliquid discontinued, is refused, not misread; so is the address of an API wallet",
+    "bookings are read by the documents and public SDKs; those between the spot side and the perpetuals count as "
+    "transfers in standard mode, and as none where both are one pool",
     "stop orders are read of dexes in which a position is held; vaults and spot balances are not judged",
     "order books are told to between 2 and 20 % from the best price, in steps that grow on the way",
 )

@@ -13,6 +13,7 @@ from monitor.domain.account import MarginMode
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json
+from monitor.paper.dialects.hyperliquid_bookings import questions
 from monitor.paper.dialects.hyperliquid_market import CASH, MAIN, PUBLIC, TOKENS, UNREADABLE, coin_of, decimal, dex_of
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind, Reply, page
@@ -25,7 +26,7 @@ NOBODY = Account("", "", "", hedge_mode=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What Hyperliquid tells of an account beside its books; `orders` and `fills` as it writes them.
+    """What Hyperliquid tells of an account beside its books; `orders`, `fills` and `updates` as it writes them.
 
     `age_s` is how old the states told are, `spot` what a standard account holds in spot of each token.
     """
@@ -37,6 +38,7 @@ class Profile:
     age_s: float = 0.0
     orders: tuple[Json, ...] = ()
     fills: tuple[Json, ...] = ()
+    updates: tuple[Json, ...] = ()
 
     @property
     def pooled(self) -> bool:
@@ -183,11 +185,6 @@ def _orders(call: Call, dex: str) -> Any:
     return [row for row in call.profile.orders if row["coin"].rpartition(":")[0] == dex]
 
 
-def _fills(call: Call, _dex: str) -> Any:
-    since = json.loads(call.body)["startTime"]
-    return [row for row in call.profile.fills if row["time"] >= since][:2000]
-
-
 # --- the venue ---
 
 OF_USERS = {
@@ -196,7 +193,7 @@ OF_USERS = {
     "userRole": _role,
     "userAbstraction": _abstraction,
     "frontendOpenOrders": _orders,
-    "userFillsByTime": _fills,
+    **questions(coin_of, address_of),
 }
 
 
