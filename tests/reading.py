@@ -9,6 +9,7 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure
+from monitor.exchange.budget import Budget
 from monitor.exchange.registry import AccountAccess, Exchanges
 from monitor.exchange.source import AccountSource
 from monitor.paper.engine import Engine
@@ -82,3 +83,12 @@ def good(observation: Observation) -> AccountSnapshot:
 def failed(observation: Observation) -> PollFailure:
     assert isinstance(observation, PollFailure), observation
     return observation
+
+
+def spend_at_will(budget: Budget) -> None:
+    """Nobody waits for his turn, or is refused for the many before him."""
+
+    async def spend(*_: object) -> None:
+        budget._raise_if_stopped()
+
+    budget.spend = spend  # type: ignore[assignment,method-assign]

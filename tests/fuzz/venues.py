@@ -28,7 +28,6 @@ from monitor.domain.account import (
 )
 from monitor.domain.market import Book, Markets
 from monitor.domain.study import Candle, Frame
-from monitor.exchange.budget import Budget
 from monitor.exchange.failures import MAX_DETAIL_CHARS, ReadError, clean
 from monitor.exchange.registry import AccountAccess, Exchanges, exact_venues
 from monitor.exchange.source import AccountSource
@@ -37,6 +36,7 @@ from monitor.exchange.venues.venue import KeyFacts
 from tests.fuzz.spoiling import Case, draw
 from tests.fuzz.target import Target
 from tests.fuzz.worlds import NOW, StandingClock, Wire, World, numbers_in, told, worlds
+from tests.reading import spend_at_will
 
 DEADLINE_S = 5.0
 RECORDS_SINCE = NOW - timedelta(hours=1)
@@ -138,7 +138,7 @@ class Reader:
             name="main", venue=world.venue, credentials=world.credentials, read_deadline_s=DEADLINE_S
         )
         source = self._exchanges.open_account(access)
-        _spend_at_will(source._client.shared.budget)
+        spend_at_will(source._client.shared.budget)
         try:
             observation, markets = await source.observe(), source.markets()
             if isinstance(observation, AccountSnapshot) and observation.positions:
@@ -147,15 +147,6 @@ class Reader:
             return Read(observation, markets, records, told_of_one, frozenset(markets))
         finally:
             await self._exchanges.close_account(source)
-
-
-def _spend_at_will(budget: Budget) -> None:
-    """Nobody waits for his turn, or is refused for the many before him."""
-
-    async def spend(*_: object) -> None:
-        budget._raise_if_stopped()
-
-    budget.spend = spend  # type: ignore[assignment,method-assign]
 
 
 async def _records(source: AccountSource) -> dict[str, Sequence[Record] | ReadError]:

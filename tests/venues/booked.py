@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.ledger import EntryKind
-from monitor.exchange.venues import bitget_orders, gate_ledger, krakenfutures_ledger
+from monitor.exchange.venues import bitget_orders, deribit_ledger, gate_ledger, krakenfutures_ledger
 from monitor.paper.bookings import Booking
 from monitor.paper.dialects.krakenfutures import iso
 from monitor.paper.faults import FaultKind
 from monitor.paper.formats import milliseconds
-from tests.venues import bitget, gate, hyperliquid, krakenfutures
+from tests.venues import bitget, deribit, gate, hyperliquid, krakenfutures
 from tests.venues.kit import AccountCase, VenueCase
 
 STABLES = ("USDT", "USDC")
@@ -68,6 +68,11 @@ def _in_account_log(at: datetime) -> Mapping[str, Any]:
 def _among_updates(at: datetime) -> Mapping[str, Any]:
     delta = {"type": "telepathy", "usdc": "1.25"}
     return {"updates": ({"time": milliseconds(at), "hash": "0x1", "delta": delta},)}
+
+
+def _in_transaction_log(at: datetime) -> Mapping[str, Any]:
+    row = {"id": 1, "timestamp": milliseconds(at), "currency": "USDC", "type": "telepathy", "change": 1.25}
+    return {"log": ({**row, "instrument_name": None},)}
 
 
 BOOKED: tuple[BookedCase, ...] = (
@@ -137,5 +142,17 @@ BOOKED: tuple[BookedCase, ...] = (
             (hyperliquid.UNIFIED[1], "userFillsByTime"),
             (hyperliquid.STANDARD[0], "userFunding"),
         )
+    ),
+    *(
+        BookedCase(
+            case=deribit.DERIBIT_CASE,
+            account=account,
+            call="/api/v2/private/get_transaction_log",
+            pager=deribit_ledger,
+            pages=2,
+            strange=_in_transaction_log,
+            currency="USDC",
+        )
+        for account in deribit.DERIBIT_CASE.accounts[1::5][:2]
     ),
 )

@@ -11,7 +11,7 @@ from monitor.exchange.source import AccountSource
 from monitor.paper.bookings import bookings
 from monitor.paper.contract import Contract
 from monitor.paper.faults import FaultKind
-from tests.reading import ShiftedClock, good
+from tests.reading import ShiftedClock, good, spend_at_will
 from tests.venues.booked import BOOKED, BookedCase
 from tests.venues.kit import MISBEHAVIOURS, House, a_house, book_of
 from tests.venues.ledgers import assert_told, read, stir
@@ -35,6 +35,7 @@ def house_of(booked: BookedCase, clock: ShiftedClock) -> tuple[object, datetime]
 
 async def opened(house: House, booked: BookedCase) -> AccountSource:
     source = house.open(booked.account)
+    spend_at_will(source._client.shared.budget)
     good(await source.observe())
     return source
 
@@ -120,7 +121,5 @@ async def test_a_reply_of_bookings_that_is_spoilt_is_a_failure_and_no_empty_ledg
                 await read(source, since)
             assert failed.value.kind is booked.case.kind_of(booked.call, fault, usual), fault
             house.server.clear_faults()
-            # What stopped the address, and what was spent of its budget, is over.
             source._client.shared.budget._stopped = None
-            clock.ahead += timedelta(minutes=1)
         told(booked, await read(source, since), house)

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
@@ -35,7 +36,7 @@ from monitor.exchange.values import (
     time_of,
 )
 from monitor.exchange.venues import deribit_account as account
-from monitor.exchange.venues import deribit_prices
+from monitor.exchange.venues import deribit_ledger, deribit_prices
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.deribit_figures import COVERAGE, FIGURES, KEY_STEPS
 from monitor.exchange.venues.deribit_prices import DeribitPrices
@@ -64,8 +65,10 @@ READS = {
     "privateGetGetPositions": f"{_API}/private/get_positions",
     "privateGetGetOpenOrders": f"{_API}/private/get_open_orders",
     "privateGetGetUserTradesByCurrencyAndTime": f"{_API}/private/get_user_trades_by_currency_and_time",
+    "privateGetGetTransactionLog": f"{_API}/private/get_transaction_log",
     "privateGetListApiKeys": f"{_API}/private/list_api_keys",
 }
+_LOG = READS["privateGetGetTransactionLog"]
 FUTURES = {"kind": "future"}
 ISOLATED = {"include_isolated": "true"}
 PERPETUAL = "-PERPETUAL"
@@ -114,7 +117,16 @@ class DeribitVenue(DeribitPrices):
     coverage: tuple[str, ...] = COVERAGE
     figures: Figures = field(default_factory=lambda: FIGURES, repr=False)
     key_steps: str = KEY_STEPS
-    rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, said=what_it_said), repr=False)
+    rules: Rules = field(
+        default=Rules.of_reads(
+            READS,
+            kinds_by_code=KINDS_BY_CODE,
+            said=what_it_said,
+            weights={_LOG: deribit_ledger.WEIGHT},
+            paces={_LOG: deribit_ledger.CALLS_PER_SECOND},
+        ),
+        repr=False,
+    )
 
     async def read_instruments(self, client: Any) -> Instruments:
         listed: dict[str, Instrument] = {}
@@ -211,6 +223,11 @@ class DeribitVenue(DeribitPrices):
         found = await together(*(trades(method, {"currency": settle, **query}) for settle in settles))
         forced = [row for listed in found for row in listed if row.get("liquidation") is not None]
         return ends_in(forced, lambda row: end_of(row, instrument_of(row, instruments, "instrument_name")))
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        return await deribit_ledger.read_ledger(client, instruments, _settled_in(instruments), since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply = mapping(await client.privateGetListApiKeys(), "reply")

@@ -11,6 +11,7 @@ from monitor.paper.book import Account
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, in_words
 from monitor.paper.dialects.deribit_account import Profile, name_of, position_rows, profile_of, summaries
+from monitor.paper.dialects.deribit_log import transaction_log
 from monitor.paper.engine import Engine
 from monitor.paper.faults import FaultKind, Reply
 from monitor.paper.tape import SIDES
@@ -237,6 +238,7 @@ def _endpoints() -> Mapping[str, Endpoint]:
         "get_positions": _positions,
         "get_open_orders": _open_orders,
         "get_user_trades_by_currency_and_time": _user_trades,
+        "get_transaction_log": lambda call: _reply(call, transaction_log(call)),
         "list_api_keys": _keys,
     }
     told = {f"GET {API}/public/{path}": Endpoint(render) for path, render in public.items()}

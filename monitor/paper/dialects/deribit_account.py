@@ -27,7 +27,7 @@ class Profile:
     """What the venue tells of an account beside its books.
 
     `of_summaries` and `of_positions` override fields of their rows; `others` are positions of other kinds, `orders`,
-    `trades` and `keys` rows, as the venue writes them.
+    `trades`, `log` (beside what was booked) and `keys` rows, as the venue writes them.
     """
 
     model: str = SEGREGATED_SM
@@ -37,6 +37,7 @@ class Profile:
     others: tuple[Json, ...] = ()
     orders: tuple[Json, ...] = ()
     trades: tuple[Json, ...] = ()
+    log: tuple[Json, ...] = ()
     keys: tuple[Json, ...] | None = None
 
 
