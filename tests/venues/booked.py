@@ -6,12 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.ledger import EntryKind
-from monitor.exchange.venues import bitget_orders, deribit_ledger, gate_ledger, krakenfutures_ledger
+from monitor.exchange.venues import (
+    bingx_ledger,
+    bitget_orders,
+    deribit_ledger,
+    gate_ledger,
+    krakenfutures_ledger,
+    kucoinfutures_ledger,
+    mexc_ledger,
+)
 from monitor.paper.bookings import Booking
 from monitor.paper.dialects.krakenfutures import iso
 from monitor.paper.faults import FaultKind
 from monitor.paper.formats import milliseconds
-from tests.venues import bitget, deribit, gate, hyperliquid, krakenfutures
+from tests.venues import bingx, bitget, deribit, gate, hyperliquid, krakenfutures, kucoinfutures, mexc
 from tests.venues.kit import AccountCase, VenueCase
 
 STABLES = ("USDT", "USDC")
@@ -73,6 +81,23 @@ def _among_updates(at: datetime) -> Mapping[str, Any]:
 def _in_transaction_log(at: datetime) -> Mapping[str, Any]:
     row = {"id": 1, "timestamp": milliseconds(at), "currency": "USDC", "type": "telepathy", "change": 1.25}
     return {"log": ({**row, "instrument_name": None},)}
+
+
+def _among_transfers(at: datetime) -> Mapping[str, Any]:
+    row = {"id": 1, "currency": "USDT", "amount": 1.25, "type": "TELEPATHY", "state": "SUCCESS"}
+    return {"transfers": ({**row, "createTime": milliseconds(at)},)}
+
+
+def _among_incomes(at: datetime) -> Mapping[str, Any]:
+    row = {"symbol": "", "incomeType": "TELEPATHY", "income": "1.25", "asset": "USDT", "tranId": "1", "tradeId": ""}
+    return {"incomes": ({**row, "time": milliseconds(at)},)}
+
+
+def _in_ledger(at: datetime) -> Mapping[str, Any]:
+    """A row in the words of classic and of unified accounts."""
+    row = {"currency": "USDT", "amount": 1.25, "remark": "", "direction": "IN", "status": "Completed"}
+    words = {"type": "Telepathy", "businessType": "TELEPATHY", "offset": 1, "id": "1"}
+    return {"booked": ({**row, **words, "time": milliseconds(at), "ts": milliseconds(at) * 1_000_000},)}
 
 
 BOOKED: tuple[BookedCase, ...] = (
@@ -154,5 +179,43 @@ BOOKED: tuple[BookedCase, ...] = (
             currency="USDC",
         )
         for account in deribit.DERIBIT_CASE.accounts[1::5][:2]
+    ),
+    *(
+        BookedCase(
+            case=mexc.MEXC_CASE,
+            account=mexc.MIXED,
+            call=call,
+            pager=mexc_ledger,
+            pages=5,
+            strange=_among_transfers,
+            untold=frozenset({EntryKind.REALISED, EntryKind.FEE}),
+        )
+        for call in ("/api/v1/private/position/funding_records", "/api/v1/private/account/transfer_record")
+    ),
+    BookedCase(
+        case=bingx.BINGX_CASE,
+        account=bingx.BINGX_CASE.accounts[0],
+        call="/openApi/swap/v2/user/income",
+        pager=bingx_ledger,
+        pages=10,
+        strange=_among_incomes,
+        tells=_stable,
+    ),
+    BookedCase(
+        case=kucoinfutures.CLASSIC,
+        account=kucoinfutures.CLASSIC.accounts[0],
+        call="/api/v1/transaction-history",
+        pager=kucoinfutures_ledger,
+        pages=10,
+        strange=_in_ledger,
+        untold=frozenset({EntryKind.FUNDING, EntryKind.FEE}),
+    ),
+    BookedCase(
+        case=kucoinfutures.UNIFIED,
+        account=kucoinfutures.UNIFIED.accounts[0],
+        call="/api/ua/v1/account/ledger",
+        page=200,
+        pages=10,
+        strange=_in_ledger,
     ),
 )

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
@@ -31,7 +32,7 @@ from monitor.exchange.values import (
     positive,
     text,
 )
-from monitor.exchange.venues import bingx_prices
+from monitor.exchange.venues import bingx_ledger, bingx_prices
 from monitor.exchange.venues.bingx_account import COVERAGE, FIGURES, MAX_TIERS, parse
 from monitor.exchange.venues.bingx_orders import data_of, ends, key_facts, listed, stops
 from monitor.exchange.venues.bingx_prices import BingxPrices
@@ -65,6 +66,7 @@ READS: Mapping[str, str] = {
     "swapV1PrivateGetMaintMarginRatio": f"{_SWAP}/v1/maintMarginRatio",
     "swapV3PrivateGetUserBalance": f"{_SWAP}/v3/user/balance",
     "swapV2PrivateGetUserPositions": f"{_SWAP}/v2/user/positions",
+    "swapV2PrivateGetUserIncome": f"{_SWAP}/v2/user/income",
     "swapV2PrivateGetTradeOpenOrders": f"{_SWAP}/v2/trade/openOrders",
     "swapV2PrivateGetTradeForceOrders": f"{_SWAP}/v2/trade/forceOrders",
     "accountV1PrivateGetAccountApiPermissions": "/openApi/v1/account/apiPermissions",
@@ -78,7 +80,12 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
     "100410": FailureKind.RATE_LIMIT,
     "100421": FailureKind.CLOCK,
 }
-RULES = Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, options={"defaultType": "swap"})
+RULES = Rules.of_reads(
+    READS,
+    kinds_by_code=KINDS_BY_CODE,
+    options={"defaultType": "swap"},
+    paces={READS["swapV2PrivateGetUserIncome"]: bingx_ledger.CALLS_PER_SECOND},
+)
 KEY_STEPS = (
     "API Management > Create API; leave only 'Read' on, and under 'IP whitelist' name this machine's address. A key "
     "that can only read is not told the account's mode, its stop orders and its liquidations"
@@ -177,6 +184,11 @@ class BingxVenue(BingxPrices):
         self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
     ) -> Sequence[End]:
         return await ends(client, instruments, since)
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        return await bingx_ledger.read_ledger(client, instruments, since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         return await key_facts(client)

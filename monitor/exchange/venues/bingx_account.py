@@ -137,6 +137,7 @@ COVERAGE = (
     "maintenance margin is estimated by the tiers at the mark, with the fee of closing, of at most 36 contracts held",
     "a cross position is liquidated by itself: the highest risk rate of the pool's positions is the venue's ratio",
     "a key that can only read is not told the account's mode, its stop orders and its liquidations",
+    "bookings are read by the documents alone, of the last three months",
     "multi-assets mode is refused, not misread, where the key may be told of it; trigger orders are not read as stops",
 )
 FIGURES: Figures = {

@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import BROKEN_PARSING, ReadError, Reply
@@ -44,6 +45,7 @@ from monitor.exchange.venues import kucoinfutures_prices
 from monitor.exchange.venues.contracts import a_contract, ends_in
 from monitor.exchange.venues.figures import Figure, Figures, VerifiedBy, exact, unknown
 from monitor.exchange.venues.kucoinfutures_account import data_of, parse_classic, parse_unified, settle_coins
+from monitor.exchange.venues.kucoinfutures_ledger import classic_ledger, unified_ledger
 from monitor.exchange.venues.kucoinfutures_orders import classic_end, classic_stop, unified_stop
 from monitor.exchange.venues.kucoinfutures_prices import KucoinFuturesPrices
 from monitor.exchange.venues.venue import (
@@ -66,8 +68,10 @@ READS: Mapping[str, str] = {
     "futuresPrivateGetPositionGetPositionMode": "/api/v2/position/getPositionMode",
     "futuresPrivateGetStopOrders": "/api/v1/stopOrders",
     "futuresPrivateGetFills": "/api/v1/fills",
+    "futuresPrivateGetTransactionHistory": "/api/v1/transaction-history",
     "privateGetUserApiKey": "/api/v1/user/api-key",
     "utaPrivateGetAccountMode": "/api/ua/v1/account/mode",
+    "utaPrivateGetAccountLedger": "/api/ua/v1/account/ledger",
     "utaPrivateGetAccountModePositionOpenList": "/api/ua/v1/unified/position/open-list",
     "utaPrivateGetAccountModeAccountOverview": "/api/ua/v1/unified/account/overview",
     "utaPrivateGetAccountModeOrderOpenList": "/api/ua/v1/unified/order/open-list",
@@ -151,6 +155,8 @@ class KucoinFuturesVenue(KucoinFuturesPrices):
         "classic accounts, one-way and hedge, cross and isolated, and unified accounts: the venue's own figures",
         "margin bound by open orders on isolated contracts counts as cross equity; the margin ratio is the venue's own",
         "in unified accounts a stablecoin is repriced as a dollar and a coin without the venue's haircut",
+        "bookings are read of nine days at most, by the documents; those of classic accounts do not tell funding and fees "
+        "from what was realised",
         "liquidations of unified accounts cannot be told from closes: the venue's records do not say",
     )
     rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, own_limit=_own_limit))
@@ -252,6 +258,12 @@ class KucoinFuturesVenue(KucoinFuturesPrices):
             ends += ends_in(fills, lambda row: classic_end(row, instruments))
             start += FILLS_WINDOW
         return [end for end in ends if end.at >= since]
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        read = unified_ledger if settings.mode == UNIFIED else classic_ledger
+        return await read(client, instruments, since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply, server = await together(client.privateGetUserApiKey(), client.futuresPublicGetTimestamp())

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.domain.account import End, FailureKind, Instrument, StopOrder
+from monitor.domain.ledger import Ledger
 from monitor.domain.market import Tier, Tiers
 from monitor.exchange.client import Rules
 from monitor.exchange.failures import ReadError
@@ -35,7 +36,7 @@ from monitor.exchange.values import (
     text,
     time_of,
 )
-from monitor.exchange.venues import mexc_prices
+from monitor.exchange.venues import mexc_ledger, mexc_prices
 from monitor.exchange.venues.contracts import a_contract
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.mexc_account import COVERAGE, FIGURES, held_symbols, parse
@@ -72,7 +73,9 @@ READS: Mapping[str, str] = {
     **mexc_prices.READS,
     "contractPrivateGetPositionPositionMode": f"{_PRIVATE}/position/position_mode",
     "contractPrivateGetPositionOpenPositions": f"{_PRIVATE}/position/open_positions",
+    "contractPrivateGetPositionFundingRecords": f"{_PRIVATE}/position/funding_records",
     "contractPrivateGetAccountAssets": f"{_PRIVATE}/account/assets",
+    "contractPrivateGetAccountTransferRecord": f"{_PRIVATE}/account/transfer_record",
     "contractPrivateGetStoporderOpenOrders": f"{_PRIVATE}/stoporder/open_orders",
     "contractPrivateGetPlanorderListOrders": f"{_PRIVATE}/planorder/list/orders",
     "contractPrivateGetTrackorderListOrders": f"{_PRIVATE}/trackorder/list/orders",
@@ -206,6 +209,11 @@ class MexcVenue(MexcPrices):
         self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
     ) -> Sequence[End]:
         return await ends(client, instruments, since)
+
+    async def read_ledger(
+        self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
+    ) -> Ledger:
+        return await mexc_ledger.read_ledger(client, instruments, since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         return await key_facts(client)

@@ -194,6 +194,7 @@ COVERAGE = (
     "the liquidation price of a cross position is estimated: the one that MEXC tells holds in isolated mode only",
     "interval and time of the next funding are known while at most 40 contracts are held by the accounts together",
     "multi-asset margin mode is refused, not misread",
+    "bookings are funding and transfers, by the documents; what was realised, and fees, are not read",
 )
 FIGURES: Figures = {
     Figure.EQUITY: exact(

@@ -52,6 +52,12 @@ def listed(reply: object, where: str) -> list[Row]:
     return rows(told(reply, where), f"{where}.data")
 
 
+def rows_of_page(reply: object, where: str) -> list[Row]:
+    """The documents show a bare list, and describe one inside an object."""
+    data = told(reply, where)
+    return rows(data.get("resultList") if isinstance(data, dict) else data, f"{where}.data")
+
+
 async def stops(client: Any, instruments: Instruments) -> Sequence[StopOrder]:
     """Take-profits and stops of positions, trigger orders that close, and trailing orders."""
     of_positions, triggers, trailing = await together(
@@ -117,9 +123,7 @@ async def _pages(call: Any, params: dict[str, Any], names: tuple[str, str]) -> l
     """All pages; `names` are those of the page's number and its size. Raises ReadError where they do not end."""
     found: list[Row] = []
     for page in range(1, MAX_PAGES + 1):
-        reply = told(await call({**params, names[0]: page, names[1]: PAGE}), "orders")
-        # The documents show a bare list, and describe one inside an object.
-        here = rows(reply.get("resultList") if isinstance(reply, dict) else reply, "orders.data")
+        here = rows_of_page(await call({**params, names[0]: page, names[1]: PAGE}), "orders")
         if here and here[0] in found:
             raise malformed("a page of orders was answered twice")
         found += here

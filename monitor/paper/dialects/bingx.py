@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from monitor.domain.account import MarginMode, Side
+from monitor.domain.ledger import EntryKind
 from monitor.domain.study import Frame
 from monitor.paper.book import Account, PositionTruth
+from monitor.paper.bookings import Booking, bookings_asked_for
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header
 from monitor.paper.engine import Engine
@@ -23,6 +25,7 @@ WINDOW_MS = 5000
 TAKER_FEE = 0.0005
 SMALLEST = 0.0001
 STABLES = ("USDT", "USDC")
+LONGEST_INCOME = 1000
 FORBIDDEN = 403
 BAD_KEY = ApiError(200, 100413, "Incorrect apiKey")
 NO_PERMISSION = ApiError(200, 100004, "Permission denied as the API key was created without the permission")
@@ -39,6 +42,7 @@ class Profile:
     untold_prices: bool = False
     orders: tuple[Json, ...] = ()
     ends: tuple[Json, ...] = ()
+    incomes: tuple[Json, ...] = ()
     key: Json | None = None
 
 
@@ -254,6 +258,39 @@ def _force_orders(call: Call) -> Json:
     return _to_traders(call, {"orders": told[: int(call.params["limit"])]})
 
 
+WORDS = {
+    EntryKind.FUNDING: "FUNDING_FEE",
+    EntryKind.TRANSFER: "TRANSFER",
+    EntryKind.REALISED: "REALIZED_PNL",
+    EntryKind.FEE: "TRADING_FEE",
+}
+
+
+def _income(call: Call) -> Json:
+    """The newest of a stretch of time; null where there are none."""
+    booked = [_income_row(call, booking) for booking in bookings_asked_for(call) if booking.asset in STABLES]
+    start, end = int(call.params["startTime"]), int(call.params["endTime"])
+    rows = [row for row in (*booked, *call.profile.incomes) if start <= row["time"] <= end]
+    limit = int(call.params.get("limit", 100))
+    if not 1 <= limit <= LONGEST_INCOME:
+        raise ApiError(200, 109400, "limit: This field must be less than or equal to 1000.")
+    return _good(sorted(rows, key=lambda row: -row["time"])[:limit] or None)
+
+
+def _income_row(call: Call, booking: Booking) -> Json:
+    is_trade = booking.kind in (EntryKind.REALISED, EntryKind.FEE)
+    return {
+        "symbol": symbol_of(call.engine.market(booking.symbol).contract) if booking.symbol else "",
+        "incomeType": WORDS[booking.kind],
+        "income": amount(booking.amount),
+        "asset": booking.asset,
+        "info": WORDS[booking.kind],
+        "time": milliseconds(booking.time),
+        "tranId": str(booking.number),
+        "tradeId": str(booking.number) if is_trade else "",
+    }
+
+
 def _permissions(call: Call) -> Json:
     if call.profile.key is not None:
         return dict(call.profile.key)
@@ -317,6 +354,7 @@ BINGX = Dialect(
         f"GET {SWAP}/v1/trade/assetMode": Endpoint(_asset_mode, signed=True),
         f"GET {SWAP}/v3/user/balance": Endpoint(_balance, signed=True),
         f"GET {SWAP}/v2/user/positions": Endpoint(_positions, signed=True),
+        f"GET {SWAP}/v2/user/income": Endpoint(_income, signed=True),
         f"GET {SWAP}/v2/trade/openOrders": Endpoint(_open_orders, signed=True),
         f"GET {SWAP}/v2/trade/forceOrders": Endpoint(_force_orders, signed=True),
         "GET /openApi/v1/account/apiPermissions": Endpoint(_permissions, signed=True),

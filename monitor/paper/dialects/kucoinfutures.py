@@ -16,6 +16,7 @@ from monitor.domain.account import MarginMode
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, header, in_words
+from monitor.paper.dialects.kucoinfutures_bookings import account_ledger, transaction_history
 from monitor.paper.dialects.kucoinfutures_market import (
     LISTED_MS,
     NANOSECONDS,
@@ -44,8 +45,8 @@ class Profile:
     """What the venue tells of an account beside its books.
 
     `tells_liquidation` and `tells_isolated_margin`: whether a unified account's positions are told with what only the
-    venue's newer library names. `stops` and `fills` are rows as the venue writes them, `more` overrides figures of
-    account-overview.
+    venue's newer library names. `stops`, `fills` and `booked` (beside what was booked) are rows as the venue writes them,
+    `more` overrides figures of account-overview.
     """
 
     unified: bool = False
@@ -55,6 +56,7 @@ class Profile:
     ip_whitelist: str | None = "127.0.0.1"
     stops: tuple[Json, ...] = ()
     fills: tuple[Json, ...] = ()
+    booked: tuple[Json, ...] = ()
     more: Mapping[str, float] | None = None
 
 
@@ -242,6 +244,15 @@ def _unified_orders(call: Call) -> Json:
     return good({**_page(call, rows, "pageNumber"), "tradeType": "FUTURES"})
 
 
+def _history(call: Call) -> Json:
+    return good(transaction_history(call, (symbol_of, coin_of)))
+
+
+def _ledger(call: Call) -> Json:
+    _unified(call)
+    return good(account_ledger(call, (symbol_of, coin_of)))
+
+
 def _api_key(call: Call) -> Json:
     told: Json = {
         "remark": "paper",
@@ -325,8 +336,10 @@ KUCOINFUTURES = Dialect(
         "GET /api/v2/position/getPositionMode": Endpoint(_position_mode, weight=2, signed=True),
         "GET /api/v1/stopOrders": Endpoint(_stops, weight=6, signed=True),
         "GET /api/v1/fills": Endpoint(_fills, weight=5, signed=True),
+        "GET /api/v1/transaction-history": Endpoint(_history, weight=2, signed=True),
         "GET /api/v1/user/api-key": Endpoint(_api_key, weight=3, signed=True),
         "GET /api/ua/v1/account/mode": Endpoint(_mode, weight=30, signed=True),
+        "GET /api/ua/v1/account/ledger": Endpoint(_ledger, weight=4, signed=True),
         "GET /api/ua/v1/unified/position/open-list": Endpoint(_unified_positions, weight=3, signed=True),
         "GET /api/ua/v1/unified/account/overview": Endpoint(_unified_overview, weight=5, signed=True),
         "GET /api/ua/v1/unified/order/open-list": Endpoint(_unified_orders, weight=4, signed=True),

@@ -12,6 +12,7 @@ from monitor.domain.account import MarginMode, Side
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Asked, Call, Dialect, Endpoint, Json, in_words
+from monitor.paper.dialects.mexc_bookings import funding_records, transfer_record
 from monitor.paper.dialects.mexc_market import (
     depth,
     detail,
@@ -52,6 +53,7 @@ class Profile:
     triggers: tuple[Json, ...] = ()
     trailing: tuple[Json, ...] = ()
     history: tuple[Json, ...] = ()
+    transfers: tuple[Json, ...] = ()
     permissions: str = "CONTRACT_ACCOUNT_READ,CONTRACT_DEAL_READ"
     addresses: str = ""
     key_is_told: bool = True
@@ -253,6 +255,10 @@ MEXC = Dialect(
         f"GET {PRIVATE}/planorder/list/orders": Endpoint(_triggers, signed=True),
         f"GET {PRIVATE}/trackorder/list/orders": Endpoint(_trailing, signed=True),
         f"GET {PRIVATE}/order/list/history_orders": Endpoint(_history, signed=True),
+        f"GET {PRIVATE}/position/funding_records": Endpoint(
+            lambda call: good(funding_records(call, symbol_of)), signed=True
+        ),
+        f"GET {PRIVATE}/account/transfer_record": Endpoint(lambda call: good(transfer_record(call)), signed=True),
         "GET /api/v3/apiKeyInfo": Endpoint(_key_info, signed=True),
     },
     key_of=_key_of,
