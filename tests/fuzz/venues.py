@@ -1,8 +1,8 @@
 """Venues' replies with junk in them: values or failures as values, and no figure of an account out of junk.
 
 The whole read is the production's: AccountSource, strict client, ccxt and parsers, over a wire that answers from texts.
-An account is read with its stop orders, the ends in the venue's records, what its key may do, and what is told of the
-past and of the order book of a contract that it holds.
+An account is read with its stop orders, the ends in the venue's records, its bookings, what its key may do, and what is
+told of the past and of the order book of a contract that it holds.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from monitor.domain.account import (
     PriceOrigin,
     StopOrder,
 )
+from monitor.domain.ledger import Entry, EntryKind, Ledger
 from monitor.domain.market import Book, Markets
 from monitor.domain.study import Candle, Frame
 from monitor.exchange.failures import MAX_DETAIL_CHARS, ReadError, clean
@@ -62,8 +63,11 @@ NEVER_UNKNOWN = frozenset({"size", "reduce_only", "side", "kind", "at"})
 NOT_TOLD = (PriceOrigin.UNKNOWN, PriceOrigin.OWN_ESTIMATE)
 
 Figures = dict[str, Any]
-Record = StopOrder | End | KeyFacts
+Record = StopOrder | End | KeyFacts | Entry
+Records = Sequence[Record] | Ledger
 Told = Sequence[Candle] | Book | ReadError
+# Who says by no list at all that there is none.
+NONE_IS_EMPTY = frozenset({"bingx"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Read:
 
     observation: Observation
     markets: Markets
-    records: Mapping[str, Sequence[Record] | ReadError]
+    records: Mapping[str, Records | ReadError]
     told: Mapping[str, Told]
     listed: frozenset[str] = field(repr=False)
 
@@ -149,9 +153,9 @@ class Reader:
             await self._exchanges.close_account(source)
 
 
-async def _records(source: AccountSource) -> dict[str, Sequence[Record] | ReadError]:
+async def _records(source: AccountSource) -> dict[str, Records | ReadError]:
     venue, client = source._venue, source._client
-    found: dict[str, Sequence[Record] | ReadError] = {}
+    found: dict[str, Records | ReadError] = {}
     try:
         listed, settings = await source._market.instruments(), await source._current_settings()
     except ReadError:
@@ -159,6 +163,7 @@ async def _records(source: AccountSource) -> dict[str, Sequence[Record] | ReadEr
     for kind, read in (
         ("stops", venue.read_orders(client, listed, settings)),
         ("ends", venue.read_ends(client, listed, settings, RECORDS_SINCE)),
+        ("bookings", venue.read_ledger(client, listed, settings, RECORDS_SINCE)),
     ):
         try:
             found[kind] = await read
@@ -232,9 +237,13 @@ def check(reader: Reader, case: Case) -> str:
     for name, value in figures_of(read).items():
         assert not isinstance(value, float) or math.isfinite(value), f"{name} is {value}"
     for kind, records in read.records.items():
-        _check_records(kind, records, known.read.records[kind] if case.is_junk else None, read.listed)
-    for kind, what in read.told.items():
-        _check_told(what, known.read.told[kind] if case.is_junk else None)
+        clean_ones = known.read.records[kind] if case.is_junk else None
+        if isinstance(records, Ledger):
+            _check_ledger(records, clean_ones, may_be_empty=case.world.venue in NONE_IS_EMPTY)
+        else:
+            _check_records(kind, records, clean_ones, read.listed)
+    for name, what in read.told.items():
+        _check_told(what, known.read.told[name] if case.is_junk else None)
     observation = read.observation
     if not isinstance(observation, AccountSnapshot):
         assert observation.detail.isprintable(), f"not printable: {observation.detail!r}"
@@ -358,11 +367,28 @@ def _check_records(kind: str, found: Sequence[Record] | ReadError, clean_ones: A
         assert any(_agrees(record, known) for record in found), f"left out because of junk: {known}"
 
 
+def _check_ledger(found: Ledger, clean_ones: Any, *, may_be_empty: bool) -> None:
+    """What it covers is whole, and nothing in it is of junk."""
+    for entry in found.entries:
+        assert math.isfinite(entry.amount), entry
+        assert entry.currency, entry
+    if clean_ones is None or (may_be_empty and not found.entries):
+        return
+    assert isinstance(clean_ones, Ledger), "bookings are read because of junk"
+    for entry in found.entries:
+        assert any(_agrees(entry, known) for known in clean_ones.entries), f"made of junk: {entry}"
+    for known in clean_ones.entries:
+        if found.since < known.at <= found.until:
+            assert any(_agrees(entry, known) for entry in found.entries), f"left out because of junk: {known}"
+
+
 def _agrees(record: Record, known: Record) -> bool:
     """Whether all that is known of it is the same."""
     for of in fields(record):
         value, due = getattr(record, of.name), getattr(known, of.name)
         may_be_other = value is None and of.name not in NEVER_UNKNOWN
+        # What names a booking may be all of its row, and its kind is said by a word.
+        may_be_other |= isinstance(record, Entry) and (of.name == "id" or value is EntryKind.OTHER)
         # What is left out is not so.
         may_be_other |= of.name in ("ip_restricted", "reduce_only") and value is False
         if not (may_be_other or isinstance(value, Instrument | tuple) or _same(value)(due)):

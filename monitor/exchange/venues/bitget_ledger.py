@@ -14,7 +14,7 @@ from typing import Any
 
 from monitor.domain.ledger import Entry, EntryKind, Ledger
 from monitor.exchange.together import together
-from monitor.exchange.values import Row, number, optional_number, text, time_of
+from monitor.exchange.values import Row, number, text, time_of
 from monitor.exchange.venues.bitget_orders import page_of
 from monitor.exchange.venues.bookings import (
     MAX_PAGES,
@@ -153,7 +153,7 @@ async def _read(
 def _entries(row: Row, records: _Records, instruments: Instruments) -> Iterator[Entry]:
     """Where the word says that it went out, it did: whether amounts are signed is not documented of all words."""
     name, word, time = records.columns
-    said, amount, fee = text(row, word), number(row, "amount"), optional_number(row, "fee") or 0.0
+    said, amount, fee = text(row, word), number(row, "amount"), number(row, "fee")
     kind = records.kinds.get(said, EntryKind.OTHER)
     if kind is EntryKind.REALISED and row.get("positionType") == "isolated":
         kind = EntryKind.OTHER

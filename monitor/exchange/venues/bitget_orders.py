@@ -266,6 +266,8 @@ async def page_of(
     if key not in data:
         raise malformed(f"{key}: the reply holds no such list")
     here = _list_or_none(data[key])
+    if data[key] is None and data.get(told) not in (None, ""):
+        raise malformed(f"{key}: no list, and a way to the next")
     if len(here) < PAGE:
         return here, None
     if data.get(told) in (None, "", cursor):
