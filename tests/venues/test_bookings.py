@@ -1,5 +1,6 @@
 """What further venues tell of their bookings: the engine's truth, every page of it, or a failure."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -28,7 +29,7 @@ def with_fees(contract: Contract) -> Contract:
     return contract if contract.fee_rate else replace(contract, fee_rate=0.0005)
 
 
-def house_of(booked: BookedCase, clock: ShiftedClock) -> tuple[object, datetime]:
+def house_of(booked: BookedCase, clock: ShiftedClock) -> tuple[AbstractAsyncContextManager[House], datetime]:
     case = replace(booked.case, terms=lambda contract: with_fees(booked.case.terms(contract)))
     return a_house(case, clock, book_of(case, clock.now())), clock.now() - timedelta(minutes=5)
 

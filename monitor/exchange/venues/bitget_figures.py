@@ -11,8 +11,8 @@ COVERAGE = (
     "in unified accounts a stablecoin is repriced as a dollar and a coin without the venue's haircut",
     "unified accounts in delta-neutral mode are refused; auto-deleveragings of unified accounts are not told",
     "positions opened before 10 November 2025 owe by the highest bracket alone, which ours by brackets do not know",
-    "bookings are read of 30 days at most, by the documents alone; what a unified account's isolated positions realised "
-    "is not told apart from their margin, and so is of an unknown kind",
+    "bookings are read of 30 days at most, by the documents alone; what isolated positions of a unified account "
+    "realised is not told apart from their margin, and so is of an unknown kind",
     "the account's mode is read every 10 minutes, and whenever a reply is not what it lets expect",
 )
 

@@ -1,7 +1,7 @@
 """What Bitget booked to an account: the bills of classic accounts, the financial records of unified ones.
 
-Both are told a hundred a page, the newest first, of thirty days at once (10 and 20 calls a second and user). A row holds
-the amount and, in a column of its own, the fee, which is below 0 where it was paid; measured by others of classic
+Both are told a hundred a page, the newest first, of thirty days at once (10 and 20 calls a second and user). A row
+holds the amount and, in a column of its own, the fee, which is below 0 where it was paid; measured by others of classic
 accounts: an opening has no amount, a close its profit. By the documents, and by the words in ccxt 4.5.90: nothing here
 was seen in a recorded reply of an account of ours.
 """
@@ -77,9 +77,7 @@ UNIFIED: Mapping[str, EntryKind] = {
         ),
         EntryKind.REALISED,
     ),
-    **dict.fromkeys(
-        ("ORDER_PLF_FEE_OUT", "INTEREST_SETTLEMENT_OUT", "INTEREST_REPAYMENT", "LIQ_FEE"), EntryKind.FEE
-    ),
+    **dict.fromkeys(("ORDER_PLF_FEE_OUT", "INTEREST_SETTLEMENT_OUT", "INTEREST_REPAYMENT", "LIQ_FEE"), EntryKind.FEE),
     **dict.fromkeys(
         (
             *("TRANSFER_IN", "TRANSFER_OUT", "RESERVE_TRANSFER_IN", "RESERVE_TRANSFER_OUT"),
@@ -161,6 +159,7 @@ def _entries(row: Row, records: _Records, instruments: Instruments) -> Iterator[
         amount = 0.0
     elif said.endswith("_OUT"):
         amount = -abs(amount)
-    amounts = {kind: amount + fee} if kind is EntryKind.FEE else {kind: amount, EntryKind.FEE: fee}
+    is_fee = kind is EntryKind.FEE
+    amounts: dict[EntryKind, float] = {kind: amount + fee} if is_fee else {kind: amount, EntryKind.FEE: fee}
     at = time_of(number(row, time))
     return booked(text(row, name), at, text(row, "coin"), symbol_of(row, instruments), amounts)

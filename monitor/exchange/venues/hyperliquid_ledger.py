@@ -53,9 +53,7 @@ async def _read(client: Any, address: str, since: datetime, kind: str, entries: 
         page = rows(await client.publicPostInfo({"type": kind, "user": address, "startTime": start_ms}), kind)
         return Page(page, None if len(page) < length else round(max(number(row, "time") for row in page)))
 
-    return await read_bookings(
-        ask, entries, _at, since=since, until=until, oldest_first=True, max_pages=max_pages
-    )
+    return await read_bookings(ask, entries, _at, since=since, until=until, oldest_first=True, max_pages=max_pages)
 
 
 def _at(row: Row) -> datetime:

@@ -155,8 +155,8 @@ class KucoinFuturesVenue(KucoinFuturesPrices):
         "classic accounts, one-way and hedge, cross and isolated, and unified accounts: the venue's own figures",
         "margin bound by open orders on isolated contracts counts as cross equity; the margin ratio is the venue's own",
         "in unified accounts a stablecoin is repriced as a dollar and a coin without the venue's haircut",
-        "bookings are read of nine days at most, by the documents; those of classic accounts do not tell funding and fees "
-        "from what was realised",
+        "bookings are read of nine days at most, by the documents; those of classic accounts do not tell funding and "
+        "fees from what was realised",
         "liquidations of unified accounts cannot be told from closes: the venue's records do not say",
     )
     rules: Rules = field(default=Rules.of_reads(READS, kinds_by_code=KINDS_BY_CODE, own_limit=_own_limit))

@@ -2,8 +2,8 @@
 
 Both are asked for day by day, the latest first: a classic account's history is told of one day at once, and of how many
 the other's is not documented. Classic pages hold 50 rows, the newest first, and the number of the last one asks for the
-next; unified ones hold 200. By KuCoin's documents and rows in ccxt 4.5.90. A classic account is told what each period of
-funding realised; that funding and fees are in that sum is not documented, and they are told nowhere else at once. A
+next; unified ones hold 200. By KuCoin's documents and rows in ccxt 4.5.90. A classic account is told what each period
+of funding realised; that funding and fees are in that sum is not documented, and they are told nowhere else at once. A
 period that is not over is "Pending", and left out until it is. Amounts are signed by the words of their row.
 """
 

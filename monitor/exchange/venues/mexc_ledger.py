@@ -28,7 +28,11 @@ NOT_MOVED = frozenset({"WAIT", "FAILED"})
 async def read_ledger(client: Any, instruments: Instruments, since: datetime) -> Ledger:
     told = (
         _read(
-            client, client.contractPrivateGetPositionFundingRecords, lambda row: _funding(row, instruments), _paid, since
+            client,
+            client.contractPrivateGetPositionFundingRecords,
+            lambda row: _funding(row, instruments),
+            _paid,
+            since,
         ),
         _read(client, client.contractPrivateGetAccountTransferRecord, _transfer, _moved, since),
     )

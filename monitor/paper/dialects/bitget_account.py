@@ -24,8 +24,9 @@ class Profile:
     """What the venue tells of an account beside its books.
 
     `account_mode` and `level` are a unified account's. `plans` and `fills` are rows of the classic API, `strategies`
-    and `orders` of the unified one, `bills` of either beside what was booked, as the venue writes them. `of_positions` and `of_accounts` override what is told of
-    every position and of each coin's account. `coin_positions` are those of the classic coin-settled contracts.
+    and `orders` of the unified one, `bills` of either beside what was booked, as the venue writes them. `of_positions`
+    and `of_accounts` override what is told of every position and of each coin's account. `coin_positions` are those of
+    the classic coin-settled contracts.
     """
 
     unified: bool = False

@@ -53,7 +53,9 @@ def _updates(call: Call, address: str) -> Iterator[Json]:
 
 def _dollars(booking: Booking) -> Json:
     value = amount(abs(booking.amount))
-    return {"type": "deposit", "usdc": value} if booking.amount > 0 else {"type": "withdraw", "usdc": value, "fee": "0.0"}
+    if booking.amount > 0:
+        return {"type": "deposit", "usdc": value}
+    return {"type": "withdraw", "usdc": value, "fee": "0.0"}
 
 
 def _tokens(booking: Booking, address: str, *, pooled: bool) -> Json:

@@ -45,8 +45,8 @@ class Profile:
     """What the venue tells of an account beside its books.
 
     `tells_liquidation` and `tells_isolated_margin`: whether a unified account's positions are told with what only the
-    venue's newer library names. `stops`, `fills` and `booked` (beside what was booked) are rows as the venue writes them,
-    `more` overrides figures of account-overview.
+    venue's newer library names. `stops`, `fills` and `booked` (beside the engine's bookings) are rows as the venue
+    writes them, `more` overrides figures of account-overview.
     """
 
     unified: bool = False

@@ -13,6 +13,16 @@ from monitor.paper.formats import milliseconds
 DAY_MS = 86_400_000
 LONGEST, LONGEST_UNIFIED = 50, 200
 NANOSECONDS = 1_000_000
+PENDING: Json = {
+    "type": "RealisedPNL",
+    "amount": 0.75,
+    "fee": None,
+    "accountEquity": 54.53821148,
+    "status": "Pending",
+    "remark": "XBTUSDTM",
+    "offset": -1,
+    "currency": "USDT",
+}
 UNIFIED = {
     EntryKind.FUNDING: "FUNDING_FEE",
     EntryKind.TRANSFER: "TRANSFER",
@@ -30,8 +40,7 @@ def transaction_history(call: Call, names: Any) -> Json:
     found = [row for row in rows if start <= row["time"] <= end and row["offset"] < before]
     found.sort(key=lambda row: -row["offset"])
     size = min(int(call.params.get("maxCount", LONGEST)), LONGEST)
-    pending = {"type": "RealisedPNL", "amount": 0.75, "fee": None, "status": "Pending", "offset": -1, "currency": "USDT"}
-    first = [] if "offset" in call.params else [{**pending, "time": call.now_ms, "remark": "XBTUSDTM"}]
+    first = [] if "offset" in call.params else [{**PENDING, "time": call.now_ms}]
     return {"dataList": [*first, *found[:size]], "hasMore": len(found) > size}
 
 
