@@ -93,6 +93,14 @@ async def test_a_page_that_follows_itself_is_malformed() -> None:
         await read_bookings(ask, entries_of, booked_at, since=SINCE, until=UNTIL)
 
 
+@pytest.mark.parametrize("oldest_first", [False, True])
+async def test_pages_that_run_the_other_way_are_malformed_and_no_short_ledger(oldest_first: bool) -> None:
+    rows = [a_row(9), a_row(5)] if oldest_first else [a_row(5), a_row(9)]
+    with pytest.raises(ReadError, match="order"):
+        await told(Venue(rows, [a_row(20)]), oldest_first=oldest_first)
+    assert len((await told(Venue(rows), oldest_first=oldest_first)).entries) == 2
+
+
 async def test_of_several_wallets_only_what_all_of_them_cover_is_told() -> None:
     first = await told(Venue([a_row(9), a_row(5), a_row(1)]), since=at(2), until=at(20), untold=[EntryKind.FEE])
     second = await told(Venue([a_row(19), a_row(4)]), since=at(0), until=at(10))

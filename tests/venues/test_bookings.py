@@ -1,7 +1,8 @@
 """What further venues tell of their bookings: the engine's truth, every page of it, or a failure."""
 
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -29,16 +30,32 @@ def with_fees(contract: Contract) -> Contract:
     return contract if contract.fee_rate else replace(contract, fee_rate=0.0005)
 
 
-def house_of(booked: BookedCase, clock: ShiftedClock) -> tuple[AbstractAsyncContextManager[House], datetime]:
+@dataclass(frozen=True)
+class Opened:
+    """`since` is before everything that the engine booked."""
+
+    house: House
+    source: AccountSource
+    clock: ShiftedClock
+    since: datetime
+
+    def stir(self, booked: BookedCase) -> None:
+        stir(self.house.engine, booked.account.account)
+        self.clock.ahead += timedelta(hours=HOURS)
+
+    async def read(self) -> Ledger:
+        return await read(self.source, self.since)
+
+
+@asynccontextmanager
+async def opened(booked: BookedCase) -> AsyncIterator[Opened]:
+    clock = ShiftedClock()
     case = replace(booked.case, terms=lambda contract: with_fees(booked.case.terms(contract)))
-    return a_house(case, clock, book_of(case, clock.now())), clock.now() - timedelta(minutes=5)
-
-
-async def opened(house: House, booked: BookedCase) -> AccountSource:
-    source = house.open(booked.account)
-    spend_at_will(source._client.shared.budget)
-    good(await source.observe())
-    return source
+    async with a_house(case, clock, book_of(case, clock.now())) as house:
+        source = house.open(booked.account)
+        spend_at_will(source._client.shared.budget)
+        good(await source.observe())
+        yield Opened(house, source, clock, clock.now() - timedelta(minutes=5))
 
 
 def told(booked: BookedCase, ledger: Ledger, house: House) -> None:
@@ -51,16 +68,12 @@ def told(booked: BookedCase, ledger: Ledger, house: House) -> None:
 
 @pytest.mark.parametrize("booked", BOOKED, ids=str)
 async def test_what_was_booked_is_told_as_the_account_sees_it(booked: BookedCase) -> None:
-    clock = ShiftedClock()
-    opening, since = house_of(booked, clock)
-    async with opening as house:
-        source = await opened(house, booked)
-        stir(house.engine, booked.account.account)
-        clock.ahead += timedelta(hours=HOURS)
-        ledger = await read(source, since)
-        told(booked, ledger, house)
-        assert ledger.since == since
-        of_account = bookings(house.engine, booked.account.account)
+    async with opened(booked) as at:
+        at.stir(booked)
+        ledger = await at.read()
+        told(booked, ledger, at.house)
+        assert ledger.since == at.since
+        of_account = bookings(at.house.engine, booked.account.account)
         kinds = {booking.kind for booking in of_account if booked.tells(booking) and booking.amount}
         assert {entry.kind for entry in ledger.entries} == kinds - booked.untold
         assert len(kinds - booked.untold) > 1
@@ -74,53 +87,44 @@ async def test_bookings_on_further_pages_are_read_and_where_they_are_too_many_th
     page = SHORT_PAGE if booked.pager else booked.page
     if booked.pager:
         monkeypatch.setattr(booked.pager, "PAGE", page)
-    clock = ShiftedClock()
-    opening, since = house_of(booked, clock)
-    async with opening as house:
-        source = await opened(house, booked)
+    async with opened(booked) as at:
+        engine = at.house.engine
         # Venues' times are of milliseconds, the engine's of less.
-        house.engine.advance(house.engine.now.replace(microsecond=0) + timedelta(seconds=1))
+        engine.advance(engine.now.replace(microsecond=0) + timedelta(seconds=1))
         rows = 0
         for count, is_whole in ((page + 3, True), (page * booked.pages + 3, False)):
             for _ in range(rows, count):
-                house.engine.deposit(booked.account.account, booked.currency, 0.01)
-                house.engine.advance(house.engine.now + timedelta(seconds=2))
+                engine.deposit(booked.account.account, booked.currency, 0.01)
+                engine.advance(engine.now + timedelta(seconds=2))
             rows = count
-            clock.ahead = house.engine.now - ShiftedClock().now() + timedelta(minutes=1)
-            ledger = await read(source, since)
-            told(booked, ledger, house)
+            at.clock.ahead = engine.now - ShiftedClock().now() + timedelta(minutes=1)
+            ledger = await at.read()
+            told(booked, ledger, at.house)
             assert len(ledger.entries) > page
-            assert (ledger.since == since and ledger.until > house.engine.now) is is_whole
+            assert (ledger.since == at.since and ledger.until > engine.now) is is_whole
 
 
 @pytest.mark.parametrize("booked", BOOKED, ids=str)
 async def test_a_booking_in_an_unknown_word_is_of_the_other_kind(booked: BookedCase) -> None:
-    clock = ShiftedClock()
-    opening, since = house_of(booked, clock)
-    async with opening as house:
-        source = await opened(house, booked)
-        profile = {**booked.account.profile, **booked.strange(clock.now() + timedelta(seconds=1))}
-        house.server.set_profile(booked.account.account, **profile)
-        clock.ahead += timedelta(minutes=1)
-        strange = [entry for entry in (await read(source, since)).entries if entry.kind is EntryKind.OTHER]
+    async with opened(booked) as at:
+        profile = {**booked.account.profile, **booked.strange(at.clock.now() + timedelta(seconds=1))}
+        at.house.server.set_profile(booked.account.account, **profile)
+        at.clock.ahead += timedelta(minutes=1)
+        strange = [entry for entry in (await at.read()).entries if entry.kind is EntryKind.OTHER]
         assert [(entry.currency, entry.amount) for entry in strange] == [(booked.currency, 1.25)]
 
 
 @pytest.mark.parametrize("booked", BOOKED, ids=str)
 async def test_a_reply_of_bookings_that_is_spoilt_is_a_failure_and_no_empty_ledger(booked: BookedCase) -> None:
-    clock = ShiftedClock()
-    opening, since = house_of(booked, clock)
-    async with opening as house:
-        source = await opened(house, booked)
-        stir(house.engine, booked.account.account)
-        clock.ahead += timedelta(hours=HOURS)
+    async with opened(booked) as at:
+        at.stir(booked)
         for fault, usual in MISBEHAVIOURS:
             if fault.kind is FaultKind.HANG or fault.kind in booked.honest:
                 continue
-            house.server.misbehave(replace(fault, path=booked.call))
+            at.house.server.misbehave(replace(fault, path=booked.call))
             with pytest.raises(ReadError) as failed:
-                await read(source, since)
+                await at.read()
             assert failed.value.kind is booked.case.kind_of(booked.call, fault, usual), fault
-            house.server.clear_faults()
-            source._client.shared.budget._stopped = None
-        told(booked, await read(source, since), house)
+            at.house.server.clear_faults()
+            at.source._client.shared.budget._stopped = None
+        told(booked, await at.read(), at.house)

@@ -49,6 +49,8 @@ async def read_bookings(
         page = await ask(cursor)
         told += page.rows
         cursor = page.next_one
+        if cursor is not None and page.rows:
+            _check_order(at(page.rows[0]), at(page.rows[-1]), oldest_first=oldest_first)
         if cursor is None or (not oldest_first and any(at(row) <= since for row in page.rows)):
             break
     else:
@@ -58,6 +60,12 @@ async def read_bookings(
         else:
             since = max(since, min(times, default=until))
     return checked(ledger_of((entry for row in told for entry in entries_of(row)), since, max(since, until), untold))
+
+
+def _check_order(first: datetime, last: datetime, *, oldest_first: bool) -> None:
+    """A page that runs the other way would be taken for the last one of what was asked for."""
+    if (first > last) if oldest_first else (first < last):
+        raise malformed("bookings are not told in the order in which they are read")
 
 
 def checked(ledger: Ledger | None) -> Ledger:

@@ -98,7 +98,9 @@ async def _by_days(client: Any, ask: Any, entries: Any, at: Any, since: datetime
         page, following = await ask({"startAt": begin_ms, "endAt": end_ms}, after or None)
         if following is not None:
             return Page(page, f"{end_ms} {following}")
-        return Page(page, str(begin_ms - 1) if begin_ms > start_ms else None)
+        # In which order a day that is told whole stands is nothing to us.
+        whole = sorted(page, key=at, reverse=True)
+        return Page(whole, str(begin_ms - 1) if begin_ms > start_ms else None)
 
     return await read_bookings(ask_a_day, entries, at, since=since, until=until, untold=untold)
 
