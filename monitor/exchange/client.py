@@ -308,11 +308,12 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
 
     def _full_path(self, path: Any, api: Any) -> str:
         """As the rules name it: what stands in braces is not filled in."""
-        url = self.urls["api"]
-        for part in [api] if isinstance(api, str) else api:
+        url, parts = self.urls["api"], [api] if isinstance(api, str) else api
+        for part in parts:
             url = url.get(part) if isinstance(url, dict) else url
         if not isinstance(url, str):
-            return ""
+            # ccxt has one URL for all, and makes the path when it signs.
+            return "/" + "/".join((*map(str, parts), str(path)))
         return urlsplit(url).path.removeprefix(self.base_path) + f"/{path}"
 
     def _weight(self, name: str, params: Mapping[str, Any]) -> int:

@@ -14,8 +14,9 @@ from monitor.paper.bookings import bookings
 from monitor.paper.contract import Contract
 from monitor.paper.faults import FaultKind
 from tests.reading import ShiftedClock, good, spend_at_will
+from tests.venues import bingx, deribit, hyperliquid
 from tests.venues.booked import BOOKED, BookedCase
-from tests.venues.kit import MISBEHAVIOURS, House, a_house, book_of
+from tests.venues.kit import MISBEHAVIOURS, House, VenueCase, a_house, book_of
 from tests.venues.ledgers import assert_told, read, stir
 
 HOURS = 26
@@ -128,3 +129,30 @@ async def test_a_reply_of_bookings_that_is_spoilt_is_a_failure_and_no_empty_ledg
             at.house.server.clear_faults()
             at.source._client.shared.budget._stopped = None
         told(booked, await at.read(), at.house)
+
+
+@pytest.mark.parametrize(
+    ("case", "weights", "paced"),
+    [
+        (deribit.DERIBIT_CASE, [20, 20, 20, 20], True),
+        (hyperliquid.HYPERLIQUID_CASE, [45, 45, 120], False),
+        (bingx.BINGX_CASE, [1], True),
+    ],
+    ids=str,
+)
+async def test_each_page_weighs_what_the_venue_says_and_waits_for_its_turn(
+    case: VenueCase, weights: list[int], paced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, spent = ShiftedClock(), list[int]()
+    async with a_house(case, clock, book_of(case, clock.now())) as house:
+        source = house.open(case.accounts[0])
+        good(await source.observe())
+        budget = source._client.shared.budget
+
+        async def spend(weight: int, _patience_s: float, path: str) -> None:
+            assert (path in budget._paces) is paced
+            spent.append(weight)
+
+        monkeypatch.setattr(budget, "spend", spend)
+        await read(source, clock.now() - timedelta(minutes=5))
+    assert spent == weights

@@ -84,7 +84,8 @@ RULES = Rules.of_reads(
     READS,
     kinds_by_code=KINDS_BY_CODE,
     options={"defaultType": "swap"},
-    paces={READS["swapV2PrivateGetUserIncome"]: bingx_ledger.CALLS_PER_SECOND},
+    # As ccxt names it before it signs.
+    paces={"/openApi/user/income": bingx_ledger.CALLS_PER_SECOND},
 )
 KEY_STEPS = (
     "API Management > Create API; leave only 'Read' on, and under 'IP whitelist' name this machine's address. A key "

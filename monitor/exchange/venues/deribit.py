@@ -68,7 +68,8 @@ READS = {
     "privateGetGetTransactionLog": f"{_API}/private/get_transaction_log",
     "privateGetListApiKeys": f"{_API}/private/list_api_keys",
 }
-_LOG = READS["privateGetGetTransactionLog"]
+# As ccxt names it before it signs.
+_LOG = "/private/get_transaction_log"
 FUTURES = {"kind": "future"}
 ISOLATED = {"include_isolated": "true"}
 PERPETUAL = "-PERPETUAL"
