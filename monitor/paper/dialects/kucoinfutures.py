@@ -245,12 +245,12 @@ def _unified_orders(call: Call) -> Json:
 
 
 def _history(call: Call) -> Json:
-    return good(transaction_history(call, (symbol_of, coin_of)))
+    return good(transaction_history(call))
 
 
 def _ledger(call: Call) -> Json:
     _unified(call)
-    return good(account_ledger(call, (symbol_of, coin_of)))
+    return good(account_ledger(call))
 
 
 def _api_key(call: Call) -> Json:

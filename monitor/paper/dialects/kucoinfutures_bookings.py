@@ -3,16 +3,14 @@
 Rows of at most a day, the newest first. A classic account's period that is not over stands first, without a number.
 """
 
-from typing import Any
-
 from monitor.domain.ledger import EntryKind
 from monitor.paper.bookings import Booking, bookings_asked_for
 from monitor.paper.dialect import ApiError, Call, Json
+from monitor.paper.dialects.kucoinfutures_market import NANOSECONDS, coin_of, symbol_of
 from monitor.paper.formats import milliseconds
 
 DAY_MS = 86_400_000
 LONGEST, LONGEST_UNIFIED = 50, 200
-NANOSECONDS = 1_000_000
 PENDING: Json = {
     "type": "RealisedPNL",
     "amount": 0.75,
@@ -31,11 +29,11 @@ UNIFIED = {
 }
 
 
-def transaction_history(call: Call, names: Any) -> Json:
-    """`names` make the venue's symbol of a contract, and its name of a coin. Funding and fees are not told apart."""
+def transaction_history(call: Call) -> Json:
+    """Funding and fees are not told apart."""
     start, end = _day(call)
     told = [b for b in bookings_asked_for(call) if b.kind in (EntryKind.REALISED, EntryKind.TRANSFER)]
-    rows = [*(_classic(call, booking, names) for booking in told), *call.profile.booked]
+    rows = [*(_classic(call, booking) for booking in told), *call.profile.booked]
     before = int(call.params.get("offset", 2**62))
     found = [row for row in rows if start <= row["time"] <= end and row["offset"] < before]
     found.sort(key=lambda row: -row["offset"])
@@ -44,8 +42,7 @@ def transaction_history(call: Call, names: Any) -> Json:
     return {"dataList": [*first, *found[:size]], "hasMore": len(found) > size}
 
 
-def _classic(call: Call, booking: Booking, names: Any) -> Json:
-    symbol_of, coin_of = names
+def _classic(call: Call, booking: Booking) -> Json:
     word = "RealisedPNL" if booking.symbol else "TransferIn" if booking.amount > 0 else "TransferOut"
     remark = symbol_of(call.engine.market(booking.symbol).contract) if booking.symbol else "Transferred"
     return {
@@ -61,9 +58,9 @@ def _classic(call: Call, booking: Booking, names: Any) -> Json:
     }
 
 
-def account_ledger(call: Call, names: Any) -> Json:
+def account_ledger(call: Call) -> Json:
     start, end = _day(call)
-    rows = [*(_unified(call, booking, names) for booking in bookings_asked_for(call)), *call.profile.booked]
+    rows = [*(_unified(call, booking) for booking in bookings_asked_for(call)), *call.profile.booked]
     before = int(call.params.get("lastId", 2**62))
     found = [row for row in rows if start <= row["ts"] // NANOSECONDS <= end and int(row["id"]) < before]
     found.sort(key=lambda row: -int(row["id"]))
@@ -71,8 +68,7 @@ def account_ledger(call: Call, names: Any) -> Json:
     return {"items": items, "lastId": int(items[-1]["id"]) if items else None}
 
 
-def _unified(call: Call, booking: Booking, names: Any) -> Json:
-    symbol_of, coin_of = names
+def _unified(call: Call, booking: Booking) -> Json:
     return {
         "accountType": "UNIFIED",
         "id": str(booking.number),
