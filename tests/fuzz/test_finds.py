@@ -257,3 +257,18 @@ def test_a_contract_in_coin_whose_size_is_junk_is_not_taken_for_one_dollar(reade
         "stops"
     ]
     assert isinstance(found, ReadError), found
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("gate, classic-coin", "/api/v4/futures/btc/account_book"),
+        ("hyperliquid, standard-two", "userNonFundingLedgerUpdates"),
+    ],
+)
+def test_a_booking_without_its_time_is_a_failure(reader: Reader, name: str, path: str) -> None:
+    reply = reply_of(reader, name, path)
+    del reply[0]["time"]
+    found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
+    assert isinstance(found, ReadError), found
+    assert found.kind is FailureKind.MALFORMED

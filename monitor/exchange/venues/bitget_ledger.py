@@ -86,18 +86,17 @@ UNIFIED: Mapping[str, EntryKind] = {
             *("TRACE_TRANSFER_USER_IN", "TRACE_TRANSFER_REFUND_IN", "FINANCIAL_TRANSFER_OUT", "FINANCIAL_TRANSFER_IN"),
             *("CONVERT_TRANSFER_IN", "CONVERT_TRANSFER_OUT", "BGPAY_TRANSFER_OUT", "BGPAY_REFUND_IN"),
             *("TRACE_SHARE_BENEFIT_USER_OUT", "TRACE_SHARE_BENEFIT_USER_IN", "PAPTRADING_USER_IN"),
-            *("EXCHANGE_SOURCE_TOKEN_USER_OUT", "EXCHANGE_TARGET_TOKEN_USER_IN"),
         ),
         EntryKind.TRANSFER,
     ),
 }
-# Moves between parts of what one account holds, a coin for another or for what is owed of it among them.
+# Moves between parts of what one account holds, and what is exchanged for its worth.
 WITHIN = frozenset(
     (
         *("append_margin", "reduce_margin", "auto_append_margin", "adjust_down_lever_append_margin"),
         *("INCREASE_MARGIN", "REDUCE_MARGIN", "MARGIN_LEVER_ORDER_REFROZEN", "MARGIN_LEVER_ORDER_FROZEN"),
         *("MARGIN_LEVER_POS_IN", "MARGIN_BACK", "ORDER_DEALT_FROZEN_OUT", "ORDER_DEALT_IN"),
-        *("BORROW", "REPAYMENT", "LIQ_REPAYMENT"),
+        *("BORROW", "REPAYMENT", "LIQ_REPAYMENT", "EXCHANGE_SOURCE_TOKEN_USER_OUT", "EXCHANGE_TARGET_TOKEN_USER_IN"),
     )
 )
 

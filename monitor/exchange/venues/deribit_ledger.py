@@ -29,11 +29,11 @@ from monitor.exchange.venues.venue import Instruments
 PAGE = 250
 # Which takes away the whole of what is refilled in a second.
 WEIGHT, CALLS_PER_SECOND = 20, 1
-TRADE, SETTLEMENT = "trade", "settlement"
+TRADE, SETTLEMENT, SWAP = "trade", "settlement", "swap"
 KINDS: Mapping[str, EntryKind] = {
     "delivery": EntryKind.REALISED,
     "liquidation": EntryKind.REALISED,
-    **dict.fromkeys(("deposit", "withdrawal", "transfer", "swap", "correction"), EntryKind.TRANSFER),
+    **dict.fromkeys(("deposit", "withdrawal", "transfer", "correction"), EntryKind.TRANSFER),
 }
 # Two sums of the venue's figures differ by less than this, in any coin.
 ROUNDING = 1e-9
@@ -73,12 +73,14 @@ def _entries(client: Any, row: Row, instruments: Instruments) -> Iterator[Entry]
 
 
 def _amounts(kind: str, row: Row, *, is_future: bool) -> Mapping[EntryKind, float]:
-    """A trade of something else changes coin for coin, and books a premium: beside its fee it is a transfer."""
+    """What is exchanged for its worth, an option or a coin for another, is none: of such a trade the fee is left."""
     change = number(row, "change")
     if kind == TRADE:
         fee = -(optional_number(row, "commission") or 0.0)
-        rest = EntryKind.REALISED if is_future else EntryKind.TRANSFER
-        return {rest: _more_than_rounding(change - fee), EntryKind.FEE: fee}
+        gain = _more_than_rounding(change - fee) if is_future else 0.0
+        return {EntryKind.REALISED: gain, EntryKind.FEE: fee}
+    if kind == SWAP:
+        return {}
     if kind == SETTLEMENT:
         funding = optional_number(row, "total_interest_pl") or 0.0
         return {EntryKind.REALISED: _more_than_rounding(change - funding), EntryKind.FUNDING: funding}

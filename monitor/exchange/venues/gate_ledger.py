@@ -64,8 +64,8 @@ def _at(row: Row) -> datetime:
 
 
 def _entries(row: Row, settle: str, instruments: Instruments) -> Iterator[Entry]:
-    kind, amount = text(row, "type"), number(row, "change")
+    at, kind, amount = _at(row), text(row, "type"), number(row, "change")
     parts = (row["id"],) if row.get("id") else (row["time"], kind, row["change"], row.get("balance"), word(row, "text"))
     name = " ".join(str(part) for part in (settle, *parts))
     amounts = {KINDS.get(kind, EntryKind.OTHER): 0.0 if kind in POINTS else amount}
-    return booked(name, _at(row), settle.upper(), symbol_of(row, instruments, "contract"), amounts)
+    return booked(name, at, settle.upper(), symbol_of(row, instruments, "contract"), amounts)

@@ -85,9 +85,9 @@ def _fill(row: Row, instruments: Instruments) -> Iterator[Entry]:
 def _update(row: Row, address: str, *, pooled: bool) -> Iterator[Entry]:
     delta = mapping(row.get("delta"), "delta")
     kind, currency = text(delta, "type"), USDC if "usdc" in delta else word(delta, "token").partition(":")[0].upper()
-    amounts = _amounts(kind, delta, address, pooled=pooled)
+    at, amounts = _at(row), _amounts(kind, delta, address, pooled=pooled)
     parts = (kind, text(row, "hash"), row["time"], delta.get("nonce") or "", *amounts.values())
-    return booked(" ".join(map(str, parts)), _at(row), currency or USDC, None, amounts)
+    return booked(" ".join(map(str, parts)), at, currency or USDC, None, amounts)
 
 
 def _amounts(kind: str, delta: Row, address: str, *, pooled: bool) -> Mapping[EntryKind, float]:

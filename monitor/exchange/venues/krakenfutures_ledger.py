@@ -26,15 +26,12 @@ OF_POSITIONS = frozenset(
 )
 KINDS: Mapping[str, EntryKind] = {
     **dict.fromkeys(
-        (
-            *("transfer", "cross-exchange transfer", "subaccount transfer", "admin transfer"),
-            # Both sides of a conversion are told.
-            "conversion",
-        ),
-        EntryKind.TRANSFER,
+        ("transfer", "cross-exchange transfer", "subaccount transfer", "admin transfer"), EntryKind.TRANSFER
     ),
     **dict.fromkeys(("interest payment", "kfee applied", "tax withheld", "tax refund"), EntryKind.FEE),
 }
+# Of a coin for another, for its worth.
+CONVERSION = "conversion"
 
 
 async def read_ledger(client: Any, instruments: Instruments, since: datetime) -> Ledger:
@@ -59,7 +56,7 @@ async def read_ledger(client: Any, instruments: Instruments, since: datetime) ->
 
 def _entries(client: Any, row: Row, instruments: Instruments) -> Iterator[Entry]:
     asset, contract, said = text(row, "asset"), word(row, "contract"), text(row, "info")
-    if asset == contract:
+    if asset == contract or said == CONVERSION:
         return iter(())
     name, instrument = f"{number(row, 'id'):.0f}", instruments.get(contract.upper())
     return booked(

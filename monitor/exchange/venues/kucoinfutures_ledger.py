@@ -39,9 +39,9 @@ UNIFIED: Mapping[str, EntryKind] = {
         EntryKind.FEE,
     ),
     **dict.fromkeys(("TRANSFER", "SUB_TRANSFER", "SUB_TO_SUB_TRANSFER"), EntryKind.TRANSFER),
-    # Coin for coin: both sides are told.
-    **dict.fromkeys(("TRADE_EXCHANGE", "SPOT_EXCHANGE", "AUTO_EXCHANGE_USER"), EntryKind.TRANSFER),
 }
+# A coin for another, for its worth.
+EXCHANGES = frozenset({"TRADE_EXCHANGE", "SPOT_EXCHANGE", "AUTO_EXCHANGE_USER"})
 SIGNS = {"IN": 1.0, "OUT": -1.0}
 
 
@@ -78,7 +78,9 @@ async def unified_ledger(client: Any, instruments: Instruments, since: datetime)
         sign = SIGNS.get(text(row, "direction"))
         if sign is None:
             raise malformed(f"direction: {row['direction']:.20} is none")
-        amounts = {UNIFIED.get(text(row, "businessType"), EntryKind.OTHER): sign * abs(number(row, "amount"))}
+        kind = text(row, "businessType")
+        amount = 0.0 if kind in EXCHANGES else sign * abs(number(row, "amount"))
+        amounts = {UNIFIED.get(kind, EntryKind.OTHER): amount}
         currency, symbol = code_of(text(row, "currency")), symbol_of(row, instruments, "remark")
         return booked(text(row, "id"), _at_nanoseconds(row), currency, symbol, amounts)
 

@@ -289,12 +289,11 @@ COLUMNS = {EntryKind.FUNDING: "realized_funding", EntryKind.REALISED: "realized_
 
 def _account_log(call: Call) -> Json:
     """The newest first; a trade is told as the change of a balance, and as that of a position."""
-    asked = call.params
-    start, end = (datetime.fromtimestamp(int(asked[name]) / 1000, UTC) for name in ("since", "before"))
+    start, end = (datetime.fromtimestamp(int(call.params[name]) / 1000, UTC) for name in ("since", "before"))
     rows = [row for b in bookings_asked_for(call) for row in _log_rows(call, b)] + list(call.profile.log)
     found = [row for row in rows if start <= datetime.fromisoformat(row["date"]) <= end]
-    found = [row for row in found if row["id"] <= int(asked.get("to", row["id"]))]
-    logs = sorted(found, key=lambda row: -row["id"])[: min(int(asked.get("count", 500)), LONGEST_LOG)]
+    found = [row for row in found if row["id"] <= int(call.params.get("to", row["id"]))]
+    logs = sorted(found, key=lambda row: -row["id"])[: min(int(call.params.get("count", 500)), LONGEST_LOG)]
     return {"accountUid": "f92fc7de-2fce-4265-b806-4f3c1efb37ee", "logs": logs}
 
 
