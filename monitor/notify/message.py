@@ -286,11 +286,20 @@ def _entries(told: Sequence[Story], now: datetime) -> Iterator[tuple[str, tuple[
                 line = _end_line(story, now)
                 sharing = taken[line] if line is not None else [story]
                 if sharing[0] is story:
-                    yield _noted(line or _headline(story, now), sharing, now), tuple(sharing)
+                    yield _noted(line or _in_brief(story, now), sharing, now), tuple(sharing)
             continue
         for start in range(0, len(found), BLIND_ACCOUNTS_PER_LINE):
             part = found[start : start + BLIND_ACCOUNTS_PER_LINE]
             yield _noted(_blind_line(part), part, now), part
+
+
+def _in_brief(story: Story, now: datetime) -> str:
+    """A story of a digest; of what is critical what to do as well, since nothing else may come that says it."""
+    row, line = story.speaker, _headline(story, now)
+    if isinstance(row.facts, NoticeFacts) or row.severity is not Severity.CRITICAL or story.is_over:
+        return line
+    todo = what_to_do(Case(key=row.key, severity=row.severity, facts=row.facts, now=now))
+    return f"{line}; {todo.removeprefix(TO_DO)}" if todo else line
 
 
 def _noted(line: str, members: Sequence[Story], now: datetime) -> str:

@@ -46,8 +46,11 @@ def test_the_plain_demo_warns_before_the_liquidation_and_marks_every_line() -> N
     assert "Traceback" not in ran.stdout + ran.stderr
     assert "no good read" not in ran.stdout, "a busy computer is no reason to call the monitor blind"
     assert "tgram" not in ran.stdout + ran.stderr
-    warned = _time_of(r"DEMO (\S+) PHONE +WARNING retail: SOL/USDT:USDT long .* from liquidation", ran.stdout)
-    critical = _time_of(r"DEMO (\S+) PHONE +(?:worse: )?CRITICAL retail: SOL/USDT:USDT long", ran.stdout)
+    warned = _time_of(r"DEMO (\S+) PHONE +WARNING retail: SOL/USDT:USDT long [^\n]* from liquidation", ran.stdout)
+    # Alone, or in a digest.
+    critical = _time_of(
+        r"DEMO (\S+) PHONE (?:(?! PHONE ).)*?CRITICAL retail: SOL/USDT:USDT long [^\n]* from liq", ran.stdout
+    )
     liquidated = _time_of(r"DEMO (\S+) EXCHANGE liquidated retail's SOL long", ran.stdout)
     assert warned < critical < liquidated
     assert re.search(r"resolved retail: DOGE/USDT:USDT long liquidation distance", ran.stdout)
@@ -55,7 +58,7 @@ def test_the_plain_demo_warns_before_the_liquidation_and_marks_every_line() -> N
 
 
 def _time_of(pattern: str, text: str) -> str:
-    found = re.search(pattern, text)
+    found = re.search(pattern, text, re.DOTALL)
     assert found is not None, f"{pattern} is not in:\n{text}"
     return found[1]
 

@@ -298,7 +298,7 @@ def test_a_notice_keeps_its_title_and_lines() -> None:
     ]
 
 
-def test_several_alerts_make_one_line_each_worst_first() -> None:
+def test_several_alerts_make_one_line_each_worst_first_and_what_is_critical_says_what_to_do() -> None:
     rows = [
         a_row(key=key("w"), severity=Severity.WARNING),
         a_row(Reason.REPEAT, key=key("r")),
@@ -307,8 +307,8 @@ def test_several_alerts_make_one_line_each_worst_first() -> None:
     ]
     assert lines_of(*rows) == [
         "2 critical, 1 warning, 1 resolved",
-        "CRITICAL c: BTC/USDT:USDT long 4.2% from liquidation",
-        "still CRITICAL r: BTC/USDT:USDT long 4.2% from liquidation",
+        "CRITICAL c: BTC/USDT:USDT long 4.2% from liquidation; add 1,240 USDT, or cut 0.42 BTC (35%)",
+        "still CRITICAL r: BTC/USDT:USDT long 4.2% from liquidation; add 1,240 USDT, or cut 0.42 BTC (35%)",
         "WARNING w: BTC/USDT:USDT long 4.2% from liquidation",
         "resolved x: BTC/USDT:USDT long liquidation distance after 4 min, worst 3.1%",
     ]
