@@ -7,20 +7,21 @@ Accounts are in good order, near their thresholds or past them, one third each: 
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import Random
 
+from benchmarks.random_market import a_book, a_study
 from benchmarks.reading import all_at_once, in_a_fresh_process
 from benchmarks.rig import Bound, measured_on, print_table, venue, verdict
 from monitor.config.profiles import PROFILES
 from monitor.domain.account import AccountSnapshot, MarginMode, Position, Side
 from monitor.domain.market import FundingRate, Markets, MarketState, Observed
 from monitor.risk.track import track_after
-from monitor.rules.base import Context, Rule
-from monitor.rules.book import RULE_KINDS, evaluate_rules
+from monitor.rules.base import Context, Portfolio, Rule
+from monitor.rules.book import RULE_KINDS, evaluate_portfolio, evaluate_rules, remembered
 from tests.builders import NOON, a_position, a_rule, a_snapshot, an_instrument, flat_tiers
 
 ACCOUNTS, POSITIONS, CONTRACTS = 1_000, 10, 60
@@ -53,6 +54,8 @@ def a_market_of(rng: Random) -> Markets:
             mark_price=Observed(100.0, NOON),
             funding=Observed(rate, NOON),
             tiers=Observed(flat_tiers(0.005), NOON),
+            study=Observed(a_study(rng, 100.0, NOON.date()), NOON),
+            book=Observed(a_book(rng, 100.0, 1_000.0), NOON),
         )
     return states
 
@@ -105,6 +108,14 @@ def cpu_ms(contexts: Sequence[Context], judge: Callable[[Context], object]) -> f
     return (time.process_time() - started_s) * 1000 / len(contexts)
 
 
+def portfolio_cpu_ms(contexts: Sequence[Context], rules: Mapping[str, Rule]) -> float:
+    """Of all accounts together; what is added up of each was added up when it was read."""
+    seen = {context.snapshot.account: context for context in contexts}
+    started_s = time.process_time()
+    evaluate_portfolio(rules, remembered(rules, Portfolio(seen=seen, unseen={}, now=NOON), {}))
+    return (time.process_time() - started_s) * 1000
+
+
 def main() -> int:
     rules, accounts = all_rules(), contexts()
     print(f"{measured_on()}; {ACCOUNTS} accounts, {POSITIONS} positions each, {len(rules)} rules; medians\n")
@@ -113,6 +124,8 @@ def main() -> int:
     for kind, rule in rules.items():
         cost = statistics.median(cpu_ms(accounts, partial(rule.evaluate, "")) for _ in range(ROUNDS))
         rows.append((f"  {kind}", f"{cost:.3f} ms"))
+    together = statistics.median(portfolio_cpu_ms(accounts, rules) for _ in range(ROUNDS))
+    rows.append((f"judging {ACCOUNTS} accounts together, once for all", f"{together:.0f} ms"))
     with venue() as base_url:
         _, reading = in_a_fresh_process(all_at_once, base_url)
     rows.append(("a whole cycle: reading, default rules, writing", f"{reading:.3f} ms"))

@@ -13,7 +13,8 @@ from monitor.risk.reprice import change, surplus, tiers_of
 
 # A remedy overshoots its target by this share, so that rounding cannot leave it just short.
 OVERSHOOT = 1e-6
-_BISECTIONS = 20
+# A share is found to a thousandth of itself, or to a millionth of the position.
+_FINE, _FINEST = 1e-3, 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,7 @@ def smallest_share(enough: Callable[[float], bool]) -> float | None:
     if not enough(1.0):
         return None
     low, high = 0.0, 1.0
-    for _ in range(_BISECTIONS):
+    while high - low > max(_FINE * high, _FINEST):
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high

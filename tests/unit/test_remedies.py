@@ -5,7 +5,14 @@ from monitor.config.profiles import PROFILES
 from tests.builders import a_rule, needs_shared
 
 # What is added and what is cut by each kind that says how much.
-BOTH = {"margin_ratio", "liquidation_distance", "common_shock", "leverage", "position_size"}
+BOTH = {
+    "margin_ratio",
+    "liquidation_distance",
+    "common_shock",
+    "leverage",
+    "volatility_leverage",
+    "position_size",
+}
 CUT_ALONE = {"concentration", "tier_cliff", "funding_exposure"}
 
 
