@@ -2,8 +2,9 @@
 
 Random accounts on real brackets, judged by each rule of the retail profile. Each remedy that a breach carries is done
 on the paper exchange (collateral deposited, positions closed at the mark), the account is read from its truth again,
-and the rule must be clear; done by 1 % less, it must not be. Rules over all accounts, and exit_liquidity, whose cuts pay
-slippage that the paper exchange does not charge, are proven so by tests of their own. Prints how many were tried, and exits 1 where one failed.
+and the rule must be clear; done by 1 % less, it must not be. Rules over all accounts, and exit_liquidity, whose cuts
+pay slippage that the paper exchange does not charge, are proven so by tests of their own. Prints how many were tried,
+and exits 1 where one failed.
 """
 
 import argparse
