@@ -168,7 +168,11 @@ def _cut_positions(context: Context, reading: Reading) -> Iterator[Position]:
                 is_meant = position.pool == subject
             case _:
                 is_meant = subject == ACCOUNT or position.instrument.settle == subject
-                is_meant = is_meant and base in (None, underlying_of(position.instrument).name)
+                is_meant = is_meant and base in (
+                    None,
+                    position.instrument.base,
+                    underlying_of(position.instrument).name,
+                )
         if is_meant:
             yield position
 
