@@ -88,6 +88,8 @@ READS_BY_POST = frozenset(
 ACTIONS = frozenset(
     ("buy", "sell", "cancel", "withdraw", "transfer", "create", "edit", "set", "borrow", "repay", "close", "place")
 )
+# Lists of what was done.
+RECORDS = ("record", "records", "history")
 
 
 # Spot exchanges whose classes sign nothing with such a key.
@@ -307,7 +309,7 @@ async def test_nothing_but_reads_leaves_were_every_call_listed(venue_id: str, sh
     assert sent, "the walk must reach the network's edge"
     by_post = {path for method, path in sent if method != "GET"}
     assert [path for path in by_post if not is_known_read(venue_id, path)] == []
-    assert [path for _, path in sent if first_word(path) in ACTIONS] == []
+    assert [path for _, path in sent if first_word(path) in ACTIONS and not path.endswith(RECORDS)] == []
 
 
 def first_word(path: str) -> str:
