@@ -16,6 +16,7 @@ from monitor.log import get_logger
 from monitor.plan import UNASSESSED, AccountPlan
 from monitor.risk.underlying import underlying_of
 from monitor.rules.base import Context, Portfolio, Unseen
+from monitor.rules.baskets import coins_in
 from monitor.rules.book import evaluate_portfolio, remembered
 from monitor.store.records import Changes
 from monitor.store.store import Store
@@ -109,9 +110,9 @@ def _next(
     return advance_absent(alert, now)
 
 
-def _is_held(underlying: str, portfolio: Portfolio) -> bool:
+def _is_held(subject: str, portfolio: Portfolio) -> bool:
     return any(
-        underlying_of(position.instrument).name == underlying
+        underlying_of(position.instrument).name in coins_in(subject)
         for context in portfolio.seen.values()
         for position in context.snapshot.positions
     )

@@ -40,13 +40,15 @@ from monitor.pipeline import assess
 from monitor.plan import AccountPlan
 from monitor.portfolio import assess_portfolio
 from monitor.rules.base import Rule, Where
+from monitor.rules.baskets import coins_in
 from monitor.store.database import remembered
 
 # What to do is the alert's to say; why a figure is unknown stands in its place.
 _NOT_INPUTS = frozenset(
     {
         *("add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"),
-        *("action", "restored_side", "restore_size", "cut_side", "cut_other_size"),
+        *("action", "restored_side", "restore_size", "restore_coin", "cut_side", "cut_other_size"),
+        "cut_other_share",
     }
 )
 
@@ -152,8 +154,9 @@ async def explained_together(settings: Settings, clock: Clock) -> Explained:
 
 def _of_underlying(found: Explained, coin: str) -> Explained:
     """What judges that coin, and the sums over all."""
-    wanted = (PORTFOLIO, coin.upper())
-    return replace(found, judged=tuple(judged for judged in found.judged if judged.reading.key.subject in wanted))
+    wanted = {PORTFOLIO, coin.upper()}
+    about = [judged for judged in found.judged if not wanted.isdisjoint(coins_in(judged.reading.key.subject))]
+    return replace(found, judged=tuple(about))
 
 
 def _sorted_out(

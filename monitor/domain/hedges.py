@@ -18,11 +18,22 @@ WORTH_WRITING = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """One position, in coins of its underlying, below 0 of a short; of no account where its owner declared it."""
+    """One position, in coins of its underlying, below 0 of a short; of no account where its owner declared it.
+
+    In a basket of several coins it counts in dollars of bitcoin: coins * the dollars of one * beta.
+    """
 
     account: str | None
     subject: str
     coins: float
+    # Of a basket's legs alone.
+    coin: str | None = None
+    dollars: float = 1.0
+    beta: float = 1.0
+
+    @property
+    def counted(self) -> float:
+        return self.coins * self.dollars * self.beta
 
 
 Legs = Mapping[str, tuple[Leg, ...]]
@@ -32,8 +43,8 @@ Legs = Mapping[str, tuple[Leg, ...]]
 class HedgeTrack:
     """One hedge since it was recognised. `ratio` is short / long at its best balance since, or as accepted later.
 
-    `legs` are those with which it last stood as it should; `off_since` is from when on it has not. One that was
-    `let_go` is none any more, and is remembered as long as a leg of it stands.
+    `underlying` is a coin, or a basket's name. `legs` are those with which it last stood as it should; `off_since` is
+    from when on it has not. One that was `let_go` is none any more, and is remembered as long as a leg of it stands.
     """
 
     underlying: str
@@ -64,17 +75,35 @@ class Hedges:
 
 
 def sides(legs: Collection[Leg]) -> tuple[float, float]:
-    """Coins long and coins short, both 0 or more."""
-    return sum(max(leg.coins, 0.0) for leg in legs), sum(max(-leg.coins, 0.0) for leg in legs)
+    """What counts long and what counts short, both 0 or more: coins, or a basket's dollars, each of its coins net."""
+    counted = [leg.counted for leg in legs if leg.coin is None] + list(nets(legs).values())
+    return sum(max(one, 0.0) for one in counted), sum(max(-one, 0.0) for one in counted)
+
+
+def nets(legs: Collection[Leg]) -> dict[str, float]:
+    """What the coins of a basket count for: the opposite positions of one coin are no side of the basket."""
+    found: dict[str, float] = {}
+    for leg in legs:
+        if leg.coin is not None:
+            found[leg.coin] = found.get(leg.coin, 0.0) + leg.counted
+    return found
 
 
 def folded(
-    before: Hedges | None, basis: str, held: Legs, unseen: Collection[str], tolerance: float, now: datetime
+    before: Hedges | None,
+    basis: str,
+    held: Legs,
+    unseen: Collection[str],
+    tolerance: float,
+    now: datetime,
+    unknown: Collection[str] = (),
 ) -> Hedges:
-    """The hedges after this look; a drift of less than `tolerance` is none."""
+    """The hedges after this look; a drift of less than `tolerance` is none. Those `unknown` now stay as they were."""
     known = {track.underlying: track for track in before.tracks} if before and before.basis == basis else {}
     tracks = [
-        _after(known.get(name), name, held.get(name, ()), unseen, tolerance, now)
+        known.get(name)
+        if name in unknown
+        else _after(known.get(name), name, held.get(name, ()), unseen, tolerance, now)
         for name in sorted(known.keys() | held.keys())
     ]
     return Hedges(basis=basis, tracks=tuple(track for track in tracks if track is not None))

@@ -13,7 +13,7 @@ from monitor.risk.underlying import Held, underlying_of
 from monitor.risk.volatility import beta, correlation
 from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import Threshold
-from monitor.rules.together import UnknownSumError, counting, equity_of, gross_by, held_by
+from monitor.rules.together import UnknownSumError, counting, equity_of, gross_by, held_by, studies_of
 
 _MAX_NAMED = 6
 
@@ -55,7 +55,7 @@ class CorrelatedExposure(ThresholdRule):
             held, equity = held_by(accounts, self.where), equity_of(accounts)
         except UnknownSumError as unknown:
             return (self.of_portfolio(name, PORTFOLIO, None, unknown.inputs),)
-        stakes, studies = tuple(_stakes(held)), _studies(accounts)
+        stakes, studies = tuple(_stakes(held)), studies_of(accounts)
         if pending := _pending(accounts, studies):
             return (self.of_portfolio(name, PORTFOLIO, None, pending.inputs),)
         worst = max(_groups(stakes, studies), key=_staked, default=None)
@@ -82,22 +82,6 @@ def _stakes(held: Sequence[Held]) -> Iterator[Stake]:
         margin = initial_margin_of(one.position)
         if margin is not None and one.position.notional:
             yield Stake(one, margin.amount * abs(one.notional) / one.position.notional)
-
-
-def _studies(accounts: Portfolio) -> dict[str, Study]:
-    """By coin: of several contracts on one the study with the most days. However old: what moves together does so for
-    months."""
-    found: dict[str, Study] = {}
-    for context in accounts.seen.values():
-        told = [(BITCOIN, context.bitcoin)] if context.bitcoin is not None else []
-        for position in context.snapshot.positions:
-            state = context.markets.get(position.instrument.symbol)
-            if state is not None and state.study is not None:
-                told.append((underlying_of(position.instrument).name, state.study.value))
-        for coin, study in told:
-            if coin not in found or len(study.returns) > len(found[coin].returns):
-                found[coin] = study
-    return found
 
 
 def _pending(accounts: Portfolio, studies: Mapping[str, Study]) -> NoStudy | None:

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from monitor.domain.hedges import Hedges, HedgeTrack, Leg, folded, sides
-from monitor.domain.reading import Level, Reading, Severity, Verdict
-from monitor.risk.underlying import coins_of, delta_of, underlying_of
-from monitor.risk.worth import UnknownWorthError
+from monitor.domain.reading import Level, Need, Reading, Severity, Verdict
+from monitor.risk.underlying import delta_of, underlying_of
+from monitor.rules import baskets
 from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import Coins, Threshold
+from monitor.rules.together import UnknownSumError, dollars_per_coin
 
 # A leg seen to be gone waits so long for every account of the hedge to be read again: the others may be closed as well.
 CONFIRMED_WITHIN = timedelta(minutes=2)
@@ -34,6 +35,10 @@ class Hedge(ThresholdRule):
     wanted is the best balance that it has had. A side that is gone (closed, liquidated, auto-deleveraged) is critical.
     Both sides may shrink together, or go: that is no drift. What has been off for a day is taken as wanted. Holdings
     that no read shows (spot, coins as collateral, another venue) are declared: offset: {BTC: 1.5, ETH: -10}.
+
+    Coins that hedge each other are declared too: basket: [BTC, ETH, SOL]. They are one hedge, of dollars by beta: the
+    net coins of each * its price * its beta to bitcoin, as measured when the hedge was recognised. While it stands, no
+    coin of it is told by itself.
     """
 
     kind: Literal["hedge"] = "hedge"
@@ -42,29 +47,91 @@ class Hedge(ThresholdRule):
     offset: Mapping[Name, Coins] = Field(
         default_factory=dict, description="coins held elsewhere, by underlying; below 0 where they are owed"
     )
+    basket: tuple[Name, ...] = Field(
+        default=(), min_length=2, max_length=20, description="coins that hedge each other, by beta: [BTC, ETH, SOL]"
+    )
 
     why: ClassVar[str] = "half a hedge is a position that nobody meant to hold"
     formula: ClassVar[str] = "1 - min(short / long / wanted ratio, its inverse)"
     min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
+
+    @field_validator("basket")
+    @classmethod
+    def _each_once(cls, basket: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(basket)) < len(basket):
+            raise ValueError("expected each coin once")
+        return basket
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.CANDLES} if self.basket else ())
 
     def remembered(self, before: Hedges | None, portfolio: Portfolio) -> Hedges:
         """What is known of hedges after this look at all accounts."""
         accounts = portfolio.narrowed(self.where)
         venues = {name: of.snapshot.venue for name, of in accounts.seen.items()}
         venues |= {name: of.venue for name, of in accounts.unseen.items()}
-        basis = [self.model_dump(mode="json", include={"where", "offset"}), sorted(venues.items())]
-        legs = self._legs(accounts)
-        return folded(before, json.dumps(basis), legs, accounts.unseen.keys(), self.clear_at, portfolio.now)
+        # Of a rule without a basket it is as it was before there were any: what is remembered by it goes on.
+        asked = {"where", "offset", "basket"} if self.basket else {"where", "offset"}
+        basis = json.dumps([self.model_dump(mode="json", include=asked), sorted(venues.items())])
+        legs, unknown = self._weighed(before if before and before.basis == basis else None, accounts)
+        hedges = folded(before, basis, legs, accounts.unseen.keys(), self.clear_at, portfolio.now, unknown)
+        return self._without_chances(hedges, portfolio.now)
+
+    def _without_chances(self, hedges: Hedges, now: datetime) -> Hedges:
+        """What is left when one coin's own hedge has lost a leg is no basket, though its sides may match by chance."""
+        own = [track for track in hedges.tracks if track.underlying in self.basket and not track.let_go]
+        if all(track.off_since is None for track in own):
+            return hedges
+        name = baskets.name_of(self.basket)
+        kept = (track for track in hedges.tracks if track.underlying != name or track.since < now)
+        return replace(hedges, tracks=tuple(kept))
 
     def evaluate_portfolio(self, name: str, portfolio: Portfolio) -> tuple[Reading, ...]:
         hedges, accounts = portfolio.hedges.get(name), portfolio.narrowed(self.where)
         if hedges is None:
             return ()
-        legs, rates = self._legs(accounts), _dollars_per_coin(hedges, accounts)
-        return tuple(
-            self._judge(name, track, legs.get(track.underlying, ()), rates.get(track.underlying), accounts)
-            for track in hedges.tracks
-        )
+        legs, unknown = self._weighed(hedges, accounts)
+        rates = dollars_per_coin(accounts, {track.underlying for track in hedges.tracks})
+        readings = {
+            subject: self.of_portfolio(name, subject, None, inputs)
+            for subject, inputs in unknown.items()
+            if baskets.is_crossed(self.basket, legs)
+        }
+        for track in hedges.tracks:
+            subject = track.underlying
+            if subject not in unknown:
+                readings[subject] = self._judge(name, track, legs.get(subject, ()), rates.get(subject), accounts)
+            elif not track.let_go:
+                readings[subject] = self.of_portfolio(name, subject, None, unknown[subject])
+        return tuple(self._told_once(readings).values())
+
+    def _told_once(self, readings: Mapping[str, Reading]) -> dict[str, Reading]:
+        """A basket that is judged speaks for its coins."""
+        basket = readings.get(baskets.name_of(self.basket))
+        if basket is None or basket.value is None:
+            return dict(readings)
+        told_by = basket.key.subject
+        return {
+            subject: self.of_portfolio(of.key.rule, subject, None, {"told_by": told_by}, self.all_clear())
+            if subject in self.basket
+            else of
+            for subject, of in readings.items()
+        }
+
+    def _weighed(
+        self, hedges: Hedges | None, accounts: Portfolio
+    ) -> tuple[dict[str, tuple[Leg, ...]], dict[str, Mapping[str, str | bool]]]:
+        """The legs by what they hedge, and why those of the basket are not known, where that is so."""
+        legs = self._legs(accounts)
+        if not self.basket:
+            return legs, {}
+        name = baskets.name_of(self.basket)
+        known = next((track for track in hedges.tracks if track.underlying == name), None) if hedges else None
+        try:
+            return legs | {name: baskets.weighed(self.basket, legs, known, accounts)}, {}
+        except UnknownSumError as unknown:
+            return legs, {name: unknown.inputs}
 
     def _legs(self, accounts: Portfolio) -> dict[str, tuple[Leg, ...]]:
         found: dict[str, list[Leg]] = {}
@@ -93,7 +160,10 @@ class Hedge(ThresholdRule):
             levels = tuple(Level(level.severity, Verdict.HOLD, level.threshold) for level in levels)
         inputs = _inputs(track, legs, dollars, accounts)
         reading = self.of_portfolio(name, subject, drift, inputs, levels)
-        return self.with_remedy(reading, lambda: _remedy(track.ratio, *long_short))
+        if subject != baskets.name_of(self.basket):
+            return self.with_remedy(reading, lambda: _remedy(track.ratio, *long_short))
+        reading = replace(reading, inputs={**inputs, **baskets.figures(legs)})
+        return self.with_remedy(reading, lambda: baskets.remedy(track, legs, accounts))
 
     def _levels(self, drift: float, *, is_gone: bool) -> tuple[Level, ...]:
         levels = self.levels(drift)
@@ -143,19 +213,6 @@ def _remedy(wanted: float, long: float, short: float) -> dict[str, Any]:
         "cut_side": "long" if lacks_short else "short",
         "cut_other_size": cut,
     }
-
-
-def _dollars_per_coin(hedges: Hedges, accounts: Portfolio) -> dict[str, float]:
-    """Of each hedged coin, by its largest position that can be valued."""
-    wanted = {track.underlying for track in hedges.tracks}
-    found: dict[str, tuple[float, float]] = {}
-    for context in accounts.seen.values():
-        with suppress(UnknownWorthError):
-            for held in context.held:
-                worth = abs(held.notional)
-                if held.underlying in wanted and worth > found.get(held.underlying, (0.0, 0.0))[0]:
-                    found[held.underlying] = worth, held.notional / coins_of(held.position)
-    return {coin: rate for coin, (_, rate) in found.items()}
 
 
 def _gone(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> Iterator[str]:

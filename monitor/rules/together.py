@@ -1,9 +1,12 @@
 """What several accounts hold and are worth together, in dollars."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
-from monitor.risk.underlying import Held
+from monitor.domain.study import Study
+from monitor.risk.shock import BITCOIN
+from monitor.risk.underlying import Held, coins_of, underlying_of
 from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import Context, Portfolio, Where
 
@@ -16,8 +19,8 @@ COUNTS_FROM = 0.05
 class UnknownSumError(Exception):
     """A part is not known; `inputs` say which, and why."""
 
-    def __init__(self, inputs: Mapping[str, str]) -> None:
-        super().__init__(inputs["why"])
+    def __init__(self, inputs: Mapping[str, str | bool]) -> None:
+        super().__init__(str(inputs["why"]))
         self.inputs = inputs
 
 
@@ -44,6 +47,34 @@ def gross_by(name: Callable[[Held], str], held: Iterable[Held]) -> dict[str, flo
     for one in held:
         found[name(one)] = found.get(name(one), 0.0) + abs(one.notional)
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def studies_of(accounts: Portfolio) -> dict[str, Study]:
+    """By coin: of several contracts on one the study with the most days. However old: what moves together does so for
+    months."""
+    found: dict[str, Study] = {}
+    for context in accounts.seen.values():
+        told = [(BITCOIN, context.bitcoin)] if context.bitcoin is not None else []
+        for position in context.snapshot.positions:
+            state = context.markets.get(position.instrument.symbol)
+            if state is not None and state.study is not None:
+                told.append((underlying_of(position.instrument).name, state.study.value))
+        for coin, study in told:
+            if coin not in found or len(study.returns) > len(found[coin].returns):
+                found[coin] = study
+    return found
+
+
+def dollars_per_coin(accounts: Portfolio, coins: Collection[str]) -> dict[str, float]:
+    """Of each of these coins, by its largest position that can be valued."""
+    found: dict[str, tuple[float, float]] = {}
+    for context in accounts.seen.values():
+        with suppress(UnknownWorthError):
+            for held in context.held:
+                worth = abs(held.notional)
+                if held.underlying in coins and worth > found.get(held.underlying, (0.0, 0.0))[0]:
+                    found[held.underlying] = worth, held.notional / coins_of(held.position)
+    return {coin: rate for coin, (_, rate) in found.items()}
 
 
 def counting(parts: Mapping[str, float]) -> int:

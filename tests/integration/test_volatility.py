@@ -138,3 +138,25 @@ async def test_candles_that_cannot_be_read_are_told_and_those_that_are_never_tol
         assert alert.inputs["why"] == "BTC/USDT:USDT: its candles could not be read: overloaded: busy"
         told.failure = None
         await house.until(lambda: not house.fires("unassessed"), "candles that come after all")
+
+
+async def test_ether_that_hedges_bitcoin_by_beta_is_watched_over_a_restart(house: House) -> None:
+    """All coins of this venue move as one, so that a dollar of one hedges a dollar of the other."""
+    house.yaml.rules["hedge"] = "{warning: 10%, critical: 25%, basket: [BTC, ETH]}"
+    house.engine.deposit("main", "USDT", 20_000)
+    house.engine.open("main", "ETHUSDT", Side.SHORT, 25, 4_000, 10)
+    async with house.running():
+        await house.until(lambda: any(of.tracks for of in house.store.hedges.values()), "the hedge is recognised")
+        house.engine.set_marks({"BTCUSDT": CALM * 0.96, "ETHUSDT": 4_000 * 0.96})
+        await house.reads(3)
+        assert not house.sink.about("hedge"), "both sides stand, whatever the price"
+        assert not house.sink.about("cannot be judged"), "candles on their way are waited for"
+    house.engine.close("main", "ETHUSDT", Side.SHORT, 25, 4_000 * 0.96)
+    async with house.running():
+        await house.until(lambda: house.sink.about("^CRITICAL portfolio: BTC.ETH hedge lost its short side"))
+        alert = house.alert("hedge", "*")
+        assert alert is not None
+        assert (alert.inputs["gone"], alert.inputs["restore_coin"]) == ("ETH/USDT:USDT short of main", "ETH")
+        assert alert.inputs["restore_size"] == pytest.approx(25, rel=1e-3)
+        house.engine.open("main", "ETHUSDT", Side.SHORT, 25, 4_000 * 0.96, 10)
+        await house.until(lambda: house.sink.about("^resolved portfolio: BTC.ETH hedge"))

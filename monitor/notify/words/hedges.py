@@ -18,6 +18,7 @@ def details(case: Case) -> list[str | None]:
         labelled("gone:", case.words("gone", 200)),
         joined(_coins(case, "long", base), _coins(case, "short", base), _net(case, base)),
         joined(labelled("now:", case.words("legs", 160)), case.since),
+        labelled("betas:", case.words("betas", 160)),
         case.words("why", 200),
         _what_to_do(case, base),
     ]
@@ -36,12 +37,14 @@ def _net(case: Case, base: str) -> str | None:
 
 
 def _what_to_do(case: Case, base: str) -> str | None:
-    """`Do: sell 0.42 BTC to restore the short side, or close 0.42 BTC of the long side`."""
-    restore, cut = case.number("restore_size"), case.number("cut_other_size")
-    if not restore or cut is None:
-        return None
+    """`Do: sell 0.42 BTC to restore the short side, or close 0.42 BTC of the long side`; of a basket a share of it."""
+    restore, cut, share = (case.number(name) for name in ("restore_size", "cut_other_size", "cut_other_share"))
     action, side, other = case.words("action", 10), case.words("restored_side", 10), case.words("cut_side", 10)
-    return (
-        f"Do: {action} {amount_to_do(restore)} {base} to restore the {side} side, "
-        f"or close {amount_to_do(cut)} {base} of the {other} side"
-    )
+    closed = percent(share) if share is not None else None if cut is None else f"{amount_to_do(cut)} {base}"
+    if closed is None:
+        return None
+    close = f"close {closed} of the {other} side"
+    if not restore:
+        return f"Do: {close}" if share is not None else None
+    coin = case.words("restore_coin", 20) or base
+    return f"Do: {action} {amount_to_do(restore)} {coin} to restore the {side} side, or {close}"
