@@ -55,6 +55,10 @@ class Where(Frozen):
         )
 
     @property
+    def picks_accounts(self) -> bool:
+        return self.account is not None or self.venue is not None
+
+    @property
     def names_positions(self) -> bool:
         return self.symbol is not None or self.side is not None or self.margin_mode is not None
 

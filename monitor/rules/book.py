@@ -107,11 +107,14 @@ def evaluate_rules(rules: Mapping[str, Rule], context: Context) -> tuple[Reading
 
 
 def evaluate_portfolio(rules: Mapping[str, Rule], portfolio: Portfolio) -> tuple[Reading, ...]:
-    """The same over all accounts. A sum over some of them, or of some positions, stands beside the sum over all."""
+    """The same over all accounts. A sum over some of them, or of some positions, stands beside the sum over all; so
+    does what some of them hold of one coin, which says nothing of the others."""
     return _most_specific(
         rules,
         lambda name, rule: rule.evaluate_portfolio(name, portfolio),
-        lambda rule, reading: reading.key.subject == PORTFOLIO and rule.where.specificity[0] > 0,
+        lambda rule, reading: (
+            rule.where.picks_accounts or (reading.key.subject == PORTFOLIO and rule.where.names_positions)
+        ),
     )
 
 

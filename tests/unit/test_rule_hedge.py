@@ -245,6 +245,25 @@ async def test_accounts_and_filters_that_change_begin_anew(hedged: Office) -> No
     assert hedged.told[-1].facts.resolution is Resolution.REMOVED  # type: ignore[union-attr]
 
 
+async def test_a_rule_for_a_pair_of_accounts_does_not_silence_the_one_for_all(office: Office) -> None:
+    """Nor the one for a coin, which is told by the more specific of the two."""
+    pair = a_rule("hedge", warning="5%", where={"account": ["main", "fund"]})
+    of_ether = a_rule("hedge", warning="2%", where={"symbol": "ETH/*"})
+    office.rules, office.names = {**rules(), "pair": pair, "of_ether": of_ether}, ("main", "fund", "third", "fourth")
+    office.read("main", held(BTC, 1.0), held(ETH, 5.0))
+    office.read("fund", held(BTC, -1.0), held(ETH, -5.0))
+    office.read("third", held(BTC, 1.0))
+    office.read("fourth", held(BTC, -1.0))
+    await office.again(times=2)
+    office.read("fourth")
+    await office.again(times=20)
+    assert [(row.key.rule, row.key.subject) for row in office.told] == [("hedge", "BTC")]
+    office.read("fourth", held(BTC, -1.0))
+    office.read("fund", held(BTC, -1.0))
+    await office.again(times=20)
+    assert {row.key.rule for row in office.told if row.key.subject == "ETH"} == {"pair", "of_ether"}
+
+
 async def test_what_is_held_elsewhere_counts_as_its_owner_declares_it(office: Office) -> None:
     """A bitcoin and a half in a wallet, against a short of as much: the short is what can be lost."""
     office.rules, office.names = rules(offset={"BTC": "1.5", "PEPE": "-2000000"}), ("main",)
