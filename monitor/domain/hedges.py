@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 LEAST_BALANCE = 0.5
 # What has been off for so long is as its owner wants it.
 ACCEPTED_AFTER = timedelta(days=1)
+# One odd read may show none of its legs: both sides are believed to be gone, and are forgotten, after this.
+GONE_AFTER = timedelta(minutes=1)
 # A crash may cost this share of a ratio or of a leg: less is not worth a write.
 WORTH_WRITING = 0.001
 
@@ -44,7 +46,8 @@ class HedgeTrack:
     """One hedge since it was recognised. `ratio` is short / long at its best balance since, or as accepted later.
 
     `underlying` is a coin, or a basket's name. `legs` are those with which it last stood as it should; `off_since` is
-    from when on it has not. One that was `let_go` is none any more, and is remembered as long as a leg of it stands.
+    from when on it has not, `gone_since` from when on no leg of it is seen. One that was `let_go` is none any more, and
+    is remembered as long as a leg of it stands.
     """
 
     underlying: str
@@ -52,6 +55,7 @@ class HedgeTrack:
     ratio: float
     legs: tuple[Leg, ...]
     off_since: datetime | None = None
+    gone_since: datetime | None = None
     let_go: bool = False
 
     @property
@@ -125,7 +129,9 @@ def _after(
             return HedgeTrack(underlying=name, since=now, ratio=short / long, legs=legs)
         return track if long or short else None
     if not (long or short):
-        return None
+        gone_since = track.gone_since or now
+        return replace(track, gone_since=gone_since) if now - gone_since < GONE_AFTER else None
+    track = replace(track, gone_since=None)
     if balance(long, short) >= balance(1.0, track.ratio):
         # One that is still being built up is not off.
         return replace(track, ratio=short / long, legs=legs, off_since=None)

@@ -152,11 +152,11 @@ class Hedge(ThresholdRule):
             return self.of_portfolio(name, subject, None, accounts.unseen_inputs())
         if track.let_go:
             return self.of_portfolio(name, subject, None, {"base": subject}, self.all_clear())
-        drift, is_gone = track.drift(*long_short), not all(long_short)
+        drift = track.drift(*long_short)
         if accounts.unseen and self.is_clear(drift):
             return self.of_portfolio(name, subject, None, accounts.unseen_inputs())
-        levels = self._levels(drift, is_gone=is_gone)
-        if not _is_confirmed(track, legs, accounts):
+        levels = self._levels(drift, is_gone=not all(long_short))
+        if track.gone_since is not None or not _is_confirmed(track, legs, accounts):
             levels = tuple(Level(level.severity, Verdict.HOLD, level.threshold) for level in levels)
         inputs = _inputs(track, legs, dollars, accounts)
         reading = self.of_portfolio(name, subject, drift, inputs, levels)

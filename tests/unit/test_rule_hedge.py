@@ -95,9 +95,24 @@ async def test_both_sides_closed_one_read_after_the_other_are_no_news(hedged: Of
     hedged.read("main", held(ETH, 5.0))
     await hedged.judge()
     hedged.read("fund", equity=0.5)
-    await hedged.again(times=3)
+    await hedged.again(times=8)
     assert hedged.told == []
     assert track(hedged) is None
+
+
+async def test_one_odd_read_without_both_sides_makes_nothing_of_a_hedge_that_is_off(office: Office) -> None:
+    office.rules, office.names = rules(), ("main",)
+    office.read("main", held(BTC, 1.0), held(BTC, -1.0), held(ETH, 5.0))
+    await office.again(times=2)
+    for sides in ((1.0, -0.5), (), (1.0, -0.5)):
+        office.read("main", *(held(BTC, coins) for coins in sides), held(ETH, 5.0))
+        await office.again(times=1 if not sides else 10)
+    assert office.reasons("hedge") == ["first"]
+    office.read("main", held(ETH, 5.0))
+    await office.again(times=10)
+    assert office.reasons("hedge") == ["first", "resolved"]
+    assert office.told[-1].facts.resolution is Resolution.POSITION_GONE  # type: ignore[union-attr]
+    assert track(office) is None
 
 
 async def test_an_account_that_is_read_rarely_is_not_waited_for_for_ever(hedged: Office) -> None:
@@ -159,7 +174,7 @@ async def test_what_is_off_for_a_day_is_as_its_owner_wants_it(hedged: Office) ->
     assert hedged.reasons("hedge")[-1] == "resolved"
     count = len(hedged.told)
     hedged.read("main")
-    await hedged.again(times=4)
+    await hedged.again(times=8)
     assert len(hedged.told) == count
     assert track(hedged) is None
 
