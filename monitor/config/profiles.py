@@ -32,11 +32,11 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "position_size": (_thresholds("5%", "10%"), _thresholds("10%", "15%"), _thresholds("25%", "50%")),
     "concentration": (_thresholds("60%", "80%"), _thresholds("60%", "80%"), _thresholds("60%", "90%")),
     "correlated_exposure": (_thresholds("10%", "20%"), _thresholds("20%", "30%"), _thresholds("50%", "70%")),
-    # Legs are opened and closed one after the other.
+    # Time to unwind both sides is the rule's own; a warning has another few minutes for who trades around a hedge.
     "hedge": (
-        _thresholds("10%", "25%", for_={"warning": "5m", "critical": "30s"}),
-        _thresholds("10%", "25%", for_={"warning": "5m", "critical": "30s"}),
-        _thresholds("5%", "15%", for_={"warning": "5m", "critical": "30s"}),
+        _thresholds("10%", "25%", for_={"warning": "3m"}),
+        _thresholds("10%", "25%", for_={"warning": "3m"}),
+        _thresholds("5%", "15%", for_={"warning": "3m"}),
     ),
     "loss": (_thresholds("10%", "20%"), _thresholds("20%", "40%"), _thresholds("40%", "70%")),
     "adl_rank": (_thresholds("4", "5"), _thresholds("4", "5"), _thresholds("4", "5")),

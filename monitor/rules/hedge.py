@@ -16,8 +16,8 @@ from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import Coins, Threshold
 from monitor.rules.together import UnknownSumError, dollars_per_coin
 
-# A leg seen to be gone waits so long for every account of the hedge to be read again: the others may be closed as well.
-CONFIRMED_WITHIN = timedelta(minutes=2)
+# Who unwinds a hedge closes its sides one after the other, and is given so long for the last of them.
+UNWOUND_WITHIN = timedelta(minutes=2)
 # The venue's records of what it took may be older than the read that missed it.
 _RECORDED_BEFORE = timedelta(minutes=10)
 _MAX_NAMED = 3
@@ -33,7 +33,8 @@ class Hedge(ThresholdRule):
 
     Opposite positions of which the smaller is half of the larger or more are a hedge without being declared; its ratio
     wanted is the best balance that it has had. A side that is gone (closed, liquidated, auto-deleveraged) is critical.
-    Both sides may shrink together, or go: that is no drift. What has been off for a day is taken as wanted. Holdings
+    Both sides may shrink together, or go, within two minutes: that is no drift. What has been off for a day is taken
+    as wanted. Holdings
     that no read shows (spot, coins as collateral, another venue) are declared: offset: {BTC: 1.5, ETH: -10}.
 
     Coins that hedge each other are declared too: basket: [BTC, ETH, SOL]. They are one hedge, of dollars by beta: the
@@ -191,10 +192,13 @@ def _inputs(track: HedgeTrack, legs: tuple[Leg, ...], dollars: float | None, acc
 
 
 def _is_confirmed(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> bool:
-    """Every account of it was read after it was seen to be off: nobody is in the middle of closing both sides."""
+    """Nobody is in the middle of closing both sides. What the venue took nobody closes, and an account that was read
+    since tells whether it took the others as well."""
     off_since = track.off_since
-    if off_since is None or accounts.now - off_since >= CONFIRMED_WITHIN:
+    if off_since is None or accounts.now - off_since >= UNWOUND_WITHIN:
         return True
+    if not any(_taken(leg, off_since, accounts) for leg in track.legs):
+        return False
     names = track.accounts | {leg.account for leg in legs if leg.account is not None}
     return all(accounts.seen[name].snapshot.observed_at > off_since for name in names if name in accounts.seen)
 
