@@ -18,7 +18,8 @@ class Concentration(ThresholdRule):
 
     All contracts on one underlying count together, both sides as well. What holds one underlying only, or nothing else
     of 5 % or more, is clear: its owner knows what it hangs on, and a hedged pair is no concentration. Of all accounts
-    together it speaks where two of them hold 5 % or more.
+    together it speaks where two of them hold 5 % or more, and the one that holds most of that coin does not say it of
+    itself.
     """
 
     kind: Literal["concentration"] = "concentration"
@@ -49,7 +50,7 @@ class Concentration(ThresholdRule):
         except UnknownSumError as unknown:
             return (self.of_portfolio(name, PORTFOLIO, None, unknown.inputs),)
         holders = counting(gross_by(lambda one: one.account, held))
-        if holders < 2:
+        if holders < 2 or _is_said_by_an_account(held):
             return (self.of_portfolio(name, PORTFOLIO, None, {"accounts": holders}, self.all_clear()),)
         return (self._judge(held, lambda *told: self.of_portfolio(name, PORTFOLIO, *told)),)
 
@@ -75,3 +76,12 @@ class Concentration(ThresholdRule):
             return {}
         share = 1 - left / held[largest]
         return {"cut_share": share, "cut_size": size * share, "base": largest}
+
+
+def _is_said_by_an_account(held: Sequence[Held]) -> bool:
+    """Whether the account that holds most of the largest underlying hangs on it no less than all together."""
+    worths = gross_by(lambda one: one.underlying, held)
+    largest = next(iter(worths))
+    holder = next(iter(gross_by(lambda one: one.account, [one for one in held if one.underlying == largest])))
+    own = gross_by(lambda one: one.underlying, [one for one in held if one.account == holder])
+    return counting(own) > 1 and own[largest] / sum(own.values()) >= worths[largest] / sum(worths.values())

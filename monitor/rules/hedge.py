@@ -33,9 +33,9 @@ class Hedge(ThresholdRule):
 
     Opposite positions of which the smaller is half of the larger or more are a hedge without being declared; its ratio
     wanted is the best balance that it has had. A side that is gone (closed, liquidated, auto-deleveraged) is critical.
-    Both sides may shrink together, or go, within two minutes: that is no drift. What has been off for a day is taken
-    as wanted. Holdings
-    that no read shows (spot, coins as collateral, another venue) are declared: offset: {BTC: 1.5, ETH: -10}.
+    Both sides may shrink together, or go: that is no drift, and who closes them has two minutes for both. What has been
+    off for a day is taken as wanted. Holdings that no read shows (spot, coins as collateral, another venue) are
+    declared: offset: {BTC: 1.5, ETH: -10}.
 
     Coins that hedge each other are declared too: basket: [BTC, ETH, SOL]. They are one hedge, of dollars by beta: the
     net coins of each * its price * its beta to bitcoin, as measured when the hedge was recognised. While it stands, no

@@ -111,6 +111,19 @@ def test_what_hangs_on_one_coin_over_accounts_is_told_though_no_account_shows_it
     assert reading.value == pytest.approx(100 / 120)
 
 
+@pytest.mark.parametrize(("of_main", "of_fund", "is_told"), [(5.0, 10.0, False), (15.0, 0.0, True), (0.0, 10.0, True)])
+def test_what_the_largest_holder_of_a_coin_says_of_itself_is_not_said_twice(
+    of_main: float, of_fund: float, is_told: bool
+) -> None:
+    """Ether makes it more spread than both together, or it holds none and says nothing: then it is not said yet."""
+    main, fund = an_account("main", (BTC, 1.0), (ETH, of_main)), an_account("fund", (BTC, 0.5), (ETH, of_fund))
+    reading = judged(CONCENTRATION, a_portfolio(main=main, fund=fund))
+    assert reading is not None
+    assert (reading.verdict is Verdict.BREACH) is is_told
+    (own,) = CONCENTRATION["concentration"].evaluate("concentration", main)
+    assert is_told or own.severity is Severity.CRITICAL
+
+
 def test_sums_and_remedies_hold_on_any_accounts() -> None:
     proven = 0
     for seed in range(300):
