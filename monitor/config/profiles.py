@@ -28,10 +28,11 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "common_shock": (_thresholds("25%", "12%"), _thresholds("15%", "8%"), _thresholds("8%", "4%")),
     "leverage": (_thresholds("3x", "5x"), _thresholds("5x", "7x"), _thresholds("20x", "25x")),
     "volatility_leverage": (_thresholds("5%", "8%"), _thresholds("8%", "12%"), _thresholds("15%", "25%")),
-    "total_exposure": (_thresholds("3x", "5x"), _thresholds("5x", "8x"), _thresholds("20x", "30x")),
+    # What is spread over accounts and coins is no emergency by itself: each account's own rules page for what it does.
+    "total_exposure": (_thresholds("3x"), _thresholds("5x"), _thresholds("20x")),
     "position_size": (_thresholds("5%", "10%"), _thresholds("10%", "15%"), _thresholds("25%", "50%")),
-    "concentration": (_thresholds("60%", "80%"), _thresholds("60%", "80%"), _thresholds("60%", "90%")),
-    "correlated_exposure": (_thresholds("10%", "20%"), _thresholds("20%", "30%"), _thresholds("50%", "70%")),
+    "concentration": (_thresholds("60%"), _thresholds("60%"), _thresholds("60%")),
+    "correlated_exposure": (_thresholds("10%"), _thresholds("20%"), _thresholds("50%")),
     # Time to unwind both sides is the rule's own; a warning has another few minutes for who trades around a hedge.
     "hedge": (
         _thresholds("10%", "25%", for_={"warning": "3m"}),

@@ -25,6 +25,8 @@ from monitor.rules.quantities import Atrs, Duration, Ratio
 HYSTERESIS = 0.10
 # A state that may last for days is no emergency of the hour.
 STANDING_REPEAT_S = 4 * 3600.0
+# How large and how spread is what an owner chose: a reminder a day, at the hour when it was chosen.
+CHOSEN_REPEAT_S = 24 * 3600.0
 # What rounding may take from an exact remedy, and no more.
 _HAIR = 1e-9
 

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 from monitor.domain.reading import PORTFOLIO, Level, Reading
 from monitor.risk.underlying import Held, coins_of
 from monitor.risk.worth import UnknownWorthError
-from monitor.rules.base import STANDING_REPEAT_S, Context, Portfolio, ThresholdRule
+from monitor.rules.base import CHOSEN_REPEAT_S, Context, Portfolio, ThresholdRule
 from monitor.rules.quantities import Threshold
-from monitor.rules.together import UnknownSumError, counting, gross_by, held_by, held_in
+from monitor.rules.together import COUNTS_FROM, UnknownSumError, counting, gross_by, held_by, held_in
 
 Tell = Callable[[float | None, dict[str, Any], tuple[Level, ...] | None], Reading]
 
@@ -18,8 +18,7 @@ class Concentration(ThresholdRule):
 
     All contracts on one underlying count together, both sides as well. What holds one underlying only, or nothing else
     of 5 % or more, is clear: its owner knows what it hangs on, and a hedged pair is no concentration. Of all accounts
-    together it speaks where two of them hold 5 % or more, and the one that holds most of that coin does not say it of
-    itself.
+    together it speaks where two of them hold 5 % or more, and none of these says as much of itself.
     """
 
     kind: Literal["concentration"] = "concentration"
@@ -28,7 +27,7 @@ class Concentration(ThresholdRule):
 
     why: ClassVar[str] = "an account that looks spread stands and falls with the coin that is most of it"
     formula: ClassVar[str] = "largest notional / gross notional"
-    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
+    min_repeat_s: ClassVar[float] = CHOSEN_REPEAT_S
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         snapshot = context.snapshot
@@ -79,9 +78,12 @@ class Concentration(ThresholdRule):
 
 
 def _is_said_by_an_account(held: Sequence[Held]) -> bool:
-    """Whether the account that holds most of the largest underlying hangs on it no less than all together."""
-    worths = gross_by(lambda one: one.underlying, held)
-    largest = next(iter(worths))
-    holder = next(iter(gross_by(lambda one: one.account, [one for one in held if one.underlying == largest])))
-    own = gross_by(lambda one: one.underlying, [one for one in held if one.account == holder])
-    return counting(own) > 1 and own[largest] / sum(own.values()) >= worths[largest] / sum(worths.values())
+    """Whether one of those that count hangs on the largest underlying no less than all together, and is spread."""
+    worths, accounts = gross_by(lambda one: one.underlying, held), gross_by(lambda one: one.account, held)
+    largest, gross = next(iter(worths)), sum(worths.values())
+    for account, worth in accounts.items():
+        own = gross_by(lambda one: one.underlying, [one for one in held if one.account == account])
+        says_it = counting(own) > 1 and own.get(largest, 0.0) / worth >= worths[largest] / gross
+        if says_it and worth >= COUNTS_FROM * gross:
+            return True
+    return False

@@ -11,7 +11,7 @@ from monitor.risk.margin import initial_margin_of
 from monitor.risk.shock import ALT_BETA, BITCOIN
 from monitor.risk.underlying import Held, underlying_of
 from monitor.risk.volatility import beta, correlation
-from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
+from monitor.rules.base import CHOSEN_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import Threshold
 from monitor.rules.together import UnknownSumError, counting, equity_of, gross_by, held_by, studies_of
 
@@ -41,7 +41,7 @@ class CorrelatedExposure(ThresholdRule):
 
     why: ClassVar[str] = "ten trades in coins that fall together are one trade of ten times the size"
     formula: ClassVar[str] = "staked margin / equity, of the group that stakes most"
-    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
+    min_repeat_s: ClassVar[float] = CHOSEN_REPEAT_S
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -6,7 +6,7 @@ from monitor.domain.account import Position
 from monitor.domain.reading import Reading
 from monitor.risk.margin import InitialMargin, initial_margin_of
 from monitor.risk.worth import UnknownWorthError, Worth
-from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
+from monitor.rules.base import CHOSEN_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
 
@@ -24,7 +24,7 @@ class PositionSize(ThresholdRule):
 
     why: ClassVar[str] = "a trade that stakes a tenth can be wrong ten times; one that stakes half only twice"
     formula: ClassVar[str] = "initial margin / equity"
-    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
+    min_repeat_s: ClassVar[float] = CHOSEN_REPEAT_S
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
         told = [(position, initial_margin_of(position)) for position in self.positions_in(context.snapshot)]

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from monitor.domain.reading import PORTFOLIO, Reading, Unit
-from monitor.rules.base import STANDING_REPEAT_S, Portfolio, ThresholdRule
+from monitor.rules.base import CHOSEN_REPEAT_S, Portfolio, ThresholdRule
 from monitor.rules.quantities import LeverageThreshold
 from monitor.rules.together import UnknownSumError, counting, equity_of, gross_by, held_by
 
@@ -19,7 +19,7 @@ class TotalExposure(ThresholdRule):
     warning: LeverageThreshold | None = None
     critical: LeverageThreshold | None = None
 
-    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
+    min_repeat_s: ClassVar[float] = CHOSEN_REPEAT_S
     unit: ClassVar[Unit] = Unit.LEVERAGE
     why: ClassVar[str] = "a cap per account is none on the whole: what falls together is lost together"
     formula: ClassVar[str] = "gross notional / equity, over all accounts"

@@ -228,19 +228,19 @@ def test_the_house_policy_is_the_default_and_settings_and_rules_override_it() ->
 
 
 @pytest.mark.parametrize(
-    ("alerts", "critical", "standing"),
+    ("alerts", "critical", "standing", "chosen"),
     [
-        ("{}", 300.0, 4 * 3600.0),
-        ("{critical: {repeat: 1h}}", 3600.0, 4 * 3600.0),
-        ("{critical: {repeat: 8h}}", 8 * 3600.0, 8 * 3600.0),
-        ("{critical: {repeat: never}}", None, None),
+        ("{}", 300.0, 4 * 3600.0, 86_400.0),
+        ("{critical: {repeat: 1h}}", 3600.0, 4 * 3600.0, 86_400.0),
+        ("{critical: {repeat: 8h}}", 8 * 3600.0, 8 * 3600.0, 86_400.0),
+        ("{critical: {repeat: never}}", None, None, None),
     ],
 )
-def test_a_critical_state_that_may_last_for_days_is_repeated_every_four_hours_at_most(
-    alerts: str, critical: float | None, standing: float | None
+def test_a_critical_state_that_may_last_for_days_is_repeated_every_four_hours_at_most_and_a_chosen_one_once_a_day(
+    alerts: str, critical: float | None, standing: float | None, chosen: float | None
 ) -> None:
     config = read(f"{MINIMAL}alerts: {alerts}\n")
-    for kind, repeat_s in (("margin_ratio", critical), ("position_size", standing)):
+    for kind, repeat_s in (("margin_ratio", critical), ("loss", standing), ("position_size", chosen)):
         policy = config.alerts.policy_for(config.rules[kind])
         assert policy.of(Severity.CRITICAL).repeat_s == repeat_s
         assert policy.of(Severity.INFO) == HOUSE_POLICY[Severity.INFO]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.config.problems import NAME
+from monitor.config.profiles import PROFILES
 from monitor.config.settings import Settings
 from monitor.domain.account import MarginBalance, Side
 from monitor.domain.alert import AlertState, Resolution, after_downtime
@@ -111,17 +112,26 @@ def test_what_hangs_on_one_coin_over_accounts_is_told_though_no_account_shows_it
     assert reading.value == pytest.approx(100 / 120)
 
 
-@pytest.mark.parametrize(("of_main", "of_fund", "is_told"), [(5.0, 10.0, False), (15.0, 0.0, True), (0.0, 10.0, True)])
-def test_what_the_largest_holder_of_a_coin_says_of_itself_is_not_said_twice(
-    of_main: float, of_fund: float, is_told: bool
+@pytest.mark.parametrize(
+    ("coins_of", "is_told"),
+    [
+        ({"main": (1.0, 5.0), "fund": (0.5, 10.0)}, False),
+        ({"main": (1.0, 15.0), "fund": (0.5, 0.0)}, True),
+        ({"main": (1.0, 0.0), "fund": (0.5, 10.0)}, True),
+        ({"main": (1.0, 0.0), "fund": (0.5, 1.0), "third": (0.0, 10.0)}, False),
+        ({"main": (1.0, 0.0), "fund": (0.03, 0.05), "third": (0.0, 10.0)}, True),
+    ],
+)
+def test_what_an_account_says_of_its_own_coin_is_not_said_twice(
+    coins_of: dict[str, tuple[float, float]], is_told: bool
 ) -> None:
-    """Ether makes it more spread than both together, or it holds none and says nothing: then it is not said yet."""
-    main, fund = an_account("main", (BTC, 1.0), (ETH, of_main)), an_account("fund", (BTC, 0.5), (ETH, of_fund))
-    reading = judged(CONCENTRATION, a_portfolio(main=main, fund=fund))
+    """Of two that are less spread than all together one holds a second coin, and enough to count."""
+    accounts = {name: an_account(name, (BTC, btc), (ETH, eth)) for name, (btc, eth) in coins_of.items()}
+    reading = judged(CONCENTRATION, a_portfolio(**accounts))
     assert reading is not None
     assert (reading.verdict is Verdict.BREACH) is is_told
-    (own,) = CONCENTRATION["concentration"].evaluate("concentration", main)
-    assert is_told or own.severity is Severity.CRITICAL
+    own = [CONCENTRATION["concentration"].evaluate("concentration", account)[0] for account in accounts.values()]
+    assert is_told or Verdict.BREACH in [of.verdict for of in own]
 
 
 def test_sums_and_remedies_hold_on_any_accounts() -> None:
@@ -153,6 +163,18 @@ def test_sums_and_remedies_hold_on_any_accounts() -> None:
                     assert after is not None
                     assert (after.verdict is Verdict.CLEAR) is (verdict is not None), seed
     assert proven > 50
+
+
+def test_by_default_nothing_pages_for_how_all_accounts_are_spread() -> None:
+    for profile in PROFILES.values():
+        rules = {
+            kind: a_rule(kind, **profile[kind]) for kind in ("total_exposure", "concentration", "correlated_exposure")
+        }
+        big = an_account("main", (BTC, 10.0), (ETH, 100.0), equity=100_000.0)
+        whole = a_portfolio(main=big, fund=an_account("fund", (BTC, 1.0)))
+        readings = evaluate_portfolio(rules, whole)
+        assert len(readings) == 3
+        assert {reading.severity for reading in readings} <= {None, Severity.WARNING}
 
 
 # ---- as alerts

@@ -127,7 +127,7 @@ def test_positions_without_margin_or_leverage_are_left_out_and_counted() -> None
 
 def test_equity_that_is_gone_is_past_any_share_and_an_unknown_worth_is_unknown() -> None:
     reading = judge(account("main", {BTC: 40_000, ETH: 40_000}, equity=-5.0))
-    assert (reading.value, reading.severity) == (None, Severity.CRITICAL)
+    assert (reading.value, reading.severity) == (None, Severity.WARNING)
     lost = account("main", {BTC: 40_000, ETH: 40_000})
     margins = tuple(replace(margin, equity=None) for margin in lost.snapshot.margins)
     reading = judge(replace(lost, snapshot=replace(lost.snapshot, margins=margins)))
