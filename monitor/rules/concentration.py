@@ -1,5 +1,6 @@
 """concentration: how much of what is held hangs on one underlying."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -79,11 +80,13 @@ class Concentration(ThresholdRule):
 
 def _is_said_by_an_account(held: Sequence[Held]) -> bool:
     """Whether one of those that count hangs on the largest underlying no less than all together, and is spread."""
-    worths, accounts = gross_by(lambda one: one.underlying, held), gross_by(lambda one: one.account, held)
+    worths, by_account = gross_by(lambda one: one.underlying, held), defaultdict[str, list[Held]](list)
     largest, gross = next(iter(worths)), sum(worths.values())
-    for account, worth in accounts.items():
-        own = gross_by(lambda one: one.underlying, [one for one in held if one.account == account])
-        says_it = counting(own) > 1 and own.get(largest, 0.0) / worth >= worths[largest] / gross
-        if says_it and worth >= COUNTS_FROM * gross:
+    for one in held:
+        by_account[one.account].append(one)
+    for of_one in by_account.values():
+        own = gross_by(lambda one: one.underlying, of_one)
+        worth, is_spread = sum(own.values()), counting(own) > 1
+        if worth >= COUNTS_FROM * gross and is_spread and own.get(largest, 0.0) / worth >= worths[largest] / gross:
             return True
     return False
