@@ -1,7 +1,7 @@
 """`perpwatch check`: is the configuration good, and, with --online, do keys, clocks and channels work."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -57,6 +57,7 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warning", f"critical alerts depend on one provider alone ({schemes.pop()}): add a channel of another"
         )
+    yield from _read_twice(settings)
     for name, account in settings.accounts.items():
         yield Finding("ok", f"{name}: {account.venue}, read every {settings.poll_interval_of(name):g} s")
         yield from (Finding("", f"{name}: {sentence}") for sentence in coverage(account.venue))
@@ -64,6 +65,17 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
         thresholds = rule.model_dump(include={"warning", "critical"}, exclude_none=True)
         shown = (f"{level} {threshold(value, rule.unit)}" for level, value in thresholds.items())
         yield Finding("ok", f"rule {name}: {', '.join([rule.kind, *shown])}")
+
+
+def _read_twice(settings: Settings) -> Iterator[Finding]:
+    """Another key of the same account is not known to be one."""
+    first: dict[Hashable, str] = {}
+    for name in settings.accounts:
+        access = access_of(settings, name)
+        same = (access.venue, access.mode, access.base_url, tuple(sorted(access.credentials.items())))
+        other = first.setdefault(same, name) if access.credentials else name
+        if other != name:
+            yield Finding("warning", f"{name} reads what {other} reads: over all accounts it would count twice")
 
 
 async def online_findings(settings: Settings, clock: Clock) -> list[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.cli.check import offline_findings
 from monitor.config.problems import NAME
 from monitor.config.profiles import PROFILES
 from monitor.config.settings import Settings
@@ -175,6 +176,22 @@ def test_by_default_nothing_pages_for_how_all_accounts_are_spread() -> None:
         readings = evaluate_portfolio(rules, whole)
         assert len(readings) == 3
         assert {reading.severity for reading in readings} <= {None, Severity.WARNING}
+
+
+def test_check_tells_an_account_that_is_configured_twice() -> None:
+    key = {"api_key": "one", "secret": "two"}
+    accounts: dict[str, dict[str, str]] = {
+        "main": {"venue": "binanceusdm", **key},
+        "coin": {"venue": "binancecoinm", **key},
+        "again": {"venue": "binanceusdm", **key},
+        "other": {"venue": "binanceusdm", **key, "api_key": "another"},
+        "trial": {"venue": "binanceusdm", **key, "mode": "testnet"},
+    }
+    settings = Settings.model_validate(
+        {"accounts": accounts, "channels": {"phone": {"url": "json://localhost/phone"}}, "rules": {}}
+    )
+    twice = [finding.text for finding in offline_findings(settings) if "count twice" in finding.text]
+    assert twice == ["again reads what main reads: over all accounts it would count twice"]
 
 
 # ---- as alerts
