@@ -4,8 +4,8 @@ A pure fold over what all accounts hold, like a track over one account's reads. 
 nothing: its legs stay as they were, and nothing is taken for a hedge while a part of the whole is not known.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 # The smaller side of a hedge is at least this share of the larger; less is a position with another beside it.
@@ -72,9 +72,13 @@ class HedgeTrack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hedges:
-    """The hedges that one rule watches. `basis` is what it was asked to watch: with another one all begins anew."""
+    """The hedges that one rule watches. `basis` is what it was asked to watch: with another one all begins anew.
+
+    `venues` are those of its accounts, by name, as they were when all of them were seen last.
+    """
 
     basis: str
+    venues: Mapping[str, str] = field(default_factory=dict)
     tracks: tuple[HedgeTrack, ...] = ()
 
 
@@ -95,22 +99,41 @@ def nets(legs: Collection[Leg]) -> dict[str, float]:
 
 def folded(
     before: Hedges | None,
-    basis: str,
+    watched: Hedges,
     held: Legs,
     unseen: Collection[str],
     tolerance: float,
     now: datetime,
     unknown: Collection[str] = (),
 ) -> Hedges:
-    """The hedges after this look; a drift of less than `tolerance` is none. Those `unknown` now stay as they were."""
-    known = {track.underlying: track for track in before.tracks} if before and before.basis == basis else {}
+    """The hedges after this look; `watched` is what is to be watched, without tracks. A drift of less than `tolerance`
+    is none. Those `unknown` now stay as they were."""
+    if before is None or before.basis != watched.basis:
+        before = watched
+    known = {track.underlying: track for track in _kept(before, watched, unseen)}
     tracks = [
         known.get(name)
         if name in unknown
         else _after(known.get(name), name, held.get(name, ()), unseen, tolerance, now)
         for name in sorted(known.keys() | held.keys())
     ]
-    return Hedges(basis=basis, tracks=tuple(track for track in tracks if track is not None))
+    return replace(
+        watched,
+        venues=before.venues if unseen else watched.venues,
+        tracks=tuple(track for track in tracks if track is not None),
+    )
+
+
+def _kept(before: Hedges, watched: Hedges, unseen: Collection[str]) -> Iterator[HedgeTrack]:
+    """The tracks that outlive a change of accounts: those whose own accounts stay.
+
+    Another account may hold a leg of what was balanced without it, which begins anew once all are seen; what was off
+    goes on, for an edit brings no leg back.
+    """
+    stay = {name for name, venue in watched.venues.items() if before.venues.get(name) == venue}
+    for track in before.tracks:
+        if before.venues == watched.venues or (track.accounts <= stay and (unseen or track.off_since is not None)):
+            yield track
 
 
 def _after(
@@ -152,7 +175,7 @@ def balance(long: float, short: float) -> float:
 
 def is_worth_writing(written: Hedges, hedges: Hedges) -> bool:
     """Whether it differs from what stands on disk by more than a crash may cost."""
-    if written.basis != hedges.basis or len(written.tracks) != len(hedges.tracks):
+    if (written.basis, written.venues) != (hedges.basis, hedges.venues) or len(written.tracks) != len(hedges.tracks):
         return True
     return any(_moved_on(old, new) for old, new in zip(written.tracks, hedges.tracks, strict=True))
 

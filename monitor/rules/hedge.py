@@ -74,9 +74,9 @@ class Hedge(ThresholdRule):
         venues |= {name: of.venue for name, of in accounts.unseen.items()}
         # Of a rule without a basket it is as it was before there were any: what is remembered by it goes on.
         asked = {"where", "offset", "basket"} if self.basket else {"where", "offset"}
-        basis = json.dumps([self.model_dump(mode="json", include=asked), sorted(venues.items())])
-        legs, unknown = self._weighed(before if before and before.basis == basis else None, accounts)
-        hedges = folded(before, basis, legs, accounts.unseen.keys(), self.clear_at, portfolio.now, unknown)
+        watched = Hedges(basis=json.dumps(self.model_dump(mode="json", include=asked)), venues=venues)
+        legs, unknown = self._weighed(before if before and before.basis == watched.basis else None, accounts)
+        hedges = folded(before, watched, legs, accounts.unseen.keys(), self.clear_at, portfolio.now, unknown)
         return self._without_chances(hedges, portfolio.now)
 
     def _without_chances(self, hedges: Hedges, now: datetime) -> Hedges:

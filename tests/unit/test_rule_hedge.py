@@ -256,8 +256,30 @@ async def test_accounts_and_filters_that_change_begin_anew(hedged: Office) -> No
     assert hedged.reasons("hedge") == ["first"]
     hedged.names = ("main", "fund")
     await hedged.again(times=3)
+    assert hedged.reasons("hedge") == ["first"], "its legs were in the two that stay"
+    hedged.names = ("main",)
+    await hedged.again(times=3)
     assert hedged.reasons("hedge") == ["first", "resolved"]
     assert hedged.told[-1].facts.resolution is Resolution.REMOVED  # type: ignore[union-attr]
+
+
+async def test_an_account_that_is_added_ends_no_alert_of_a_hedge_that_is_off(hedged: Office) -> None:
+    """Nor does one that is read for the first time much later leave the others unwatched."""
+    hedged.names = (*hedged.names, "third")
+    await hedged.again(times=2)
+    hedged.read("fund", equity=0.5)
+    await hedged.again(times=UNWOUND)
+    assert hedged.reasons("hedge") == ["first"]
+    hedged.read("third", held(ETH, 1.0))
+    await hedged.again(times=3)
+    hedged.names = (*hedged.names, "fourth")
+    hedged.read("fourth")
+    await hedged.again(times=3)
+    assert hedged.reasons("hedge") == ["first"]
+    hedged.read("fourth", held(BTC, -1.0))
+    await hedged.again(times=4)
+    assert hedged.reasons("hedge") == ["first", "resolved"]
+    assert hedged.told[-1].facts.resolution is Resolution.RECOVERED  # type: ignore[union-attr]
 
 
 async def test_a_rule_for_a_pair_of_accounts_does_not_silence_the_one_for_all(office: Office) -> None:
