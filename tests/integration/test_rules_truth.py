@@ -46,7 +46,7 @@ async def test_an_account_that_hangs_on_one_coin_is_told_until_it_does_not(engin
         return sum(worth for name, worth in worths.items() if name.startswith("BTC")) / sum(worths.values())
 
     reading = (await judge(hedger, "concentration"))["hedger"]
-    assert reading.severity is Severity.CRITICAL
+    assert reading.severity is Severity.WARNING
     assert reading.value == pytest.approx(share_of_bitcoin())
     engine.open("hedger", "SOLUSDT", Side.LONG, 600, 207, 10)
     reading = (await judge(hedger, "concentration"))["hedger"]

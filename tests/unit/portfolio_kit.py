@@ -23,6 +23,8 @@ from tests.unit.pipeline_kit import a_plan, delivered
 from tests.unit.store_kit import ManualClock
 
 BTC, INVERSE, ETH = "BTC/USDT:USDT", "BTC/USD:BTC", "ETH/USDT:USDT"
+# Looks of ten seconds after which nobody is in the middle of closing both sides of a hedge.
+UNWOUND = 13
 MARKS = {"BTC": 100_000.0, "ETH": 4_000.0}
 
 

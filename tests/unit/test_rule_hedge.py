@@ -21,11 +21,8 @@ from monitor.rules.hedge import Hedge, _remedy
 from monitor.store.records import Changes
 from monitor.store.store import Store
 from tests.builders import a_rule, a_snapshot, an_instrument
-from tests.unit.portfolio_kit import BTC, ETH, INVERSE, Office, held, office
+from tests.unit.portfolio_kit import BTC, ETH, INVERSE, UNWOUND, Office, held, office
 from tests.unit.store_kit import ManualClock
-
-# Looks of ten seconds after which nobody is in the middle of closing both sides.
-UNWOUND = 13
 
 
 def rules(**keys: Any) -> dict[str, Rule]:

@@ -33,7 +33,7 @@ from monitor.store.records import Changes, hedges_of
 from monitor.store.store import Store
 from tests.builders import NOON, a_rule, a_snapshot, an_instrument
 from tests.studies import a_study
-from tests.unit.portfolio_kit import BTC, ETH, INVERSE, Office, held, office
+from tests.unit.portfolio_kit import BTC, ETH, INVERSE, UNWOUND, Office, held, office
 from tests.unit.store_kit import ManualClock
 
 SOL = "SOL/USDT:USDT"
@@ -81,7 +81,7 @@ async def hedged(office: Office) -> Office:
     office.rules = rules()
     office.read("main", *LONGS, markets=markets_of())
     office.read("fund", SHORT, markets=markets_of())
-    await office.again(times=2)
+    await office.again(times=UNWOUND)
     return office
 
 
@@ -108,15 +108,15 @@ async def test_without_a_basket_they_are_none(office: Office) -> None:
     assert office.rules["hedge"].needs == frozenset()
     office.read("main", *LONGS, markets=markets_of())
     office.read("fund", SHORT, markets=markets_of())
-    await office.again(times=2)
+    await office.again(times=UNWOUND)
     office.read("fund", markets=markets_of())
-    await office.again(times=3)
+    await office.again(times=UNWOUND)
     assert office.told == []
 
 
 async def test_a_bitcoin_leg_that_vanished_is_critical_with_what_restores_it(hedged: Office) -> None:
     hedged.read("fund", markets=markets_of())
-    await hedged.again(times=2)
+    await hedged.again(times=UNWOUND)
     assert hedged.reasons("hedge") == ["first"]
     text = hedged.message("hedge")
     assert text.startswith(f"CRITICAL portfolio: {NAME} hedge lost its short side\n")
@@ -131,7 +131,7 @@ async def test_a_bitcoin_leg_that_vanished_is_critical_with_what_restores_it(hed
 
 async def test_one_of_several_legs_that_vanished_is_told_with_its_coins(hedged: Office) -> None:
     hedged.read("main", LONGS[0], markets=markets_of())
-    await hedged.again(times=3)
+    await hedged.again(times=UNWOUND)
     assert [row.severity for row in hedged.told] == [Severity.WARNING]
     text = hedged.message("hedge")
     assert f"{NAME} hedge is 20% off" in text
@@ -156,7 +156,7 @@ async def test_drift_is_of_the_dollars_by_beta(
 ) -> None:
     hedged.read("main", coins(ETH, ether), coins(SOL, sol), markets=markets_of())
     hedged.read("fund", coins(BTC, bitcoin), markets=markets_of())
-    await hedged.again(times=3)
+    await hedged.again(times=UNWOUND)
     assert [int(row.severity) for row in hedged.told] == ([] if severity is None else [severity])
 
 
@@ -165,7 +165,7 @@ async def test_a_coin_that_parts_from_the_others_leaves_the_rest_open(hedged: Of
     """Nobody traded, and what is left moves with bitcoin all the same."""
     lower = coins(ETH, 40.0, mark_price=MARKS[ETH] * (1 - fall))
     hedged.read("main", lower, LONGS[1], markets=markets_of())
-    await hedged.again(times=3)
+    await hedged.again(times=UNWOUND)
     assert hedged.reasons("hedge") == ["first"] * count
 
 
@@ -175,11 +175,11 @@ async def test_a_beta_that_is_measured_anew_is_no_drift_also_after_a_restart(tmp
     before = Office(await Store.open(path, clock), clock, rules())
     before.read("main", *LONGS, markets=markets_of())
     before.read("fund", SHORT, markets=markets_of())
-    await before.again(times=2)
+    await before.again(times=UNWOUND)
     for markets in (anew, markets_of(), anew):
         before.read("main", *LONGS, markets=markets)
         before.read("fund", SHORT, markets=markets)
-        await before.again(times=2)
+        await before.again(times=UNWOUND)
     assert before.told == []
     await before.store.apply(Changes(alive_at=clock.now()))
     await before.store.close()
@@ -187,10 +187,10 @@ async def test_a_beta_that_is_measured_anew_is_no_drift_also_after_a_restart(tmp
     after = Office(await Store.open(path, clock), clock, rules())
     after.read("main", *LONGS, markets=anew)
     after.read("fund", SHORT, markets=anew)
-    await after.again(times=3)
+    await after.again(times=UNWOUND)
     assert after.told == []
     after.read("fund", markets=anew)
-    await after.again(times=2)
+    await after.again(times=UNWOUND)
     assert after.reasons("hedge") == ["first"]
     assert "sell 2.5 BTC" in after.message("hedge"), "by the betas with which it was recognised"
     await after.store.close()
@@ -201,7 +201,7 @@ async def test_a_hedge_begun_anew_is_by_the_betas_of_then(hedged: Office) -> Non
     for longs, shorts in (((), ()), (LONGS, (SHORT,))):
         hedged.read("main", *longs, markets=anew)
         hedged.read("fund", *shorts, markets=anew)
-        await hedged.again()
+        await hedged.again(times=8)
     found = track(hedged)
     assert found is not None
     assert {leg.coin: leg.beta for leg in found.legs} == pytest.approx({"BTC": 1.0, "ETH": 1.6, "SOL": 2.5})
@@ -212,12 +212,12 @@ async def test_a_beta_that_is_not_measured_is_told_and_never_assumed(office: Off
     markets = markets_of(ETH=NoStudy("too young for its volatility to be known"))
     office.read("main", *LONGS, markets=markets)
     office.read("fund", SHORT, markets=markets)
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert track(office) is None
     assert "the beta of ETH is not measured: ETH/USDT:USDT: too young" in office.message("unassessed")
     office.read("main", *LONGS, markets=markets_of())
     office.read("fund", SHORT, markets=markets_of())
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert office.reasons("unassessed") == ["first", "resolved"]
     assert track(office) is not None
 
@@ -236,7 +236,7 @@ async def test_a_beta_that_is_not_measured_is_told_and_never_assumed(office: Off
 async def test_whatever_a_beta_lacks_is_said(office: Office, markets: Markets, why: str) -> None:
     office.rules, office.names = rules(), ("main",)
     office.read("main", coins(ETH, 40.0), coins(SOL, -250.0), markets=markets)
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert f"the beta of ETH is not measured: {why}" in office.message("unassessed").replace("less than ", "")
 
 
@@ -245,14 +245,14 @@ async def test_candles_on_their_way_are_waited_for(office: Office) -> None:
     markets = markets_of(BTC=NoStudy("on its way", is_pending=True))
     office.read("main", *LONGS, markets=markets)
     office.read("fund", SHORT, markets=markets)
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert office.told == []
 
 
 async def test_coins_on_one_side_need_no_beta(office: Office) -> None:
     office.rules, office.names = rules(), ("main",)
     office.read("main", *LONGS, markets=markets_of(ETH=NoStudy("x"), SOL=NoStudy("x")))
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert office.told == []
 
 
@@ -260,7 +260,7 @@ async def test_a_standing_hedge_by_a_beta_that_is_measured_no_more_goes_on(hedge
     markets = markets_of(ETH=NoStudy("x"), SOL=NoStudy("x"), BTC=NoStudy("x"))
     hedged.read("main", *LONGS, markets=markets)
     hedged.read("fund", markets=markets)
-    await hedged.again(times=3)
+    await hedged.again(times=UNWOUND)
     assert hedged.reasons("hedge") == ["first"]
     assert hedged.reasons("unassessed") == []
 
@@ -270,10 +270,10 @@ async def test_the_basket_speaks_for_its_coins_and_only_while_it_stands(office: 
     office.rules = rules()
     office.read("main", *LONGS, coins(BTC, 2.5), markets=markets_of())
     office.read("fund", coins(BTC, -5.0), markets=markets_of())
-    await office.again(times=2)
+    await office.again(times=UNWOUND)
     assert track(office, "BTC") is not None
     office.read("fund", markets=markets_of())
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert [row.key.subject for row in office.told] == [NAME]
     assert "Do: sell 5 BTC to restore the short side" in office.message("hedge")
 
@@ -283,10 +283,10 @@ async def test_a_coin_hedged_by_itself_is_told_where_no_basket_stands(office: Of
     office.rules = rules()
     office.read("main", coins(BTC, 1.0), coins(ETH, 20.0), markets=markets_of())
     office.read("fund", coins(BTC, -1.0), markets=markets_of())
-    await office.again(times=2)
+    await office.again(times=UNWOUND)
     assert track(office) is None
     office.read("fund", markets=markets_of())
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert [row.key.subject for row in office.told] == ["BTC"]
 
 
@@ -295,13 +295,13 @@ async def test_a_leg_that_is_lost_makes_no_basket_of_what_is_left(office: Office
     office.rules = rules()
     office.read("main", coins(BTC, 1.0), coins(ETH, -18.0), markets=markets_of())
     office.read("fund", coins(BTC, -1.0), markets=markets_of())
-    await office.again(times=2)
+    await office.again(times=UNWOUND)
     office.read("fund", markets=markets_of())
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert [row.key.subject for row in office.told] == ["BTC"]
     assert track(office) is None
     office.read("fund", coins(BTC, -1.0), markets=markets_of())
-    await office.again(times=5)
+    await office.again(times=UNWOUND)
     assert office.reasons("hedge") == ["first", "resolved"]
 
 
@@ -310,25 +310,25 @@ async def test_a_carry_that_is_closed_takes_nothing_from_the_basket(hedged: Offi
         more = () if bitcoin is None else (coins(BTC, bitcoin),)
         hedged.read("main", *LONGS, *more, markets=markets_of())
         hedged.read("fund", coins(BTC, -2.5 - (bitcoin or 0.0)), markets=markets_of())
-        await hedged.again(times=5)
+        await hedged.again(times=UNWOUND)
     assert hedged.told == []
 
 
 async def test_what_is_held_elsewhere_counts_in_a_basket_too(office: Office) -> None:
     office.rules, office.names = rules(offset={"BTC": "2.5"}), ("main",)
     office.read("main", coins(ETH, -50.0), markets=markets_of())
-    await office.again(times=2)
+    await office.again(times=UNWOUND)
     assert track(office) is not None
     office.read("main", coins(ETH, -30.0), markets=markets_of())
-    await office.again(times=3)
+    await office.again(times=UNWOUND)
     assert "Do: sell 20 ETH to restore the short side, or close 40% of the long side" in office.message("hedge")
 
 
 async def test_a_basket_that_an_edit_took_away_is_told_as_taken_away(hedged: Office) -> None:
     hedged.read("fund", markets=markets_of())
-    await hedged.again(times=2)
+    await hedged.again(times=UNWOUND)
     await hedged.edit(rules(basket=["BTC", "ETH"]))
-    await hedged.again(times=2)
+    await hedged.again(times=UNWOUND)
     assert hedged.reasons("hedge") == ["first", "resolved"]
     assert hedged.told[-1].facts.resolution is Resolution.REMOVED  # type: ignore[union-attr]
 
