@@ -2,6 +2,7 @@
 
 Whoever reads an account says which instruments it is about; what is too old of those is asked for behind it, one
 instrument at a time and out of what the budget leaves to leisure. A failure leaves the value as it was, to age.
+Who holds many instruments waits for minutes until each has had its turn: that is no failure, and told of as none.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from monitor.clock import Clock
-from monitor.domain.account import Instrument
+from monitor.domain.account import FailureKind, Instrument
 from monitor.domain.market import Observed
 from monitor.exchange.budget import at_leisure
 from monitor.exchange.failures import ReadError, a_bug, clean
@@ -23,8 +24,9 @@ T = TypeVar("T")
 KEPT_FOR = timedelta(hours=1)
 # How soon after a failed read the same instrument is asked for again.
 PAUSE = timedelta(seconds=30)
-# What was asked for for the first time, and has not come within this, counts as failed.
-PATIENCE = timedelta(seconds=60)
+# What is wanted, and has not had its turn after so many times the age at which it is asked for anew, counts as missing:
+# what came once counts for as long.
+PATIENCE = 3
 
 _log = get_logger(__name__)
 
@@ -50,6 +52,7 @@ class Gathered(Generic[T]):
         self._clock = clock
         self._read = read
         self._max_age = timedelta(seconds=max_age_s)
+        self._patience = PATIENCE * self._max_age
         self._deadline_s = deadline_s
         self._wanted_at: dict[str, datetime] = {}
         self._missing_since: dict[str, datetime] = {}
@@ -67,8 +70,8 @@ class Gathered(Generic[T]):
             self.latest = {other: value for other, value in self.latest.items() if other != symbol}
             self._found(symbol)
         for symbol in instruments.keys() - self.latest.keys():
-            is_late = now - self._missing_since.setdefault(symbol, now) > PATIENCE
-            self._misses(symbol, self.missing.get(symbol) or ("no answer yet" if is_late else None))
+            self._missing_since.setdefault(symbol, now)
+            self._misses(symbol, self.missing.get(symbol) or ("no answer yet" if self._is_late(symbol) else None))
         self._due |= {symbol: instrument for symbol, instrument in instruments.items() if self._is_due(symbol, now)}
         if self._due and self._task is None:
             self._task = asyncio.create_task(self._gather())
@@ -89,6 +92,10 @@ class Gathered(Generic[T]):
         is_old = value is None or now - value.observed_at >= self._max_age
         return is_old and (asked_at is None or now - asked_at >= PAUSE)
 
+    def _is_late(self, symbol: str) -> bool:
+        now = self._clock.now()
+        return now - self._missing_since.get(symbol, now) > self._patience
+
     async def _gather(self) -> None:
         try:
             while self._due:
@@ -107,7 +114,9 @@ class Gathered(Generic[T]):
         except TimeoutError:
             self._misses(symbol, "no answer in time")
         except ReadError as failed:
-            self._misses(symbol, clean(f"{failed.kind}: {failed.detail}"))
+            # Before that it has not had its turn.
+            if failed.kind is not FailureKind.RATE_LIMIT or self._is_late(symbol):
+                self._misses(symbol, clean(f"{failed.kind}: {failed.detail}"))
         else:
             self.latest = {**self.latest, symbol: Observed(value, self._clock.now())}
             self._found(symbol)

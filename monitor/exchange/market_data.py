@@ -30,6 +30,8 @@ PAUSE_S = 5.0
 GRACE_S = 1.0
 # Books are for what leaving a position would cost, which nobody does by the second.
 BOOKS_MAX_AGE_S = 60.0
+# So many of an account's deadlines: two requests of one read may wait for leisure first, and each has its own time-out.
+GATHER_DEADLINES = 4
 # What is not watched where a venue does not tell it.
 UNWATCHED = {Need.CANDLES: "volatility", Need.BOOKS: "what leaving a position costs"}
 
@@ -45,9 +47,10 @@ class MarketData:
         self._marks: SharedRead[Mapping[str, Mark | None]] = self._shared(clock, deadline_s)
         self._intervals: SharedRead[Mapping[str, timedelta]] = self._shared(clock, deadline_s)
         self._tiers: SharedRead[Mapping[str, Tiers]] = self._shared(clock, deadline_s)
-        self._books = Gathered("order book", clock, self._read_book, max_age_s=BOOKS_MAX_AGE_S, deadline_s=deadline_s)
+        gather_s = GATHER_DEADLINES * deadline_s
+        self._books = Gathered("order book", clock, self._read_book, max_age_s=BOOKS_MAX_AGE_S, deadline_s=gather_s)
         studies = Studies(clock, self._read_candles)
-        self._studies = Gathered("candles", clock, studies.read, max_age_s=EVERY_S, deadline_s=deadline_s)
+        self._studies = Gathered("candles", clock, studies.read, max_age_s=EVERY_S, deadline_s=gather_s)
         self._held: dict[str, Held] = {}
         self._tiers_asked_for: frozenset[str] = frozenset()
         self._composed_of: tuple[object, ...] = ()

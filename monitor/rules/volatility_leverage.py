@@ -53,7 +53,8 @@ class VolatilityLeverage(ThresholdRule):
         except UnknownWorthError as unknown:
             return (self.of_account(name, context, None, {"why": str(unknown)}),)
         if untold:
-            return (self.of_account(name, context, None, untold[0].inputs),)
+            # What failed is told before what is on its way.
+            return (self.of_account(name, context, None, min(untold, key=lambda one: one.is_pending).inputs),)
         known = {coin: study for coin, study in studies.items() if isinstance(study, Study)}
         return (self._judge(name, context, positions, known, worth),)
 

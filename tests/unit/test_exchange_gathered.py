@@ -117,12 +117,14 @@ async def test_what_others_want_while_one_is_read_is_read_behind_it(desk: Desk) 
     assert desk.venue.asked == [BTC.symbol, ETH.symbol]
 
 
-async def test_what_never_came_is_waited_for_a_minute_and_then_missed_with_why(desk: Desk) -> None:
+async def test_what_never_had_its_turn_is_waited_for_as_long_as_it_would_count_and_then_missed_with_why(
+    desk: Desk,
+) -> None:
     desk.venue.gate.clear()
     desk.gathered.want(of(BTC, ETH))
     assert desk.gathered.missing == {BTC.symbol: None, ETH.symbol: None}
     await asyncio.sleep(0)
-    desk.clock.elapsed_s += PATIENCE.total_seconds()
+    desk.clock.elapsed_s += PATIENCE * MAX_AGE_S
     desk.gathered.want(of(BTC, ETH))
     assert set(desk.gathered.missing.values()) == {None}
     desk.clock.elapsed_s += 1
@@ -131,6 +133,16 @@ async def test_what_never_came_is_waited_for_a_minute_and_then_missed_with_why(d
     desk.venue.gate.set()
     await desk.gathered.settled()
     assert desk.gathered.missing == {}
+
+
+async def test_a_budget_that_is_spent_is_no_failure_before_its_turn_is_overdue(desk: Desk) -> None:
+    desk.venue.failure = ReadError(FailureKind.RATE_LIMIT, "what alerts wait for is asked first")
+    await desk.want(BTC)
+    assert desk.gathered.missing == {BTC.symbol: None}
+    await desk.want(BTC, after_s=PATIENCE * MAX_AGE_S)
+    assert desk.gathered.missing == {BTC.symbol: None}
+    await desk.want(BTC, after_s=PAUSE.total_seconds())
+    assert desk.gathered.missing == {BTC.symbol: "rate_limit: what alerts wait for is asked first"}
 
 
 async def test_what_failed_is_missing_until_it_comes_and_not_while_an_older_value_ages(desk: Desk) -> None:

@@ -115,6 +115,13 @@ def test_without_a_study_that_is_fresh_it_is_unknown_and_says_why(markets: Marke
     assert reading.inputs["why"] == why
 
 
+def test_a_failure_is_told_though_another_coin_is_on_its_way() -> None:
+    coming = MarketState(instrument=an_instrument(), no_study=NoStudy("is being read", is_pending=True))
+    failed = MarketState(instrument=an_instrument(ETH), no_study=NoStudy("could not be read"))
+    (reading,) = judge(a_snapshot(a_position(), a_position(symbol=ETH)), {BTC: coming, ETH: failed})
+    assert reading.inputs == {"why": f"{ETH}: could not be read"}
+
+
 def test_equity_that_is_not_told_makes_it_unknown() -> None:
     (reading,) = judge(a_snapshot(a_position(), equity=None), market(BTC=moving(0.02)))
     assert reading.is_unknown
