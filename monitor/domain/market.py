@@ -83,8 +83,8 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class NoBook:
-    """Why no order book of an instrument is known. `is_untold`: its venue tells none. `is_pending`: it was asked for a
-    moment ago, and has not come yet."""
+    """Why no order book of an instrument is known. `is_untold`: its venue tells none. `is_pending`: it was asked for,
+    and has not had its turn yet."""
 
     why: str
     is_untold: bool = False

@@ -45,9 +45,10 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class NoStudy:
-    """Why there is no study of an instrument. `is_untold`: its venue tells no candles, and asking again is no use.
+    """Why there is no study of an instrument. `is_untold`: its venue tells no candles, or for days too few of
+    them, and nobody can do anything about it.
 
-    `is_pending`: it was asked for a moment ago, and has not come yet.
+    `is_pending`: it was asked for, and has not had its turn yet.
     """
 
     why: str

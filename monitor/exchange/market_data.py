@@ -92,7 +92,7 @@ class MarketData:
         return held.keys() - before.keys()
 
     def caveats(self, account: str, needs: Set[Need]) -> tuple[str, ...]:
-        """What its rules need and this venue never tells: that is no alert, which would have no end."""
+        """What its rules need and this venue never tells, or not for days: no owner could end an alert about that."""
         held = self._held.get(account, {})
         latest: Mapping[Need, Mapping[str, Observed[Any]]] = {
             Need.CANDLES: self._studies.latest,
@@ -102,7 +102,7 @@ class MarketData:
         for need, what in UNWATCHED.items():
             told = [latest[need][symbol].value for symbol in held if symbol in latest[need]] if need in needs else []
             untold = [one.why for one in told if isinstance(one, NoStudy | NoBook) and one.is_untold]
-            caveats += [f"{what} is not watched: {why}" for why in untold[:1]]
+            caveats += [f"{what} is not watched: {why}" for why in dict.fromkeys(untold)]
         return tuple(caveats)
 
     async def gathered(self) -> None:

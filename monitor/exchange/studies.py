@@ -27,7 +27,7 @@ class Studies:
         self._days: dict[str, Observed[tuple[Candle, ...]]] = {}
 
     async def read(self, about: Instrument) -> Study | NoStudy:
-        """Raises ReadError, but where the venue never tells candles."""
+        """Raises ReadError, but where candles are never told, or for days too few of them."""
         try:
             days = await self._whole_days(about)
             hours = await self._read_candles(about, Frame.HOUR, COUNT)
@@ -35,7 +35,8 @@ class Studies:
             if failed.kind is not FailureKind.UNSUPPORTED:
                 raise
             return NoStudy(clean(failed.detail), is_untold=True)
-        return study_of(days, hours)
+        found = study_of(days, hours)
+        return found or NoStudy(f"{about.symbol} is too young, or too rarely traded, to tell", is_untold=True)
 
     async def _whole_days(self, about: Instrument) -> tuple[Candle, ...]:
         now = self._clock.now()

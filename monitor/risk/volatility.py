@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.domain.study import Candle, Frame, NoStudy, Study
+from monitor.domain.study import Candle, Frame, Study
 
 # Weight of a day against the next: RiskMetrics, Technical Document, 4th edition (1996), chapter 5.
 SLOW_LAMBDA = 0.94
@@ -21,6 +22,8 @@ FAST_HALF_LIFE_H = 12.0
 # J. Welles Wilder, New Concepts in Technical Trading Systems (1978).
 ATR_DAYS = 14
 LEAST_DAYS, LEAST_HOURS = 10, 24
+# No market opens so many times away from where it closed: from there on a contract is told in another unit.
+REDENOMINATED = 5.0
 # Fewer common days than these tell nothing of two coins: the error of a correlation is about 1 / sqrt(days).
 LEAST_COMMON_DAYS = 30
 # A beta beyond these is an error of a short history.
@@ -34,11 +37,14 @@ LENGTHS = {Frame.HOUR: timedelta(hours=1), Frame.DAY: timedelta(days=1)}
 Floats = NDArray[np.float64]
 
 
-def study_of(days: Sequence[Candle], hours: Sequence[Candle]) -> Study | NoStudy:
-    """From whole days (as `whole` tells), and hours of which the last one counts as it stands; both ascending."""
+def study_of(days: Sequence[Candle], hours: Sequence[Candle]) -> Study | None:
+    """From whole days (as `whole` tells), and hours of which the last one counts as it stands; both ascending.
+
+    None of fewer than LEAST_DAYS or LEAST_HOURS in today's unit: of a young listing, or of what is hardly traded.
+    """
+    days, hours = _in_one_unit(days), _in_one_unit(hours)
     if len(days) < LEAST_DAYS or len(hours) < LEAST_HOURS:
-        have = f"{len(days)} whole days and {len(hours)} hours"
-        return NoStudy(f"too young for its volatility to be known: {have} of {LEAST_DAYS} and {LEAST_HOURS}")
+        return None
     fast = ewma_sigma(hours, Frame.HOUR, 0.5 ** (1 / FAST_HALF_LIFE_H))
     return Study(
         fast_sigma=fast * math.sqrt(24),
@@ -51,6 +57,13 @@ def study_of(days: Sequence[Candle], hours: Sequence[Candle]) -> Study | NoStudy
 def whole(candles: Sequence[Candle], frame: Frame, now: datetime) -> tuple[Candle, ...]:
     """Those that have ended."""
     return tuple(candle for candle in candles if candle.at + LENGTHS[frame] <= now)
+
+
+def _in_one_unit(candles: Sequence[Candle]) -> Sequence[Candle]:
+    """Those since the last split or redenomination, which moved nobody's money."""
+    steps = [after.open / before.close for before, after in pairwise(candles)]
+    breaks = [index for index, step in enumerate(steps, 1) if not 1 / REDENOMINATED < step < REDENOMINATED]
+    return candles[breaks[-1] :] if breaks else candles
 
 
 def ewma_sigma(candles: Sequence[Candle], frame: Frame, decay: float) -> float:

@@ -10,6 +10,9 @@ from monitor.domain.track import PositionTrack
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Atrs, Retreat
 
+# Of the price. What is hardly traded moves less than its mark does.
+LEAST_ATR = 0.005
+
 
 class TrailingStop(ThresholdRule):
     """Retreat of the mark from the best mark since watching the position began, as a share of that best mark.
@@ -20,7 +23,7 @@ class TrailingStop(ThresholdRule):
 
     Thresholds are shares (`5%`), or average true ranges of the last 14 whole days (`2 ATR`): what an ordinary day moves
     either way, so that a stop is no closer than noise. Today's range does not count: a stop that gave way while the
-    price falls would be none.
+    price falls would be none. A range is 0.5 % of the price at least.
     """
 
     kind: Literal["trailing_stop"] = "trailing_stop"
@@ -53,10 +56,9 @@ class TrailingStop(ThresholdRule):
         study = context.study_of(position.instrument)
         if isinstance(study, NoStudy):
             return None if study.is_untold else self._unknown(name, position, context, study.inputs)
-        if study.atr <= 0:
-            return self._unknown(name, position, context, {"why": "its price has not moved for days"})
-        today = {severity: atrs * study.atr / track.best_mark for severity, atrs in self._thresholds}
-        return self.with_thresholds(today)._judge(name, position, context, track, study.atr)
+        atr = max(study.atr, LEAST_ATR * track.best_mark)
+        today = {severity: atrs * atr / track.best_mark for severity, atrs in self._thresholds}
+        return self.with_thresholds(today)._judge(name, position, context, track, atr)
 
     def _unknown(self, name: str, position: Position, context: Context, why: Mapping[str, str | bool]) -> Reading:
         inputs = {"mark_price": position.mark_price, "entry_price": position.entry_price, **why}

@@ -1,6 +1,7 @@
 """volatility_leverage: how far an ordinary day moves the equity, which is leverage in the measure of what is held."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -19,7 +20,8 @@ class VolatilityLeverage(ThresholdRule):
 
     A cap on leverage that tightens in turbulence and comes back with calm: the threshold over the daily sigma of what
     is held. Of each coin the larger of a sigma that follows hours and one that follows weeks counts, 1 % at least.
-    Coins that move together add up, and what is not known of two of them hedges nothing. One day in three moves further
+    Coins that move together add up, and what is not known of two of them hedges nothing. A listing too young to tell
+    counts as the wildest other coin, and alone says nothing. One day in three moves further
     than its sigma, and a crash ten times as far.
     """
 
@@ -39,23 +41,27 @@ class VolatilityLeverage(ThresholdRule):
         return frozenset({Need.CANDLES})
 
     def evaluate(self, name: str, context: Context) -> tuple[Reading, ...]:
-        """None at all where the venue never tells candles: an alert about that would have no end."""
+        """None at all where candles of no coin are told: an alert about that would have no end."""
         snapshot = context.snapshot
         positions = self.positions_in(snapshot)
         if not self.where.matches_account(snapshot.account, snapshot.venue) or (snapshot.positions and not positions):
             return ()
         studies = _studies(positions, context)
-        untold = [study for study in studies.values() if isinstance(study, NoStudy)]
-        if any(study.is_untold for study in untold):
+        known = {coin: study for coin, study in studies.items() if isinstance(study, Study)}
+        unknown = [study for study in studies.values() if isinstance(study, NoStudy)]
+        missing = [study for study in unknown if not study.is_untold]
+        if unknown and not known and not missing:
             return ()
         try:
             worth = context.worth
         except UnknownWorthError as unknown:
             return (self.of_account(name, context, None, {"why": str(unknown)}),)
-        if untold:
+        if missing:
             # What failed is told before what is on its way.
-            return (self.of_account(name, context, None, min(untold, key=lambda one: one.is_pending).inputs),)
-        known = {coin: study for coin, study in studies.items() if isinstance(study, Study)}
+            return (self.of_account(name, context, None, min(missing, key=lambda one: one.is_pending).inputs),)
+        if unknown:
+            wildest = replace(max(known.values(), key=lambda study: study.sigma), returns={})
+            known = dict.fromkeys(studies, wildest) | known
         return (self._judge(name, context, positions, known, worth),)
 
     def _judge(

@@ -144,14 +144,14 @@ async def test_a_venue_that_tells_no_candles_is_a_caveat(desk: Desk) -> None:
     assert desk.market.caveats("another", CANDLES) == ()
 
 
-async def test_a_young_listing_is_no_caveat_but_unknown_with_why(desk: Desk) -> None:
+async def test_a_young_listing_is_a_caveat_with_its_name_and_no_alert_of_a_week(desk: Desk) -> None:
     desk.venue.young = frozenset({DOGE.symbol})
-    await desk.hold(DOGE)
+    await desk.hold(ETH, DOGE)
     told = desk.context().study_of(DOGE)
     assert isinstance(told, NoStudy)
-    assert not told.is_untold
-    assert told.why.startswith("DOGE/USDT:USDT: too young for its volatility to be known: 5 whole days and 6 hours")
-    assert desk.market.caveats("main", CANDLES) == ()
+    assert told.is_untold
+    why = "volatility is not watched: DOGE/USDT:USDT is too young, or too rarely traded, to tell"
+    assert desk.market.caveats("main", CANDLES) == (why,)
 
 
 async def test_candles_that_are_on_their_way_are_pending_and_those_nobody_asked_for_are_not(desk: Desk) -> None:

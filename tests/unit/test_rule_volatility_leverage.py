@@ -115,6 +115,15 @@ def test_without_a_study_that_is_fresh_it_is_unknown_and_says_why(markets: Marke
     assert reading.inputs["why"] == why
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_a_listing_too_young_to_tell_counts_as_the_wildest_other_and_hedges_nothing(side: Side) -> None:
+    young = MarketState(instrument=an_instrument(ETH), no_study=NoStudy("too young", is_untold=True))
+    positions = (a_position(contracts=20), a_position(symbol=ETH, side=side, contracts=10))
+    (reading,) = judge(a_snapshot(*positions, equity=1000.0), {**market(BTC=moving(0.02)), ETH: young})
+    assert reading.value == pytest.approx((2000 + 1000) * 0.02 / 1000)
+    assert judge(a_snapshot(positions[1]), {ETH: young}) == ()
+
+
 def test_a_failure_is_told_though_another_coin_is_on_its_way() -> None:
     coming = MarketState(instrument=an_instrument(), no_study=NoStudy("is being read", is_pending=True))
     failed = MarketState(instrument=an_instrument(ETH), no_study=NoStudy("could not be read"))

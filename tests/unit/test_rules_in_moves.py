@@ -167,12 +167,17 @@ def test_a_stop_stands_so_many_true_ranges_behind_the_best_mark(
     [
         (UNREAD, "BTC/USDT:USDT: its candles were not asked for"),
         (YOUNG, "BTC/USDT:USDT: too young"),
-        (moving(atr=0.0), "its price has not moved for days"),
     ],
 )
 def test_a_stop_in_true_ranges_that_are_not_known_is_unknown_and_says_why(markets: Markets, why: str) -> None:
     (reading,) = retreat((100, 50), markets)
     assert (reading.verdict, reading.inputs["why"]) == (Verdict.UNKNOWN, why)
+
+
+@pytest.mark.parametrize(("mark", "verdict"), [(99.1, Verdict.CLEAR), (98.9, Verdict.BREACH)])
+def test_a_price_that_hardly_moves_has_a_range_all_the_same(mark: float, verdict: Verdict) -> None:
+    (reading,) = retreat((100, mark), moving(atr=0.0), hysteresis="0%")
+    assert reading.verdict is verdict
 
 
 def test_a_stop_in_true_ranges_is_not_judged_where_they_are_never_told() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from statistics import NormalDist
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain.study import Candle, Frame, NoStudy, Study
+from monitor.domain.study import Candle, Frame, Study
 from monitor.risk.volatility import (
     BETAS,
     LEAST_COMMON_DAYS,
@@ -145,10 +146,28 @@ def test_the_volatility_of_hours_and_days_is_one_figure_where_both_are_of_one_wa
 
 
 @pytest.mark.parametrize(("days", "hours"), [(LEAST_DAYS - 1, 100), (100, LEAST_HOURS - 1), (0, 0)])
-def test_a_young_listing_has_no_study_and_says_why(days: int, hours: int) -> None:
-    told = study_of(candles(Frame.DAY, [0.01] * 99)[:days], candles(Frame.HOUR, [0.01] * 99)[:hours])
-    assert isinstance(told, NoStudy)
-    assert f"{days} whole days and {hours} hours" in told.why
+def test_a_young_listing_has_no_study(days: int, hours: int) -> None:
+    assert study_of(candles(Frame.DAY, [0.01] * 99)[:days], candles(Frame.HOUR, [0.01] * 99)[:hours]) is None
+
+
+@pytest.mark.parametrize("times", [1000.0, 0.001])
+def test_a_contract_that_is_told_in_another_unit_has_not_moved(times: float) -> None:
+    days, hours = candles(Frame.DAY, [0.01, -0.01] * 40), candles(Frame.HOUR, [0.002, -0.002] * 40)
+    before = [
+        replace(day, open=day.open * times, high=day.high * times, low=day.low * times, close=day.close * times)
+        for day in days[:50]
+    ]
+    told, alone = study_of([*before, *days[50:]], hours), study_of(days[50:], hours)
+    assert told is not None
+    assert alone is not None
+    assert (told.slow_sigma, told.atr, told.returns) == (alone.slow_sigma, alone.atr, alone.returns)
+    assert study_of([*before, *days[50:]][: 49 + LEAST_DAYS], hours) is None
+
+
+def test_a_crash_by_nine_tenths_within_a_candle_is_a_move() -> None:
+    study = study_of(candles(Frame.DAY, [0.01] * 40 + [math.log(0.1)]), candles(Frame.HOUR, [0.01] * 40))
+    assert study is not None
+    assert study.slow_sigma > 0.5
 
 
 @pytest.mark.parametrize("flip", [lambda x: x, lambda x: 1 / x])
