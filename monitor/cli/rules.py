@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 
 import typer
 from rich.console import Console
@@ -12,6 +13,7 @@ from monitor.cli.rules_example import example_of
 from monitor.config.profiles import PROFILES
 from monitor.rules.book import RULE_KINDS
 
+_SEVERITIES = ("warning", "critical")
 # Within a paragraph: the terminal breaks lines where it is narrow.
 _LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")
 
@@ -38,8 +40,14 @@ def rules(config: ConfigPath = CONFIG) -> None:  # noqa: ARG001  # every command
 def _thresholds(kind: str) -> Table | str:
     if not any(kind in of_profile for of_profile in PROFILES.values()):
         return "in no profile: it needs levels of your own\n"
-    table = Table("profile", "warning", "critical", box=None, padding=(0, 3, 0, 0))
+    table = Table("profile", *_SEVERITIES, "", box=None, padding=(0, 3, 0, 0))
     for profile, of_profile in PROFILES.items():
-        thresholds = of_profile.get(kind, {})
-        table.add_row(profile, *(str(thresholds.get(severity, "-")) for severity in ("warning", "critical")))
+        keys = of_profile.get(kind, {})
+        others = "\n".join(f"{key}: {_written(value)}" for key, value in keys.items() if key not in _SEVERITIES)
+        table.add_row(profile, *(str(keys.get(severity, "-")) for severity in _SEVERITIES), others)
     return table
+
+
+def _written(value: str | Mapping[str, str]) -> str:
+    """As YAML writes it."""
+    return value if isinstance(value, str) else "{" + ", ".join(f"{key}: {of}" for key, of in value.items()) + "}"

@@ -17,6 +17,17 @@ def _thresholds(warning: str | None, critical: str | None = None, for_: str | Ma
     return {key: value for key, value in given.items() if value is not None}
 
 
+# A book is one picture a minute, in which makers come and go: what counts is what three of them show, and what stays.
+_EXIT: Keys = {
+    **_thresholds("10%", "25%", for_={"warning": "5m", "critical": "2m"}),
+    "hysteresis": "50%",
+    "keep_firing_for": {"warning": "1h", "critical": "15m"},
+}
+# A coin that hovers about a threshold is one state, and not one an hour.
+_PEG: Keys = {**_thresholds("0.5%", "2%"), "hysteresis": "20%", "keep_firing_for": {"warning": "1h"}}
+# What was passed is not taken back by the bounce of an hour.
+_IN_ATR: Keys = {**_thresholds("2 ATR", "3 ATR"), "hysteresis": "25%"}
+
 # By kind: what beginner, retail and professional start from.
 _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "margin_ratio": (_thresholds("15%", "30%"), _thresholds("20%", "40%"), _thresholds("40%", "65%")),
@@ -42,10 +53,10 @@ _RULES: Mapping[str, tuple[Keys, Keys, Keys]] = {
     "loss": (_thresholds("10%", "20%"), _thresholds("20%", "40%"), _thresholds("40%", "70%")),
     "adl_rank": (_thresholds("4", "5"), _thresholds("4", "5"), _thresholds("4", "5")),
     "tier_cliff": (_thresholds("5%"), _thresholds("5%"), _thresholds("5%")),
-    "exit_liquidity": (_thresholds("10%", "25%"), _thresholds("10%", "25%"), _thresholds("10%", "25%")),
-    "collateral": (_thresholds("0.5%", "2%"), _thresholds("0.5%", "2%"), _thresholds("0.5%", "2%")),
+    "exit_liquidity": (_EXIT, _EXIT, _EXIT),
+    "collateral": (_PEG, _PEG, _PEG),
     # A beginner's is in percent, which needs nothing explained.
-    "trailing_stop": (_thresholds("3%", "5%"), _thresholds("2 ATR", "3 ATR"), _thresholds("2 ATR", "3 ATR")),
+    "trailing_stop": ({**_thresholds("3%", "5%"), "hysteresis": "25%"}, _IN_ATR, _IN_ATR),
     "drawdown": (_thresholds("1%", "1.5%"), _thresholds("1.5%", "2%"), _thresholds("4%", "8%")),
     # Who opens a position places its stop behind it.
     "stop_missing": (

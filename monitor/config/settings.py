@@ -201,7 +201,7 @@ class AlertSettings(Frozen):
 
     def _level(self, severity: Severity, rule: Rule | None) -> LevelPolicy:
         house, own = HOUSE_POLICY[severity], self._of(severity)
-        repeat_s = max(_first(own.repeat, house.repeat_s) or math.inf, rule.min_repeat_s if rule else 0.0)
+        repeat_s = max(_first(own.repeat, house.repeat_s) or math.inf, rule.least_repeat_s(severity) if rule else 0.0)
         return LevelPolicy(
             for_s=_first(_of_rule(rule.for_ if rule else None, severity), own.for_, house.for_s) or 0.0,
             keep_firing_for_s=_first(

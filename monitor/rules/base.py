@@ -27,6 +27,8 @@ HYSTERESIS = 0.10
 STANDING_REPEAT_S = 4 * 3600.0
 # How large and how spread is what an owner chose: a reminder a day, at the hour when it was chosen.
 CHOSEN_REPEAT_S = 24 * 3600.0
+# And a warning of it is told once a day.
+STANDING_WARNING_REPEAT_S = 24 * 3600.0
 # What rounding may take from an exact remedy, and no more.
 _HAIR = 1e-9
 
@@ -192,7 +194,7 @@ class Rule(Frozen):
     formula: ClassVar[str]
     # Of its value and its thresholds.
     unit: ClassVar[Unit] = Unit.RATIO
-    # Nobody is reminded of it sooner than after this, however short the house's own repeats are.
+    # Nobody is reminded of a critical alert sooner than this, however short the house's repeats are; 0: it passes.
     min_repeat_s: ClassVar[float] = 0.0
 
     where: Where = Where()
@@ -203,6 +205,11 @@ class Rule(Frozen):
         default=None, description="how long it must be clear before it resolves"
     )
     hysteresis: Ratio = Field(default=HYSTERESIS, ge=0, le=0.5, description="share of the threshold to come back past")
+
+    def least_repeat_s(self, severity: Severity) -> float:
+        """Of one severity: where critical ones wait at all, a warning waits for a day."""
+        is_standing = self.min_repeat_s > 0 and severity is Severity.WARNING
+        return max(self.min_repeat_s, STANDING_WARNING_REPEAT_S) if is_standing else self.min_repeat_s
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -21,6 +21,9 @@ class CollateralPeg(ThresholdRule):
     warning: Threshold | None = None
     critical: Threshold | None = None
 
+    # A coin may stay off its dollar for days.
+    min_repeat_s: ClassVar[float] = 3600.0
+
     why: ClassVar[str] = (
         "on 10 October 2025 USDe stood at 0.65 on one venue, and took accounts that no move had touched"
     )

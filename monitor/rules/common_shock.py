@@ -8,7 +8,7 @@ from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
 from monitor.domain.reading import Need, Reading, Scope
 from monitor.risk.remedy import smallest_share, with_collateral, with_cut
 from monitor.risk.shock import PoolPath, btc_moves, btc_rates, is_of_several_coins
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
 LOSERS_NAMED = 3
@@ -32,7 +32,7 @@ class CommonShock(ThresholdRule):
     critical: Threshold | None = None
     worse = "lower"
 
-    min_repeat_s: ClassVar[float] = 3600.0
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
     why: ClassVar[str] = "in a crash all coins fall at once, and no single liquidation price tells what that does"
     formula: ClassVar[str] = "smallest |x| at which the pool is liquidated, each mark moving by beta * x"
 

@@ -7,7 +7,7 @@ from monitor.domain.account import Position
 from monitor.domain.reading import Need, Reading
 from monitor.domain.study import NoStudy
 from monitor.domain.track import PositionTrack
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Atrs, Retreat
 
 # Of the price. What is hardly traded moves less than its mark does.
@@ -30,7 +30,7 @@ class TrailingStop(ThresholdRule):
     warning: Retreat | None = None
     critical: Retreat | None = None
 
-    min_repeat_s: ClassVar[float] = 3600.0
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
     why: ClassVar[str] = "a gain that is not protected goes back to the market, and a small loss grows into a large one"
     formula: ClassVar[str] = "side * (best mark - mark) / best mark"
 

@@ -231,6 +231,7 @@ def test_the_house_policy_is_the_default_and_settings_and_rules_override_it() ->
     ("alerts", "critical", "standing", "chosen"),
     [
         ("{}", 300.0, 4 * 3600.0, 86_400.0),
+        ("{warning: {repeat: never}}", 300.0, 4 * 3600.0, 86_400.0),
         ("{critical: {repeat: 1h}}", 3600.0, 4 * 3600.0, 86_400.0),
         ("{critical: {repeat: 8h}}", 8 * 3600.0, 8 * 3600.0, 86_400.0),
         ("{critical: {repeat: never}}", None, None, None),
@@ -244,6 +245,25 @@ def test_a_critical_state_that_may_last_for_days_is_repeated_every_four_hours_at
         policy = config.alerts.policy_for(config.rules[kind])
         assert policy.of(Severity.CRITICAL).repeat_s == repeat_s
         assert policy.of(Severity.INFO) == HOUSE_POLICY[Severity.INFO]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "repeat_s", "standing_s"),
+    [
+        ("{}", 4 * 3600.0, 24 * 3600.0),
+        ("{warning: {repeat: 1h}}", 3600.0, 24 * 3600.0),
+        ("{warning: {repeat: 3d}}", 3 * 86400.0, 3 * 86400.0),
+        ("{warning: {repeat: never}}", None, None),
+    ],
+)
+def test_a_warning_of_what_may_last_for_days_is_told_once_a_day(
+    alerts: str, repeat_s: float | None, standing_s: float | None
+) -> None:
+    config = read(f"{MINIMAL}alerts: {alerts}\n")
+    told = {kind: config.alerts.policy_for(rule).of(Severity.WARNING).repeat_s for kind, rule in config.rules.items()}
+    assert {kind for kind, each_s in told.items() if each_s == repeat_s} >= {"margin_ratio", "liquidation_distance"}
+    standing = {"volatility_leverage", "exit_liquidity", "common_shock", "trailing_stop", "collateral", "leverage"}
+    assert {told[kind] for kind in standing} == {standing_s}
 
 
 @pytest.mark.parametrize(
@@ -263,7 +283,7 @@ def test_a_missing_stop_waits_as_its_profile_says_and_reminds_each_hour_alone(
     assert (rule.warning, rule.critical) == thresholds
     levels = config.alerts.policy_for(rule)
     assert tuple(levels.of(severity).for_s for severity in (Severity.WARNING, Severity.CRITICAL)) == waits_s
-    assert [levels.of(s).repeat_s for s in (Severity.WARNING, Severity.CRITICAL)] == [4 * 3600.0, 3600.0]
+    assert [levels.of(s).repeat_s for s in (Severity.WARNING, Severity.CRITICAL)] == [24 * 3600.0, 3600.0]
     own = read(f"{MINIMAL}alerts: {{critical: {{repeat: 10m}}}}\n").alerts.policy_for(rule)
     assert own.of(Severity.CRITICAL).repeat_s == 3600.0, "a state of hours is no emergency of minutes"
 

@@ -157,12 +157,12 @@ def test_levels_are_told_at_once_as_what_their_owner_wants_and_never_repeated(se
     assert (level.for_s, level.repeat_s) == (0.0, None)
 
 
-def test_what_cannot_be_undone_is_repeated_once_an_hour_at_most() -> None:
+def test_what_cannot_be_undone_is_no_emergency_of_every_five_minutes() -> None:
     repeats = [
         AlertSettings().policy_for(r[k]).of(Severity.CRITICAL).repeat_s
         for r, k in ((STOP, "trailing_stop"), (DRAWDOWN, "drawdown"))
     ]
-    assert repeats == [3600, 3600]
+    assert repeats == [4 * 3600, 3600]
 
 
 def test_who_holds_nothing_is_told_to_open_nothing() -> None:
