@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -196,7 +197,7 @@ def _why_silent(rule: Rule, snapshot: AccountSnapshot, *, judges: bool) -> str:
         return "no position is open"
     if not any(map(rule.where.matches_position, snapshot.positions)):
         return "it is for other positions"
-    return "the venue tells no figure that it needs"
+    return "nothing that it is for is held, or the venue does not tell what it needs"
 
 
 def _why_not_together(rule: Rule, judges: bool) -> str:
@@ -247,6 +248,14 @@ def worked(rule: Rule, reading: Reading) -> str | None:
     return text if reading.value is None else f"{text} = {value_words(reading)}"
 
 
+def _told(name: str, value: str | float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S} UTC" if name.endswith(("_at", "_since")) else value
+    return _figure(name, value)
+
+
 def _figure(name: str, value: float) -> str:
     if name.endswith("price"):
         return price(value)
@@ -257,7 +266,7 @@ def _threshold(level: Level, judged: Judged, origins: Origins) -> tuple[str, str
     """`15%`, and `from the profile retail`."""
     reading, own = judged.reading, getattr(judged.rule, str(level.severity), None)
     source = origins[reading.key.rule].get(str(level.severity), "by the rule itself")
-    here = "" if level.threshold == own else f", where it is {threshold(own, reading.unit)}: another for this one"
+    here = "" if level.threshold == own else f", which says {threshold(own, reading.unit)}"
     return threshold(level.threshold, reading.unit), f"{source}{here}"
 
 
@@ -336,7 +345,7 @@ def _rows(judged: Judged, origins: Origins) -> Iterator[tuple[str, str]]:
     if numbers := worked(judged.rule, reading):
         yield "numbers", numbers
     told = [
-        f"{name.replace('_', ' ')} {_figure(name, value) if isinstance(value, int | float) else value}"
+        f"{name.replace('_', ' ')} {_told(name, value)}"
         for name, value in reading.inputs.items()
         if value is not None and name not in _NOT_INPUTS
     ]

@@ -40,7 +40,7 @@ class StopMissing(ThresholdRule):
     may_be_equal = True
 
     why: ClassVar[str] = "without a stop at the venue a crash while nobody looks ends in liquidation"
-    formula: ClassVar[str] = "1 - contracts of reduce-only stops that would fire / contracts of the position"
+    formula: ClassVar[str] = "1 - covered, by reduce-only stops that would fire"
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -32,7 +32,7 @@ class TrailingStop(ThresholdRule):
 
     min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
     why: ClassVar[str] = "a gain that is not protected goes back to the market, and a small loss grows into a large one"
-    formula: ClassVar[str] = "side * (best mark - mark) / best mark"
+    formula: ClassVar[str] = "(best mark - mark price) / best mark, of a short the negative"
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -48,9 +48,9 @@ class VolatilityLeverage(ThresholdRule):
             return ()
         studies = _studies(positions, context)
         known = {coin: study for coin, study in studies.items() if isinstance(study, Study)}
-        unknown = [study for study in studies.values() if isinstance(study, NoStudy)]
-        missing = [study for study in unknown if not study.is_untold]
-        if unknown and not known and not missing:
+        absent = [study for study in studies.values() if isinstance(study, NoStudy)]
+        missing = [study for study in absent if not study.is_untold]
+        if absent and not known and not missing:
             return ()
         try:
             worth = context.worth
@@ -59,7 +59,7 @@ class VolatilityLeverage(ThresholdRule):
         if missing:
             # What failed is told before what is on its way.
             return (self.of_account(name, context, None, min(missing, key=lambda one: one.is_pending).inputs),)
-        if unknown:
+        if absent:
             wildest = replace(max(known.values(), key=lambda study: study.sigma), returns={})
             known = dict.fromkeys(studies, wildest) | known
         return (self._judge(name, context, positions, known, worth),)

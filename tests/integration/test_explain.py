@@ -1,6 +1,7 @@
 """`perpwatch explain`: the figures behind each rule's word, the threshold that applies, and where that comes from."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,18 @@ async def test_each_figure_is_shown_with_its_formula_and_the_threshold_with_its_
         assert "  silent   hedge: it judges all accounts together: perpwatch explain portfolio" in lines
         assert "  silent   doge_loss: it is for other positions" in lines
         assert "  silent   other_loss: it is for other accounts" in lines
+
+
+async def test_a_threshold_of_today_stands_beside_what_the_profile_says(tmp_path: Path, shell: Shell) -> None:
+    async with a_house(tmp_path, speed=None) as house:
+        house.yaml.rules = {kind: "false" for kind in RULE_KINDS if kind not in ("trailing_stop", "common_shock")}
+        house.write()
+        ended = await shell("explain", "main", "-c", house.path)
+        assert ended.code == 0, ended.err
+        assert re.search(r"numbers +\(([\d,.]+) - \1\) / \1, of a short the negative = 0%", ended.out)
+        assert re.search(r"warning +at [\d.]+%, from the profile retail, which says 2 ATR: clear", ended.out)
+        assert re.search(r"best at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", ended.out)
+        assert "silent   common_shock: nothing that it is for is held, or the venue does not" in ended.out
 
 
 async def test_the_same_as_json_narrowed_to_a_position(tmp_path: Path, shell: Shell) -> None:
