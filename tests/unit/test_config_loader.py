@@ -248,25 +248,6 @@ def test_a_critical_state_that_may_last_for_days_is_repeated_every_four_hours_at
 
 
 @pytest.mark.parametrize(
-    ("alerts", "repeat_s", "standing_s"),
-    [
-        ("{}", 4 * 3600.0, 24 * 3600.0),
-        ("{warning: {repeat: 1h}}", 3600.0, 24 * 3600.0),
-        ("{warning: {repeat: 3d}}", 3 * 86400.0, 3 * 86400.0),
-        ("{warning: {repeat: never}}", None, None),
-    ],
-)
-def test_a_warning_of_what_may_last_for_days_is_told_once_a_day(
-    alerts: str, repeat_s: float | None, standing_s: float | None
-) -> None:
-    config = read(f"{MINIMAL}alerts: {alerts}\n")
-    told = {kind: config.alerts.policy_for(rule).of(Severity.WARNING).repeat_s for kind, rule in config.rules.items()}
-    assert {kind for kind, each_s in told.items() if each_s == repeat_s} >= {"margin_ratio", "liquidation_distance"}
-    standing = {"volatility_leverage", "exit_liquidity", "common_shock", "trailing_stop", "collateral", "leverage"}
-    assert {told[kind] for kind in standing} == {standing_s}
-
-
-@pytest.mark.parametrize(
     ("profile", "thresholds", "waits_s"),
     [
         ("beginner", (None, ANY_SHARE), (30.0, 30.0)),
