@@ -17,6 +17,8 @@ NEAR = timedelta(seconds=90)
 # Where records are not told, reads wait for them no longer, and no more of them.
 PENDING_FOR = timedelta(minutes=30)
 MOST_PENDING = 360
+# What comes to so many times of what was there tells nothing of how that did: what is not exact of it is larger.
+DILUTING = 20
 
 
 class Window(StrEnum):
@@ -99,12 +101,14 @@ class Fund:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """From the equity known `since` to this one. `ways` are what nothing explains of the change, give or take how much,
-    in dollars, by each way of looking at it. Of what comes in, up to the share `haircut` may not count."""
+    in dollars, by each way of looking at it. Of what comes in, up to the share `haircut` may not count. `is_of_cash`:
+    no position was held when it began."""
 
     since: datetime
     equity: Equity
     ways: tuple[tuple[float, float], ...]
     haircut: float = 0.0
+    is_of_cash: bool = False
 
     @property
     def is_odd(self) -> bool:
@@ -227,6 +231,9 @@ def _flow(step: Step, free: Sequence[Record], records: Records | None) -> tuple[
             return Flow(amount=amount), chosen
     if not step.is_odd:
         return Flow(), ()
+    if step.is_of_cash and step.equity.is_empty:
+        # Cash that is gone was taken, whatever is told of it.
+        return Flow(amount=step.left), ()
     if records is None or records.since > since or at + SETTLED_AFTER > records.until:
         return Flow(why=f"{step.words}: probably a transfer"), ()
     if any(not record.is_known and record.amount for record in near):
@@ -238,7 +245,10 @@ def _flow(step: Step, free: Sequence[Record], records: Records | None) -> tuple[
 
 def _fund(before: Fund | None, equity: Equity, flow: Flow) -> Fund | None:
     own = equity.total - flow.amount
-    if before is None or before.equity.is_empty or (flow.amount and min(equity.total, own) <= 0):
+    if before is not None and flow.amount > DILUTING * before.equity.total > 0:
+        own = before.equity.total
+    is_refilled = before is not None and before.equity.is_empty and equity.total > 0
+    if before is None or is_refilled or (flow.amount and min(equity.total, own) <= 0):
         # What a transfer found or left empty has no price to go on from.
         return _anew(equity) if equity.total > 0 else None
     if flow.why is not None:

@@ -124,7 +124,7 @@ def _step(before: Equity, now: Equity, snapshot: AccountSnapshot, markets: Marke
         left = change - sum(explained for explained, _ in parts)
         ways.append((left, allowed + sum(slack for _, slack in parts)))
     haircut = HAIRCUT_SHARE if MIXED in now.amounts else 0.0
-    return Step(since=before.at, equity=now, ways=tuple(ways), haircut=haircut)
+    return Step(since=before.at, equity=now, ways=tuple(ways), haircut=haircut, is_of_cash=not before.stakes)
 
 
 def _pairs(before: Sequence[Stake], now: Sequence[Stake]) -> Iterator[tuple[Stake | None, Stake | None]]:

@@ -96,6 +96,15 @@ def test_a_record_explains_one_jump_and_not_the_next() -> None:
     assert "probably a transfer" in str(lost(track))
 
 
+@pytest.mark.parametrize("told", [9_990.0, 9_999.9, 10_000.0, 10_010.0])
+def test_what_comes_into_next_to_nothing_changes_no_price_by_what_is_not_exact_of_it(told: float) -> None:
+    """Coins are valued a moment later than equity was."""
+    ledger = records(deposit(6, told), until_s=10)
+    track = after(a_snapshot(equity=0.5, ledger=EMPTY), a_snapshot(equity=10_000.5, observed_at=at(10), ledger=ledger))
+    assert lost(track) == 0
+    assert fund(track).units == pytest.approx(10_000.5)
+
+
 def test_several_transfers_between_two_reads_are_added_up_and_conversions_make_up_for_each_other() -> None:
     told = records(deposit(3, 5_300.0), deposit(6, -300.0), deposit(7, 70.0), deposit(8, -70.0), until_s=10)
     assert lost(after(JUMP[0], read(10, 6000, ledger=told))) == 0

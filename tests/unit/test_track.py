@@ -315,10 +315,22 @@ def test_an_account_that_was_emptied_begins_anew_with_what_comes_next() -> None:
     assert filled is not None
     assert lost(filled) == 0
     drained = after(a_snapshot(equity=500.0), a_snapshot(equity=0.0, observed_at=at(10)))
-    assert fund(drained).peaks[Window.DAY].why is not None
+    assert drained.fund is None
     again = track_after(drained, a_snapshot(equity=700.0, observed_at=at(20)), {})
     assert again is not None
     assert lost(again) == 0
+
+
+@pytest.mark.parametrize(("mark", "is_known"), [(51.0, True), (100.0, False)])
+def test_an_account_that_lost_all_has_lost_it_until_money_comes(mark: float, *, is_known: bool) -> None:
+    """What no mark explains may have been taken, and stays unknown instead."""
+    start = read(mark, wallet=50)
+    reads = [start, *(a_snapshot(equity=0.0, observed_at=at(10.0 * number)) for number in range(1, 5))]
+    for count in range(2, len(reads) + 1):
+        track = after(*reads[:count])
+        assert (fund(track).peaks[Window.DAY].why is None) is is_known
+        assert not is_known or lost(track) == 1
+    assert lost(after(*reads, a_snapshot(equity=700.0, observed_at=at(90)))) == 0
 
 
 def test_equity_below_zero_is_a_loss_of_more_than_everything() -> None:
