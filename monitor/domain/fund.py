@@ -137,12 +137,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A transfer by the venue's records, in dollars, or (not `is_known`) something that may be one."""
+    """A transfer by the venue's records, in dollars, or (not `is_known`) something that may be one. Equity holds what
+    `is_margin`; of another coin it may count nothing."""
 
     id: str
     at: datetime
     amount: float
     is_known: bool = True
+    is_margin: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +219,15 @@ def _flows(steps: Sequence[Step], used: Sequence[str], records: Records | None) 
         flow, chosen = _flow(step, free, records)
         free = [record for record in free if record not in chosen]
         found.append((flow, frozenset(record.id for record in chosen)))
-    return found
+    return [_with_unseen(of, step, free) for of, step in zip(found, steps, strict=True)]
+
+
+def _with_unseen(found: tuple[Flow, frozenset[str]], step: Step, free: Sequence[Record]) -> tuple[Flow, frozenset[str]]:
+    """What came in beside a loss that is about as large, while nobody looked, shows in no change of equity."""
+    if not step.is_odd or found != (Flow(), frozenset()):
+        return found
+    due = [record for record in free if record.is_margin and step.since < record.at <= step.equity.at]
+    return Flow(amount=sum(record.amount for record in due)), frozenset(record.id for record in due)
 
 
 def _flow(step: Step, free: Sequence[Record], records: Records | None) -> tuple[Flow, Sequence[Record]]:

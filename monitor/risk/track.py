@@ -25,7 +25,7 @@ from monitor.domain.fund import Equity, Record, Records, Stake, Step
 from monitor.domain.ledger import EntryKind
 from monitor.domain.market import Markets
 from monitor.domain.track import Track, folded
-from monitor.risk.worth import UnknownWorthError, dollars_per, equity_of
+from monitor.risk.worth import STABLECOINS, UnknownWorthError, dollars_per, equity_of
 
 UNTOLD_SHARE = 0.0025
 MIXED_SHARE = 0.01
@@ -79,12 +79,17 @@ def _records(snapshot: AccountSnapshot, markets: Markets) -> Records | None:
         return None if snapshot.ledger_failure is None else Records(since=snapshot.observed_at, until=_NEVER)
     if EntryKind.TRANSFER in ledger.untold:
         return None
+    held = {margin.currency for margin in snapshot.margins}
+    if MIXED in held:
+        held |= STABLECOINS
     found = []
     for kind in (EntryKind.TRANSFER, EntryKind.OTHER):
+        is_known = kind is EntryKind.TRANSFER
         for entry in ledger.of(kind):
             with suppress(UnknownWorthError):
                 amount = entry.amount * dollars_per(entry.currency, snapshot, markets)
-                found.append(Record(id=entry.id, at=entry.at, amount=amount, is_known=kind is EntryKind.TRANSFER))
+                is_margin = is_known and entry.currency in held
+                found.append(Record(id=entry.id, at=entry.at, amount=amount, is_known=is_known, is_margin=is_margin))
     return Records(since=ledger.since, until=ledger.until, records=tuple(found))
 
 

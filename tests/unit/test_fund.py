@@ -139,6 +139,23 @@ def test_what_the_transfers_that_were_told_leave_is_profit() -> None:
     assert fund(track).price == pytest.approx(1.4 * 6100 / 6400)
 
 
+@pytest.mark.parametrize("loss", [200.0, 600.0, 900.0, 1_300.0, 4_000.0])
+def test_a_deposit_hides_no_loss_that_nobody_saw(loss: float) -> None:
+    """A monitor that was down for hours, in which a loss was made good, more or less."""
+    told = records(deposit(3_000, 1_000.0), until_s=7_200 + SETTLED_S)
+    before, now = read(0, 10_000, ledger=EMPTY), read(7_200, 11_000 - loss, ledger=told)
+    track = after(before, now, read(7_210, 11_000 - loss, ledger=told))
+    assert lost(track) == pytest.approx(loss / 10_000)
+
+
+def test_a_deposit_that_a_later_read_shows_makes_up_for_no_loss_of_before() -> None:
+    told = records(deposit(9), until_s=500)
+    reads = (read(0, 10_000, ledger=EMPTY), read(10, 9_000, ledger=EMPTY), read(20, 14_000, ledger=EMPTY))
+    track = after(*reads, read(500, 14_000, ledger=told))
+    assert lost(track) == pytest.approx(0.1)
+    assert fund(track).units == pytest.approx(14_000 / 0.9)
+
+
 def test_a_booking_of_a_kind_that_is_not_known_may_have_been_a_transfer() -> None:
     told = records(deposit(6, kind=OTHER), until_s=SETTLED_S + 10)
     value = lost(after(*JUMP, read(SETTLED_S + 10, 6000, ledger=told)))
