@@ -27,17 +27,18 @@ CALLS_PER_SECOND = 250
 # Of a minute's budget, what may go at once into what no alert waits for; so much comes free again within a minute.
 LEISURE_SHARE = 0.25
 
-_is_at_leisure: ContextVar[bool] = ContextVar("is_at_leisure", default=False)
+_room: ContextVar[float | None] = ContextVar("room", default=None)
 
 
 @contextmanager
-def at_leisure() -> Iterator[None]:
-    """What is asked inside the block, also by the tasks it starts, gives way to what alerts wait for."""
-    token = _is_at_leisure.set(True)
+def at_leisure(room: float = 1.0) -> Iterator[None]:
+    """What is asked inside the block, also by the tasks it starts, gives way to what alerts wait for. Of what may go at
+    once it takes the share `room` at most; the rest is left to what else is at leisure."""
+    token = _room.set(room)
     try:
         yield
     finally:
-        _is_at_leisure.reset(token)
+        _room.reset(token)
 
 
 class Budget:
@@ -82,8 +83,9 @@ class Budget:
         self._raise_if_stopped()
         if path in self._paces:
             await self._paces[path].wait()
-        if _is_at_leisure.get():
-            await self._wait_for_leisure(weight, patience_s)
+        room = _room.get()
+        if room is not None:
+            await self._wait_for_leisure(weight, patience_s, room)
             # Whoever waits for the budget holds up everybody behind.
             patience_s = 0.0
         async with self._turn:
@@ -122,10 +124,10 @@ class Budget:
             raise ReadError(stopped.kind, stopped.detail, stopped.retry_at)
         self._stopped = None
 
-    async def _wait_for_leisure(self, weight: int, patience_s: float) -> None:
+    async def _wait_for_leisure(self, weight: int, patience_s: float, room: float) -> None:
         now_s = self._clock.monotonic()
         until_s = max(now_s, self._leisure_until_s) + weight * WINDOW_S / (self.usable * LEISURE_SHARE)
-        wait_s = until_s - now_s - WINDOW_S
+        wait_s = until_s - now_s - WINDOW_S * room
         if wait_s > patience_s:
             raise ReadError(FailureKind.RATE_LIMIT, "what alerts wait for is asked first")
         self._leisure_until_s = until_s

@@ -35,6 +35,8 @@ PAUSE_S = 30.0
 DEADLINE_S = 120.0
 # What a read of the account waits for it.
 GRACE_S = 1.0
+# Of what may be asked for at leisure at once: the rest is left to stop orders, which alerts wait for.
+ROOM = 0.75
 LOOK_BACK = timedelta(days=7)
 # Bookings appear some time after the moment that they name.
 OVERLAP = timedelta(minutes=10)
@@ -117,7 +119,7 @@ class Bookings:
         now, before = self._clock.now(), self._ledgers.latest
         since = now - LOOK_BACK if before is None else max(now - LOOK_BACK, before.value.until - OVERLAP)
         try:
-            with at_leisure():
+            with at_leisure(ROOM):
                 told = await self._venue.read_ledger(self._client, instruments, settings, since)
         except ReadError as failed:
             if failed.kind in UNTOLD and before is None:

@@ -166,6 +166,19 @@ async def test_what_is_asked_at_leisure_gets_its_share_again_and_again() -> None
     assert clock.elapsed_s == pytest.approx(3 * WINDOW_S)
 
 
+async def test_what_waits_for_less_room_leaves_the_rest_to_all_else_that_is_at_leisure() -> None:
+    """Bookings of many pages and accounts, and stop orders that weigh more than a page."""
+    clock = HandClock()
+    budget = a_budget(clock)
+    with at_leisure(0.75):
+        asked = await asyncio.gather(*(budget.spend(UNIT, 0) for _ in range(50)), return_exceptions=True)
+    assert sum(error is None for error in asked) == 100 * LEISURE_SHARE * 0.75 // 1
+    with at_leisure():
+        await budget.spend(6 * UNIT, 0)
+    with at_leisure(0.75), pytest.raises(ReadError, match="what alerts wait for is asked first"):
+        await budget.spend(UNIT, 0)
+
+
 async def test_what_is_asked_at_leisure_does_not_wait_for_a_budget_that_is_spent() -> None:
     clock = HandClock()
     budget = a_budget(clock)
