@@ -12,6 +12,8 @@ from monitor.risk.track import MIXED
 from monitor.risk.worth import UnknownWorthError, dollars_per
 
 WEEK = timedelta(days=7)
+# Ledgers are read every five minutes. One that ends longer ago does not tell what was booked of late.
+RECENT = timedelta(minutes=15)
 # What a position has cost or brought once it is in the wallet.
 OF_POSITION = (EntryKind.REALISED, EntryKind.FUNDING, EntryKind.FEE)
 
@@ -27,12 +29,12 @@ class Booked:
 def funding_booked(
     snapshot: AccountSnapshot, markets: Markets, now: datetime, currency: str, symbols: Collection[str] | None
 ) -> Booked | None:
-    """Of the last seven days, or of as many as records tell; None where they tell no funding.
+    """Of the last seven days, or of as many as records tell; None where they tell no funding, or not that of late.
 
     `currency` is that of a pool: of one over several coins all funding is, in dollars. `symbols` None: of all.
     """
     ledger = snapshot.ledger
-    if ledger is None or EntryKind.FUNDING in ledger.untold:
+    if ledger is None or EntryKind.FUNDING in ledger.untold or behind(snapshot, now) is not None:
         return None
     since = max(ledger.since, now - WEEK)
     entries = (
@@ -48,16 +50,32 @@ def funding_booked(
 def realised_of(snapshot: AccountSnapshot, markets: Markets, position: Position, since: datetime) -> Booked | None:
     """What was booked to that position since then, in settle units: profit, funding and fees.
 
-    None where records do not tell it, and where both sides of a contract are held: they do not say whose it is.
+    None where records do not tell it, or not that position's.
     """
     ledger, instrument = snapshot.ledger, position.instrument
-    if ledger is None or not ledger.untold.isdisjoint(OF_POSITION):
-        return None
-    if sum(other.instrument.symbol == instrument.symbol for other in snapshot.positions) > 1:
+    if ledger is None or not may_tell(snapshot, position):
         return None
     since = max(ledger.since, since)
     entries = (e for e in ledger.of_symbol(instrument.symbol) if e.at > since and e.kind in OF_POSITION)
     return Booked(_sum(entries, instrument.settle, snapshot, markets), since)
+
+
+def may_tell(snapshot: AccountSnapshot, position: Position) -> bool:
+    """Whether records, once they are read, tell what was booked to the position. Not where the venue never does, and
+    not where both sides of a contract are held: they do not say whose it is."""
+    if snapshot.ledger is not None and not snapshot.ledger.untold.isdisjoint(OF_POSITION):
+        return False
+    return sum(other.instrument.symbol == position.instrument.symbol for other in snapshot.positions) == 1
+
+
+def behind(snapshot: AccountSnapshot, now: datetime) -> str | None:
+    """Why what was booked of late is not known; None where it is, and where no records are read or told."""
+    ledger = snapshot.ledger
+    if ledger is None:
+        return snapshot.ledger_failure
+    if now - ledger.until <= RECENT:
+        return None
+    return snapshot.ledger_failure or f"bookings are known up to {ledger.until:%d %b %H:%M} UTC so far"
 
 
 def _sum(entries: Iterable[Entry], currency: str, snapshot: AccountSnapshot, markets: Markets) -> float:

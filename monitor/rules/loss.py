@@ -1,10 +1,11 @@
 """loss: how much of what a trade staked it has lost."""
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import Position
-from monitor.domain.reading import Need, Reading
-from monitor.risk.booked import realised_of
+from monitor.domain.reading import Level, Need, Reading, Verdict
+from monitor.risk.booked import behind, may_tell, realised_of
 from monitor.risk.margin import InitialMargin, initial_margin_of
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
@@ -20,8 +21,9 @@ class Loss(ThresholdRule):
     With a leverage of 5x the price has moved a fifth of that share. What the venue booked to the position since it was
     first seen counts where that makes it worse: profit, funding and fees, against the margin of the most that was held;
     but not where both sides of a contract are held, whose bookings are not told apart. What was gained before, or by
-    the other side of a hedge, makes no loss smaller. Where the venue tells neither the position's margin nor a leverage
-    there is no reading. What a whole account loses in a day is drawdown's to tell.
+    the other side of a hedge, makes no loss smaller. Of a position that was cut, bookings that cannot be read may be of
+    a loss: without them it is unknown, or no less than what is left of it shows. Where the venue tells neither the
+    position's margin nor a leverage there is no reading. What a whole account loses in a day is drawdown's to tell.
     """
 
     kind: Literal["loss"] = "loss"
@@ -58,6 +60,8 @@ class Loss(ThresholdRule):
             whole = max(0.0, -pnl - booked.amount)
             if whole * staked >= loss * most * (1 - ROUNDING):
                 loss, staked = whole, most
+        why = _unread(position, context)
+        value = None if why is not None and self.is_clear(loss / staked) else loss / staked
         inputs: dict[str, Any] = {
             "loss": loss,
             "unrealised": pnl,
@@ -71,7 +75,23 @@ class Loss(ThresholdRule):
             "currency": position.instrument.settle,
             "advice": "close or reduce it, or set the stop that you accept: adding margin makes no loss smaller",
         }
-        return self.of_position(name, context, position, loss / staked, inputs)
+        levels = self.levels(value)
+        if why is not None:
+            inputs["why"] = f"what closing a part of it booked is not known: {why}"
+            levels = tuple(_at_least(level) for level in levels)
+        return self.of_position(name, context, position, value, inputs, levels)
+
+
+def _unread(position: Position, context: Context) -> str | None:
+    """Why it may have lost more: it was cut, and what that booked is not known."""
+    track = context.track.of(position) if context.track is not None else None
+    if track is None or track.most_contracts <= position.contracts or not may_tell(context.snapshot, position):
+        return None
+    return behind(context.snapshot, context.now)
+
+
+def _at_least(level: Level) -> Level:
+    return replace(level, verdict=Verdict.HOLD) if level.verdict is Verdict.CLEAR else level
 
 
 def _pnl(position: Position) -> tuple[float | None, str | None]:

@@ -10,6 +10,7 @@ from monitor.domain.account import AccountSnapshot, Side
 from monitor.domain.ledger import Entry, EntryKind, Ledger
 from monitor.domain.reading import Need, Reading, Severity, Verdict
 from monitor.domain.track import Track
+from monitor.risk.booked import RECENT
 from monitor.risk.track import track_after
 from monitor.rules.base import Context
 from monitor.rules.book import evaluate_rules
@@ -82,6 +83,12 @@ def test_of_a_pool_over_several_coins_all_funding_is_in_dollars() -> None:
     entries = (paid(4.0), paid(0.02, 2.0, "BTC/USD:BTC", currency="BTC"), paid(1.0, 3.0, "X/X:X", currency="XYZ"))
     reading = judge("funding_exposure", snapshot, a_ledger(*entries), warning="0.3%", critical="1%")
     assert reading.inputs["paid"] == pytest.approx(4.0 + 0.02 * 100)
+
+
+def test_what_was_paid_is_not_told_of_a_ledger_that_ends_long_ago() -> None:
+    """It says up to when it goes, or begins with the oldest page of a week."""
+    for until_s, is_told in ((-RECENT.total_seconds(), True), (-RECENT.total_seconds() - 1, False)):
+        assert ("paid" in funding(ledger=a_ledger(paid(4.0), until=at(until_s))).inputs) is is_told
 
 
 def test_payments_are_told_in_days_that_the_margin_lasts() -> None:
@@ -157,6 +164,33 @@ def test_where_bookings_are_not_told_or_are_of_both_sides_the_loss_is_that_of_th
     both = replace(long, positions=(*long.positions, a_position(side=Side.SHORT, mark_price=96.0, leverage=5.0)))
     reading = judge("loss", both, a_ledger(realised(-500.0)), remembered(both), where={"side": "long"})
     assert reading.inputs["loss"] == pytest.approx(20)
+
+
+LATE = a_ledger(until=at(-RECENT.total_seconds() - 1))
+FAILING = "bookings could not be read: network: gone"
+
+
+@pytest.mark.parametrize("ledger", [None, LATE], ids=["never read", "read long ago"])
+def test_a_position_that_was_cut_is_not_safe_while_what_that_booked_is_not_known(ledger: Ledger | None) -> None:
+    cut, track = replace(read(5), ledger_failure=FAILING), remembered(read(10), read(5))
+    for mark, verdicts in ((99.0, [Verdict.UNKNOWN] * 2), (96.0, [Verdict.BREACH, Verdict.HOLD])):
+        now = replace(cut, positions=read(5, mark).positions)
+        reading = judge("loss", now, ledger, track)
+        assert [level.verdict for level in reading.levels] == verdicts
+        assert FAILING in str(reading.inputs["why"])
+    # Of one that was not, fees and funding alone are missing.
+    whole = judge("loss", replace(read(10, 99), ledger_failure=FAILING), ledger, remembered(read(10)))
+    assert whole.value == pytest.approx(5 / 99)
+    # Nor is it waited for what is never told.
+    untold = ledger and replace(ledger, untold=frozenset([EntryKind.REALISED]))
+    assert judge("loss", replace(cut, ledger_failure=None), untold, track).value == pytest.approx(20 / 96)
+
+
+def test_what_was_booked_counts_while_later_bookings_are_not_known() -> None:
+    track, booked = remembered(read(10), read(5)), realised(-100.0, second=-RECENT.total_seconds() - 60)
+    reading = judge("loss", read(5, 99.0), replace(LATE, entries=(booked,)), track)
+    assert reading.value == pytest.approx(105 / 198)
+    assert reading.severity is Severity.CRITICAL
 
 
 def test_a_fee_paid_in_another_coin_is_valued() -> None:

@@ -158,4 +158,5 @@ def loss_details(case: Case) -> list[str | None]:
         joined(
             f"entry {price(entry)}" if entry is not None else None, f"mark {price(mark)}" if mark is not None else None
         ),
+        case.words("why", 200),
     ]
