@@ -105,10 +105,13 @@ class Bookings:
     def _max_age_s(self) -> float:
         """Seen to move, it is asked for by the very read that saw it, if the last was not of just now."""
         assert self._every_s is not None
+        latest = self._ledgers.latest
         if self._moved_at is not None and self._clock.now() - self._moved_at <= QUICK_FOR:
-            latest = self._ledgers.latest
             is_older = latest is not None and latest.observed_at < self._moved_at
             return QUICK_GAP_S if is_older else QUICKLY_S
+        if latest is not None and latest.observed_at - latest.value.until > OVERLAP:
+            # Its pages were not enough: there is more to read on.
+            return QUICKLY_S
         return self._every_s - EARLY_S
 
     def _without(self, snapshot: AccountSnapshot) -> AccountSnapshot:

@@ -28,6 +28,8 @@ class Records:
     hangs: bool = False
     since: list[datetime] = field(default_factory=list)
     late_s: float = 0.0
+    # Of how much time one read tells.
+    reach: timedelta = KEPT
 
     async def read_ledger(self, _client: object, _instruments: object, _settings: object, since: datetime) -> Ledger:
         self.since.append(since)
@@ -36,7 +38,8 @@ class Records:
         if self.failure is not None:
             raise self.failure
         now = self.clock.now()
-        told = ledger_of([e for e in self.booked if (now - e.at).total_seconds() >= self.late_s], since, now)
+        booked = [e for e in self.booked if (now - e.at).total_seconds() >= self.late_s]
+        told = ledger_of(booked, since, min(now, since + self.reach))
         assert told is not None
         return told
 
@@ -83,6 +86,17 @@ async def test_a_week_is_read_first_and_then_what_is_new_every_five_minutes(desk
         *(begun + timedelta(seconds=10 + EVERY_S * number) - OVERLAP for number in range(3)),
     ]
     assert ids(await desk.read()) == ["old"]
+
+
+async def test_a_week_of_more_than_one_read_can_tell_is_read_on_within_minutes(desk: Desk) -> None:
+    desk.book("old", before_s=6.9 * 86400)
+    desk.book("new")
+    desk.records.reach = timedelta(days=1)
+    assert ids(await desk.read()) == ["old"]
+    assert ids(await desk.reads(24)) == ["old", "new"]
+    assert len(desk.records.since) == 8
+    await desk.reads(26)
+    assert len(desk.records.since) == 8
 
 
 async def test_a_booking_that_appears_minutes_after_its_moment_is_told(desk: Desk) -> None:
