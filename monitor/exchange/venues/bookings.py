@@ -39,7 +39,8 @@ async def read_bookings(
     tells a profit and its fee. Where pages were not enough the ledger begins later, or, of a venue that tells the
     oldest first, ends earlier: whoever asks again goes on from there.
     """
-    told: list[Row] = []
+    # Read page by page: 10,000 rows at once would hold the loop for a tenth of a second.
+    entries, times = list[Entry](), list[datetime]()
     cursors: set[Cursor | None] = set()
     cursor: Cursor | None = None
     for _ in range(max_pages):
@@ -47,19 +48,20 @@ async def read_bookings(
             raise malformed("a page of bookings follows itself")
         cursors.add(cursor)
         page = await ask(cursor)
-        told += page.rows
+        moments = [at(row) for row in page.rows]
+        times += moments
+        entries += (entry for row in page.rows for entry in entries_of(row))
         cursor = page.next_one
-        if cursor is not None and page.rows:
-            _check_order(at(page.rows[0]), at(page.rows[-1]), oldest_first=oldest_first)
-        if cursor is None or (not oldest_first and any(at(row) <= since for row in page.rows)):
+        if cursor is not None and moments:
+            _check_order(moments[0], moments[-1], oldest_first=oldest_first)
+        if cursor is None or (not oldest_first and any(moment <= since for moment in moments)):
             break
     else:
-        times = [at(row) for row in told]
         if oldest_first:
             until = min(until, max(times, default=since) - INSTANT)
         else:
             since = max(since, min(times, default=until))
-    return checked(ledger_of((entry for row in told for entry in entries_of(row)), since, max(since, until), untold))
+    return checked(ledger_of(entries, since, max(since, until), untold))
 
 
 def _check_order(first: datetime, last: datetime, *, oldest_first: bool) -> None:
