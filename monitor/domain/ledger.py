@@ -73,6 +73,14 @@ def ledger_of(
     return Ledger(since=since, until=until, entries=tuple(ordered), untold=frozenset(untold))
 
 
+def later(ledger: Ledger, by: timedelta) -> Ledger:
+    """The same by a clock that is ahead of the venue's by that."""
+    if not by:
+        return ledger
+    entries = tuple(replace(entry, at=entry.at + by) for entry in ledger.entries)
+    return replace(ledger, since=ledger.since + by, until=ledger.until + by, entries=entries)
+
+
 def continued(before: Ledger | None, told: Ledger) -> Ledger:
     """What is known once more was told: of the time that both cover, `told` is believed. Where it begins later than the
     one before ends, nothing says what was booked in between, so that one is let go."""

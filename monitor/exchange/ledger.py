@@ -12,7 +12,7 @@ from typing import Any
 
 from monitor.clock import Clock
 from monitor.domain.account import AccountSnapshot, FailureKind
-from monitor.domain.ledger import Ledger, bounded, continued
+from monitor.domain.ledger import Ledger, bounded, continued, later
 from monitor.exchange.budget import at_leisure
 from monitor.exchange.failures import ReadError, a_bug, clean
 from monitor.exchange.together import SharedRead
@@ -121,9 +121,11 @@ class Bookings:
     async def _read(self, instruments: Instruments, settings: AccountSettings) -> Ledger:
         now, before = self._clock.now(), self._ledgers.latest
         since = now - LOOK_BACK if before is None else max(now - LOOK_BACK, before.value.until - OVERLAP)
+        # The venue's clock is not ours.
+        ahead = timedelta(milliseconds=self._client.shared.offset.milliseconds)
         try:
             with at_leisure(ROOM):
-                told = await self._venue.read_ledger(self._client, instruments, settings, since)
+                told = await self._venue.read_ledger(self._client, instruments, settings, since - ahead)
         except ReadError as failed:
             if failed.kind in UNTOLD and before is None:
                 self._give_up(clean(failed.detail), now)
@@ -133,6 +135,7 @@ class Bookings:
             _log.exception("a reply about bookings could not be read", account=self._account)
             raise a_bug(error) from error
         self._untold, self._untold_at = None, None
+        told = later(told, ahead)
         return bounded(continued(before.value if before is not None else None, told), now - KEPT, MOST)
 
     def _give_up(self, why: str, now: datetime) -> None:

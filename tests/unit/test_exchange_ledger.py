@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.domain.account import AccountSnapshot, FailureKind
 from monitor.domain.ledger import Entry, EntryKind, Ledger, bounded, continued, ledger_of
+from monitor.exchange.client import ClockOffset
 from monitor.exchange.failures import ReadError
 from monitor.exchange.ledger import ASK_UNTOLD_EVERY, EVERY_S, KEPT, LOOK_BACK, MOST, OVERLAP, PAUSE_S, Bookings
 from monitor.exchange.venues.venue import AccountSettings, Venue
@@ -30,6 +32,7 @@ class Records:
     late_s: float = 0.0
     # Of how much time one read tells.
     reach: timedelta = KEPT
+    ours_is_ahead: timedelta = timedelta(0)
 
     async def read_ledger(self, _client: object, _instruments: object, _settings: object, since: datetime) -> Ledger:
         self.since.append(since)
@@ -37,7 +40,7 @@ class Records:
             await asyncio.sleep(3600)
         if self.failure is not None:
             raise self.failure
-        now = self.clock.now()
+        now = self.clock.now() - self.ours_is_ahead
         booked = [e for e in self.booked if (now - e.at).total_seconds() >= self.late_s]
         told = ledger_of(booked, since, min(now, since + self.reach))
         assert told is not None
@@ -48,7 +51,9 @@ class Desk:
     def __init__(self, every_s: float | None = EVERY_S) -> None:
         self.clock = ManualClock()
         self.records = Records(self.clock)
-        self.bookings = Bookings("main", cast(Venue, self.records), None, self.clock, every_s=every_s)
+        self.offset = ClockOffset()
+        client = SimpleNamespace(shared=SimpleNamespace(offset=self.offset))
+        self.bookings = Bookings("main", cast(Venue, self.records), client, self.clock, every_s=every_s)
 
     async def read(self, after_s: float = 10.0, equity: float = 1_000.0) -> AccountSnapshot:
         self.clock.elapsed_s += after_s
@@ -97,6 +102,20 @@ async def test_a_week_of_more_than_one_read_can_tell_is_read_on_within_minutes(d
     assert len(desk.records.since) == 8
     await desk.reads(26)
     assert len(desk.records.since) == 8
+
+
+@pytest.mark.parametrize("ahead_s", [-900.0, -120.0, 120.0, 900.0])
+async def test_a_booking_is_of_our_time_where_the_venue_has_another(desk: Desk, ahead_s: float) -> None:
+    """A transfer is looked for beside the reads that show it."""
+    desk.records.ours_is_ahead = timedelta(seconds=ahead_s)
+    desk.offset.milliseconds = round(1000 * ahead_s)
+    await desk.read()
+    booked_at = desk.clock.now()
+    desk.book("here", before_s=ahead_s)
+    snapshot = await desk.read(after_s=EVERY_S)
+    assert snapshot.ledger is not None
+    assert [(entry.id, entry.at) for entry in snapshot.ledger.entries] == [("here", booked_at)]
+    assert snapshot.ledger.until == desk.clock.now()
 
 
 async def test_a_booking_that_appears_minutes_after_its_moment_is_told(desk: Desk) -> None:

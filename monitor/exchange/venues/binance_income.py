@@ -46,7 +46,7 @@ KINDS: Mapping[str, EntryKind] = {
 
 async def income(client: Any, method: str, instruments: Instruments, since: datetime, *, of_portfolio: bool) -> Ledger:
     """One API's. Raises ReadError."""
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
 
     async def ask(cursor: Cursor | None) -> Page:
         """A page goes on from the instant in which the one before ended."""

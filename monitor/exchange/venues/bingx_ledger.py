@@ -30,7 +30,7 @@ KINDS: Mapping[str, EntryKind] = {
 
 
 async def read_ledger(client: Any, instruments: Instruments, since: datetime) -> Ledger:
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     stretches, told, begins = [(in_milliseconds(since), in_milliseconds(until))], list[Row](), until
     for _ in range(MAX_PAGES):
         start, end = stretches.pop()

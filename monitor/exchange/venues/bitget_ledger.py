@@ -129,7 +129,7 @@ async def unified_ledger(client: Any, instruments: Instruments, since: datetime)
 async def _read(
     client: Any, call: Any, records: _Records, instruments: Instruments, since: datetime, part: str, max_pages: int
 ) -> Ledger:
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     since = max(since, until - WINDOW)
     times = {"startTime": str(in_milliseconds(since)), "endTime": str(in_milliseconds(until))}
 

@@ -45,7 +45,7 @@ async def read_ledger(client: Any, instruments: Instruments, currencies: Sequenc
 
 
 async def _read(client: Any, instruments: Instruments, since: datetime, max_pages: int, currency: str) -> Ledger:
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     times = {"start_timestamp": in_milliseconds(since), "end_timestamp": in_milliseconds(until)}
 
     async def ask(cursor: Cursor | None) -> Page:

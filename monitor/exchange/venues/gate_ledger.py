@@ -39,7 +39,7 @@ async def read_ledger(client: Any, instruments: Instruments, modes: Mapping[str,
 async def _read(
     client: Any, instruments: Instruments, since: datetime, max_pages: int, settle: str, mode: str
 ) -> Ledger:
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     query = {"settle": settle, "from": int(since.timestamp()), "to": int(until.timestamp()) + 1, "limit": PAGE}
 
     async def ask(cursor: Cursor | None) -> Page:

@@ -44,7 +44,7 @@ async def read_ledger(client: Any, address: str, instruments: Instruments, since
 
 
 async def _read(client: Any, address: str, since: datetime, kind: str, entries: Entries) -> Ledger:
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     length, max_pages = PAGES[kind]
 
     async def ask(cursor: Cursor | None) -> Page:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.domain.ledger import Entry, EntryKind, Ledger
-from monitor.exchange.values import Row, mapping, number, optional_number, rows, text, word
+from monitor.exchange.values import Row, mapping, number, optional_number, rows, text, time_of, word
 from monitor.exchange.venues.bookings import Cursor, Page, booked, in_milliseconds, read_bookings
 from monitor.exchange.venues.krakenfutures_account import time_at
 from monitor.exchange.venues.venue import Instruments
@@ -35,7 +35,7 @@ CONVERSION = "conversion"
 
 
 async def read_ledger(client: Any, instruments: Instruments, since: datetime) -> Ledger:
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     asked = {"since": in_milliseconds(since), "before": in_milliseconds(until), "sort": "desc", "count": PAGE}
 
     async def ask(cursor: Cursor | None) -> Page:

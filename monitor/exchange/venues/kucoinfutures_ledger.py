@@ -89,7 +89,7 @@ async def unified_ledger(client: Any, instruments: Instruments, since: datetime)
 
 async def _by_days(client: Any, ask: Any, entries: Any, at: Any, since: datetime, untold: Any) -> Ledger:
     """A cursor is the end of its day, and how to ask for a further page of it."""
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     since = max(since, until - WINDOW)
     start_ms, until_ms = in_milliseconds(since), in_milliseconds(until)
 

@@ -45,7 +45,7 @@ async def _read(client: Any, call: Any, entries: Any, at: Any, since: datetime) 
         page = rows_of_page(await call({"page_num": number_, "page_size": PAGE}), "bookings")
         return Page(page, number_ + 1 if len(page) >= PAGE else None)
 
-    until = client.shared.clock.now()
+    until = time_of(client.milliseconds())
     pages = MAX_PAGES // 2
     return await read_bookings(ask, entries, at, since=since, until=until, untold=UNTOLD, max_pages=pages)
 

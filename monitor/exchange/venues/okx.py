@@ -233,7 +233,7 @@ class OkxVenue(OkxPrices):
         self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
     ) -> Ledger:
         """Of seven days at most."""
-        until = client.shared.clock.now()
+        until = time_of(client.milliseconds())
         since = max(since, until - RECORDS_KEPT)
         query: dict[str, str | int] = {"begin": round(since.timestamp() * 1000), "limit": PAGE}
 
