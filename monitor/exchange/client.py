@@ -75,7 +75,8 @@ class Rules:
     `said` the code and message of a refusal; `words` (small letters) stand for a code where a reply of status 400 and
     up holds them. `ban_s` is how long a ban lasts that names no end. `own_limit` tells from a signed call's refusal
     when its account may ask again; None where the refusal is of the address, which all accounts on it then leave alone.
-    `bare_words`: some replies are a single word in quotes. `further` are endpoints that ccxt does not know.
+    Calls of the paths `apart` are counted by themselves: such a refusal stops no other call. `bare_words`: some replies
+    are a single word in quotes. `further` are endpoints that ccxt does not know.
     """
 
     calls: frozenset[str]
@@ -89,6 +90,7 @@ class Rules:
     words: tuple[str, ...] = ()
     ban_s: float = DEFAULT_BAN_S
     own_limit: Callable[[Reply], datetime | None] = of_the_address
+    apart: frozenset[str] = frozenset()
     bare_words: bool = False
     further: tuple[Further, ...] = ()
 
@@ -359,7 +361,8 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         """Called by ccxt with every HTTP reply, before it judges the status."""
         # ccxt hands headers on in the case they were sent in.
         headers = {name.lower(): value for name, value in headers.items()}
-        used = self.rules.used_weight(headers, urlsplit(url).path.removeprefix(self.base_path))
+        path = urlsplit(url).path.removeprefix(self.base_path)
+        used = self.rules.used_weight(headers, path)
         if used is not None:
             self.shared.budget.note_used(used)
         try:
@@ -373,7 +376,8 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         failed = failed_reply(reply, refusal, self.rules.kinds_by_code, self.rules.ban_s)
         if failed.kind in (FailureKind.RATE_LIMIT, FailureKind.BANNED):
             own = self.rules.own_limit(reply) if self._is_signed(*sent) else None
-            if own is None:
+            is_apart = failed.kind is FailureKind.RATE_LIMIT and path in self.rules.apart
+            if own is None and not is_apart:
                 self.shared.budget.stop_until(failed)
             failed.retry_at = own or failed.retry_at
         raise failed

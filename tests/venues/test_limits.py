@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from monitor.domain.account import AccountSnapshot, FailureKind
+from monitor.domain.account import AccountSnapshot, FailureKind, PollFailure
 from monitor.exchange import market_data
 from monitor.exchange.failures import ReadError, Reply
 from monitor.exchange.registry import venue_of
@@ -62,6 +62,18 @@ async def test_a_refusal_of_a_call_without_a_key_stops_all_on_the_address(case: 
         failure = failed(await source.observe())
         assert failure.kind is FailureKind.RATE_LIMIT
         assert house.server.counts.total() == asked
+
+
+async def test_a_refusal_of_bookings_that_are_counted_by_themselves_stops_no_read_of_an_account() -> None:
+    clock, case = ShiftedClock(), next(case for case in CASES if case.venue == "krakenfutures")
+    async with a_house(case, clock, book_of(case, clock.now())) as house:
+        source = house.open(case.accounts[0])
+        good(await source.observe())
+        house.server.misbehave(Fault(kind=FaultKind.RATE_LIMITED, path="/api/history/v3/account-log"))
+        refused = await source.bookings()
+        assert isinstance(refused, PollFailure)
+        assert refused.kind is FailureKind.RATE_LIMIT
+        good(await source.observe())
 
 
 @pytest.mark.parametrize("body", ["403, access too frequent", '{"retMsg": "Access too frequent."}'])

@@ -57,6 +57,7 @@ from monitor.exchange.venues.venue import (
 )
 
 _API = "/derivatives/api/v3"
+_LOG = "/api/history/v3/account-log"
 READS: Mapping[str, str] = {
     "publicGetInstruments": f"{_API}/instruments",
     "publicGetTickers": f"{_API}/tickers",
@@ -66,7 +67,7 @@ READS: Mapping[str, str] = {
     "privateGetOpenorders": f"{_API}/openorders",
     "privateGetFills": f"{_API}/fills",
     "privateGetTradingInstruments": f"{_API}/trading/instruments",
-    "historyGetAccountLog": "/api/history/v3/account-log",
+    "historyGetAccountLog": _LOG,
     "authGetApiKeysV3Check": "/api/auth/v1/api-keys/v3/check",
 }
 FURTHER = (
@@ -117,6 +118,7 @@ class KrakenFuturesVenue(KrakenFuturesPrices):
             kinds_by_code=KINDS_BY_CODE,
             options={"access": _CHECK, "versions": _V1},
             said=_said,
+            apart=frozenset({_LOG}),
             further=FURTHER,
         ),
         repr=False,
