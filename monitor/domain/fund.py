@@ -17,8 +17,8 @@ NEAR = timedelta(seconds=90)
 # Where records are not told, reads wait for them no longer, and no more of them.
 PENDING_FOR = timedelta(minutes=30)
 MOST_PENDING = 360
-# What comes to so many times of what was there tells nothing of how that did: what is not exact of it is larger.
-DILUTING = 20
+# Of what comes to so many times of what was there, what is not exact of it would be a large gain or loss of that.
+DILUTING = 10
 
 
 class Window(StrEnum):
@@ -254,17 +254,26 @@ def _flow(step: Step, free: Sequence[Record], records: Records | None) -> tuple[
 
 
 def _fund(before: Fund | None, equity: Equity, flow: Flow) -> Fund | None:
-    own = equity.total - flow.amount
-    if before is not None and flow.amount > DILUTING * before.equity.total > 0:
-        own = before.equity.total
-    is_refilled = before is not None and before.equity.is_empty and equity.total > 0
-    if before is None or is_refilled or (flow.amount and min(equity.total, own) <= 0):
-        # What a transfer found or left empty has no price to go on from.
+    if before is None or (before.equity.is_empty and equity.total > 0):
         return _anew(equity) if equity.total > 0 else None
     if flow.why is not None:
         return _unknown(before, equity, flow.why)
-    fund = replace(before, equity=equity, units=before.units * equity.total / own if flow.amount else before.units)
+    grown = _grown(before.equity.total, equity.total, flow.amount) if flow.amount else 1.0
+    if grown is None:
+        return _anew(equity) if equity.total > 0 else None
+    fund = replace(before, equity=equity, units=before.units * grown)
     return replace(fund, peaks={window: _peak(window, before, fund) for window in Window})
+
+
+def _grown(before: float, now: float, flow: float) -> float | None:
+    """How many units there are for each of before. None: what a transfer found or left empty has no price to go on.
+
+    Money comes and goes with the read that shows it; with the one before, where more than was there is lost with it.
+    """
+    own = now - flow
+    if before > 0 and flow > 0 and (own <= 0 or flow > DILUTING * before):
+        return 1 + flow / before
+    return now / own if min(now, own) > 0 else None
 
 
 def _anew(equity: Equity) -> Fund:

@@ -101,8 +101,16 @@ def test_what_comes_into_next_to_nothing_changes_no_price_by_what_is_not_exact_o
     """Coins are valued a moment later than equity was."""
     ledger = records(deposit(6, told), until_s=10)
     track = after(a_snapshot(equity=0.5, ledger=EMPTY), a_snapshot(equity=10_000.5, observed_at=at(10), ledger=ledger))
-    assert lost(track) == 0
-    assert fund(track).units == pytest.approx(10_000.5)
+    assert lost(track) == pytest.approx(0, abs=0.001)
+    assert fund(track).units == pytest.approx(10_000.5, rel=0.002)
+
+
+@pytest.mark.parametrize("left", [1.0, 500.0, 4_000.0])
+def test_who_loses_what_was_paid_in_has_lost_it(left: float) -> None:
+    """All of it between two reads: of 6,000 that were there in all."""
+    told = records(deposit(3_000), until_s=7_300 + SETTLED_S)
+    track = after(read(0, ledger=EMPTY), read(7_200, left, ledger=told), read(7_210, left, ledger=told))
+    assert lost(track) == pytest.approx(1 - left / 6_000)
 
 
 def test_several_transfers_between_two_reads_are_added_up_and_conversions_make_up_for_each_other() -> None:
