@@ -62,6 +62,7 @@ class Bookings:
         self._moved_at: datetime | None = None
         self._untold: str | None = None
         self._untold_at: datetime | None = None
+        self._failure: FailureKind | None = None
 
     async def beside(
         self, snapshot: AccountSnapshot, instruments: Instruments, settings: AccountSettings
@@ -81,6 +82,9 @@ class Bookings:
             failure = "bookings could not be read: no answer yet"
         except ReadError as failed:
             failure = clean(f"bookings could not be read: {failed.kind}: {failed.detail}")
+            self._log_change(failed.kind, failed.detail)
+        else:
+            self._log_change(None, "")
         if self._untold is not None:
             return self._without(snapshot)
         latest = self._ledgers.latest
@@ -137,6 +141,16 @@ class Bookings:
         self._untold, self._untold_at = None, None
         told = later(told, ahead)
         return bounded(continued(before.value if before is not None else None, told), now - KEPT, MOST)
+
+    def _log_change(self, kind: FailureKind | None, detail: str) -> None:
+        """No alert tells of it until one needs it."""
+        if kind is self._failure:
+            return
+        self._failure = kind
+        if kind is None:
+            _log.info("bookings are read again", account=self._account)
+        elif self._untold is None:
+            _log.warning("bookings could not be read", account=self._account, kind=str(kind), detail=clean(detail))
 
     def _give_up(self, why: str, now: datetime) -> None:
         """What never ends is no news at each read: it is logged, and told as a caveat of the account."""

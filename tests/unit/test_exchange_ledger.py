@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,6 +166,22 @@ async def test_a_failure_leaves_the_last_ledger_and_says_why_there_is_no_younger
     assert again.ledger_failure is None
     assert again.ledger is not None
     assert again.ledger.since == good.observed_at - LOOK_BACK
+
+
+async def test_an_outage_of_bookings_is_logged_when_it_begins_and_when_it_ends(desk: Desk) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await desk.read()
+        desk.fail()
+        await desk.reads(100)
+        desk.fail(FailureKind.PERMISSION)
+        await desk.reads(10)
+        desk.records.failure = None
+        await desk.reads(10)
+    assert [(line["log_level"], line.get("kind")) for line in logs] == [
+        ("warning", "overloaded"),
+        ("warning", "permission"),
+        ("info", None),
+    ]
 
 
 async def test_no_read_waits_for_a_venue_that_is_slow_to_tell(desk: Desk) -> None:
