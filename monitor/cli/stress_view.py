@@ -7,10 +7,21 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.cli.once import GONE, MIN_WIDTH, figures_table
+from monitor.daemon import counted
 from monitor.domain.account import AccountSnapshot, PollFailure
 from monitor.notify.text import amount, percent, signed
 from monitor.risk.shock import ALT_BETA, BITCOIN, BtcMoves
-from monitor.risk.stress import HISTORIC, Outcome, Shock, StressedAccount, StressedPool, dollars_of, first_of, unheld
+from monitor.risk.stress import (
+    HISTORIC,
+    Outcome,
+    Shock,
+    StressedAccount,
+    StressedPool,
+    dollars_of,
+    first_of,
+    unheld,
+    unread,
+)
 
 HELD_STILL = "the worth of its coins is held still: which they are is not told"
 
@@ -31,6 +42,13 @@ def _shock(shock: Shock, accounts: Sequence[StressedAccount]) -> dict[str, Any]:
         "others": shock.others,
         "collateral": dict(sorted(shock.collateral.items())),
         "note": shock.note,
+        "unknown_pools": [
+            {"account": account.observation.account, "pool": pool.balance.pool}
+            for account in accounts
+            for pool in account.pools
+            if pool.outcomes[shock.name].is_liquidated is None
+        ],
+        "unread_accounts": unread(accounts),
         "first_liquidated": first
         and {
             "account": first.account,
@@ -181,10 +199,20 @@ def _first_table(shocks: Sequence[Shock], accounts: Sequence[StressedAccount]) -
     for shock in shocks:
         gone = first_of(shock, accounts)
         pools = [pool.outcomes[shock.name] for account in accounts for pool in account.pools]
-        unknown = sum(outcome.is_liquidated is None for outcome in pools)
-        first = (f"{gone[0].account}, {gone[0].pool}", _when(gone[0].outcome)) if gone else ("nobody", "")
-        table.add_row(shock.name, *first, f"{len(gone)} of {len(pools)}", str(unknown) if unknown else "")
+        unknown = _not_known(shock, accounts)
+        # What could not be judged may be the first: nobody is said of what is known in full alone.
+        nobody = "unknown" if unknown else "nobody"
+        first = (f"{gone[0].account}, {gone[0].pool}", _when(gone[0].outcome)) if gone else (nobody, "")
+        table.add_row(shock.name, *first, f"{len(gone)} of {len(pools)}", unknown)
     return table
+
+
+def _not_known(shock: Shock, accounts: Sequence[StressedAccount]) -> str:
+    """`1 pool, 2 accounts`: those whose fate in the shock is not known; empty where it is of all."""
+    outcomes = [pool.outcomes[shock.name] for account in accounts for pool in account.pools]
+    pools = sum(outcome.is_liquidated is None for outcome in outcomes)
+    counts = ((pools, "pool"), (len(unread(accounts)), "account"))
+    return ", ".join(counted(count, noun) for count, noun in counts if count)
 
 
 def _described(shock: Shock, accounts: Sequence[StressedAccount]) -> str:
@@ -200,6 +228,6 @@ def _described(shock: Shock, accounts: Sequence[StressedAccount]) -> str:
         parts.append(f"every dollar token at {prices.pop():g}")
     else:
         parts += [f"{coin} at {price:g}" for coin, price in shock.collateral.items()]
-    missing = unheld(shock, accounts) if shock not in HISTORIC else []
+    missing = unheld(shock, accounts) if shock not in HISTORIC and not unread(accounts) else []
     notes = [shock.note, f"no position or pool in {', '.join(missing)}" if missing else ""]
     return f"{shock.name}: {'; '.join([', '.join(parts), *filter(None, notes)])}"

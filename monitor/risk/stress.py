@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from monitor.domain.account import AccountSnapshot, MarginBalance, Observation
+from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure
 from monitor.domain.market import Markets
 from monitor.risk.shock import BITCOIN, BtcMoves, PoolPath, Rates, btc_moves, btc_rates, is_of_several_coins
 from monitor.risk.worth import STABLECOINS, UnknownWorthError, dollars_per
@@ -182,6 +182,11 @@ def first_of(shock: Shock, accounts: Iterable[StressedAccount]) -> tuple[First, 
         if pool.outcomes[shock.name].is_liquidated
     ]
     return tuple(sorted(gone, key=lambda first: first.outcome.share or 0.0))
+
+
+def unread(accounts: Iterable[StressedAccount]) -> list[str]:
+    """Accounts that could not be read: any of them may be liquidated first."""
+    return [account.observation.account for account in accounts if isinstance(account.observation, PollFailure)]
 
 
 def dollars_of(account: StressedAccount, shock: Shock) -> float | None:

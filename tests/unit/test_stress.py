@@ -1,5 +1,6 @@
 """Shocks of the market, recorded and made up: what they move, and what they leave of each pool."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -224,6 +225,25 @@ def test_the_tables_mark_what_is_held_still_or_unknown_and_leave_out_what_is_emp
     assert "the worth of its coins is held still: which they are is not told" in told
     assert "unknown after stablecoin 0.65: how much of it is in dollar tokens is not told" in told
     assert "cross:ETH" not in told
+
+
+def test_nobody_is_said_to_be_first_only_where_all_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """An account that could not be read, or a pool that could not be judged, may be the first of all."""
+    shock = BY_NAME["stablecoin 0.65"]
+    calm, _, _, broken = accounts(shock)
+    unjudged = stressed(of_several_coins(), {}, (shock,))
+    for seen, row in (
+        ([calm], ["nobody", "0 of 1"]),
+        ([calm, broken], ["unknown", "0 of 1", "1 account"]),
+        ([broken], ["unknown", "0 of 0", "1 account"]),
+        ([calm, unjudged, broken], ["unknown", "0 of 2", "1 pool, 1 account"]),
+    ):
+        print_tables((shock,), seen)
+        line = capsys.readouterr().out.partition("Who is liquidated first")[2].splitlines()[2]
+        assert re.split(r" {2,}", line.strip())[1:] == row
+    (found,) = as_object((shock,), [calm, unjudged, broken])["shocks"]
+    assert found["unread_accounts"] == ["broken"]
+    assert [pool["account"] for pool in found["unknown_pools"]] == [unjudged.observation.account]
 
 
 def test_a_short_is_not_lent_a_gain_by_an_assumed_beta() -> None:
