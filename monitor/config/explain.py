@@ -19,6 +19,7 @@ _EXPECTED = {
     "tuple_type": "expected a list such as [a, b]",
     "frozen_set_type": "expected a list such as [a, b]",
     "too_short": "expected at least one entry",
+    "string_pattern_mismatch": "expected a coin in capitals, such as BTC",
     "int_parsing": "expected a whole number",
     "int_type": "expected a whole number",
 }
@@ -67,9 +68,10 @@ def _explain_one(path: Path, details: ErrorDetails, root: Node, problems: Proble
         _explain_thresholds(path, node, details, problems)
     else:
         expected = _expected(details, node)
-        if isinstance(node.value, str) and not is_secret_path(path):
+        of_key = details["loc"][-1] == "[key]"
+        if isinstance(node.value, str) and not of_key and not is_secret_path(path):
             expected += f", not {shown_value(node.written)}"
-        problems.add(node.place, path, expected)
+        problems.add(node.key if of_key else node.place, path, expected)
 
 
 def _explain_thresholds(path: Path, rule: Node, details: ErrorDetails, problems: Problems) -> None:
@@ -89,6 +91,8 @@ def _expected(details: ErrorDetails, node: Node) -> str:
     context: dict[str, Any] = details.get("ctx", {})
     if kind in _EXPECTED:
         return _EXPECTED[kind]
+    if kind == "too_long":
+        return f"expected at most {context['max_length']} entries"
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return f"expected {words} {_in_unit_of(node, context[key])}"

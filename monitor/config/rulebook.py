@@ -47,7 +47,7 @@ def resolve_rules(root: Node, problems: Problems) -> None:
             if _has_kind(name, rule, path, problems):
                 given[name] = rule
         elif rule.value is not None:
-            problems.add(rule.place, path, "expected a mapping such as {warning: 10%, critical: 5%}, or false")
+            problems.add(rule.place, path, "expected a mapping such as {warning: 10%}, or false")
     for name in [name for name in given if name in RULE_KINDS]:
         given[name] = general[name] = _over(general.get(name), given[name])
     effective = dict(general)
@@ -101,7 +101,9 @@ def _has_kind(name: str, rule: Node, path: Path, problems: Problems) -> bool:
         rule.mapping["kind"] = Node(rule.key, rule.key, name)
         return True
     if kind is None:
-        problems.add(rule.key, path, f"expected kind: {kinds}{did_you_mean(name, RULE_KINDS)}")
+        hint = did_you_mean(name, RULE_KINDS)
+        told = f"{hint} `perpwatch rules` tells all kinds" if hint else f": {kinds}"
+        problems.add(rule.key, path, f"expected kind{told}")
     elif not isinstance(kind.value, str):
         if kind.value is not None:
             problems.add(kind.place, (*path, "kind"), f"expected {kinds}")

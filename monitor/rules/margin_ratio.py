@@ -1,6 +1,8 @@
 """margin_ratio: how much of a margin pool's equity its maintenance margin has eaten."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
 from monitor.domain.reading import Reading, Scope
@@ -8,13 +10,16 @@ from monitor.risk.remedy import Remedy, remedy_for_margin_ratio, with_collateral
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
+# At 100 % the pool is taken: an alert there would come after it.
+_Threshold = Annotated[Threshold, Field(lt=1)]
+
 
 class MarginRatio(ThresholdRule):
     """Maintenance margin / margin balance, per margin pool; at 100 % the venue liquidates."""
 
     kind: Literal["margin_ratio"] = "margin_ratio"
-    warning: Threshold | None = None
-    critical: Threshold | None = None
+    warning: _Threshold | None = None
+    critical: _Threshold | None = None
 
     why: ClassVar[str] = "when maintenance has eaten the equity, the venue takes all positions of the pool at once"
     formula: ClassVar[str] = "maintenance margin / equity"

@@ -353,17 +353,30 @@ TABLES: dict[str, list[tuple[str, str]]] = {
         (_rules(f"doge: {{kind: {MARK}Margin_Ratio, warning: 5%}}"), "did you mean margin_ratio?"),
     ],
     "rule_without_kind": [
-        (_rules(f"{MARK}margin_ration: {{warning: 5%}}"), "expected kind: margin_ratio, liquidation_distance"),
+        (_rules(f"{MARK}margin_ration: {{warning: 5%}}"), "expected kind, did you mean margin_ratio? `perp"),
         (_rules(f"{MARK}margin-ratio: {{warning: 5%}}"), "did you mean margin_ratio?"),
         (_rules(f"{MARK}doge: {{warning: 5%}}"), "expected kind"),
         (_rules(f"{MARK}doge: {{}}"), "expected kind"),
+    ],
+    "too_many_levels": [
+        (
+            _rules(f"take_profit: {{levels: {MARK}[{', '.join(f'{level}%' for level in range(1, 12))}]}}"),
+            "expected at most 10 entries",
+        ),
+    ],
+    "offset_of_what_is_no_coin": [
+        (_rules(f"hedge: {{offset: {{{MARK}btc: 1}}}}"), "expected a coin in capitals, such as BTC"),
+        (_rules(f"hedge: {{offset: {{{MARK}BTC/USDT: 1}}}}"), "expected a coin in capitals, such as BTC"),
+    ],
+    "margin_ratio_that_only_the_liquidated_reach": [
+        (_rules(f"margin_ratio: {{warning: 50%, critical: {MARK}100%}}"), "expected less than 100%, not 100%"),
     ],
     "kind_against_the_name": [
         (_rules(f"margin_ratio: {{kind: {MARK}funding_exposure, warning: 1%}}"), "expected margin_ratio"),
         (_rules(f"funding_exposure: {{kind: {MARK}margin_ratio}}"), "expected funding_exposure"),
     ],
     "rule_is_no_mapping": [
-        (_rules(f"margin_ratio: {MARK}50%"), "expected a mapping such as {warning: 10%, critical: 5%}, or false"),
+        (_rules(f"margin_ratio: {MARK}50%"), "expected a mapping such as {warning: 10%}, or false"),
         (_rules(f"margin_ratio: {MARK}true"), "or false"),
         (_rules(f"margin_ratio: {MARK}[50%, 80%]"), "or false"),
         (_rules(f"doge: {MARK}off-ish"), "or false"),
