@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from monitor.cli.loading import CONFIG, ConfigPath, load_settings
+from monitor.cli.rule_words import rule_words
 from monitor.cli.test_alert import send_to_all
 from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
@@ -16,7 +17,6 @@ from monitor.domain.account import PollFailure
 from monitor.exchange.registry import Exchanges, coverage
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import configure
-from monitor.notify.text import threshold
 from monitor.watching import access_of
 
 # Binance refuses a request whose time is further off than its receive window of 5 s.
@@ -62,9 +62,8 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"{name}: {account.venue}, read every {settings.poll_interval_of(name):g} s")
         yield from (Finding("", f"{name}: {sentence}") for sentence in coverage(account.venue))
     for name, rule in settings.rules.items():
-        thresholds = rule.model_dump(include={"warning", "critical"}, exclude_none=True)
-        shown = (f"{level} {threshold(value, rule.unit)}" for level, value in thresholds.items())
-        yield Finding("ok", f"rule {name}: {', '.join([rule.kind, *shown])}")
+        kind = "" if name == rule.kind else f" ({rule.kind})"
+        yield Finding("ok", f"rule {name}{kind}: {rule_words(rule)}")
 
 
 def _read_twice(settings: Settings) -> Iterator[Finding]:

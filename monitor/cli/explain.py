@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,6 @@ from monitor.cli.loading import CONFIG, ConfigPath, load_explained
 from monitor.cli.once import (
     INCOMPLETE_EXIT,
     Read,
-    a_console,
     as_object,
     print_reading,
     print_table,
@@ -28,6 +28,7 @@ from monitor.cli.once import (
     together,
     value_words,
 )
+from monitor.cli.rule_words import where_words
 from monitor.clock import Clock, SystemClock
 from monitor.config.problems import did_you_mean
 from monitor.config.rulebook import Origins
@@ -40,7 +41,7 @@ from monitor.notify.text import amount, percent, price, threshold
 from monitor.pipeline import assess
 from monitor.plan import AccountPlan
 from monitor.portfolio import assess_portfolio
-from monitor.rules.base import Rule, Where
+from monitor.rules.base import Rule
 from monitor.rules.baskets import coins_in
 from monitor.store.database import remembered
 
@@ -150,7 +151,9 @@ async def explained_together(settings: Settings, clock: Clock) -> Explained:
         for rule, parameters in plan.rules.items()
     }
     whole = AccountSnapshot(account=PORTFOLIO, venue=plan.venue, observed_at=portfolio.now, margins=(), positions=())
-    return Explained(whole, *_sorted_out(plan, readings, alone, _why_not_together), unread=tuple(portfolio.unseen))
+    unread = tuple(portfolio.unseen)
+    silent = partial(_why_not_together, unread)
+    return Explained(whole, *_sorted_out(plan, readings, alone, silent), unread=unread)
 
 
 def _of_underlying(found: Explained, coin: str) -> Explained:
@@ -200,12 +203,13 @@ def _why_silent(rule: Rule, snapshot: AccountSnapshot, *, judges: bool) -> str:
     return "nothing that it is for is held, or the venue does not tell what it needs"
 
 
-def _why_not_together(rule: Rule, judges: bool) -> str:
+def _why_not_together(unread: Sequence[str], rule: Rule, judges: bool) -> str:
     if judges:
         return MORE_SPECIFIC
     if type(rule).evaluate_portfolio is Rule.evaluate_portfolio:
         return "it judges each account by itself"
-    return "its accounts hold nothing that is only seen together"
+    known = f"in what could be read ({', '.join(unread)} could not) there is" if unread else "its accounts hold"
+    return f"{known} nothing that is only seen together"
 
 
 def _narrowed(found: Explained, snapshot: AccountSnapshot, symbol: str) -> Explained:
@@ -257,7 +261,7 @@ def _told(name: str, value: str | float) -> str:
 
 
 def _figure(name: str, value: float) -> str:
-    if name.endswith("price"):
+    if name.endswith(("price", "mark")):
         return price(value)
     return percent(value) if name.endswith(("rate", "ratio", "share")) else amount(value)
 
@@ -270,16 +274,8 @@ def _threshold(level: Level, judged: Judged, origins: Origins) -> tuple[str, str
     return threshold(level.threshold, reading.unit), f"{source}{here}"
 
 
-def _where(where: Where) -> str:
-    """`symbol BTC/*, side long`; empty where it is for everything."""
-    filters = where.model_dump(exclude_none=True)
-    return ", ".join(
-        f"{key} {' or '.join(value) if isinstance(value, tuple) else value}" for key, value in filters.items()
-    )
-
-
 def _speaker(judged: Judged) -> str:
-    name, where = judged.reading.key.rule, _where(judged.rule.where)
+    name, where = judged.reading.key.rule, where_words(judged.rule.where)
     kind = f" (a {judged.rule.kind})" if name != judged.rule.kind else ""
     instead = f"; more specific than {', '.join(judged.instead_of)}" if judged.instead_of else ""
     return f"{name}{kind}{f' where {where}' if where else ' for everything'}{instead}"
@@ -318,7 +314,7 @@ def _print(found: Explained, origins: Origins, profile: str) -> None:
     if isinstance(observation, PollFailure):
         print_table([Read(observation, ())])
         return
-    console = a_console()
+    console = Console(highlight=False)
     at = f"{observation.observed_at:%Y-%m-%d %H:%M:%S} UTC"
     who = "portfolio" if observation.account == PORTFOLIO else observation.account
     console.print(f"[bold]{who}[/] on {observation.venue}, {at}, profile {profile}\n")

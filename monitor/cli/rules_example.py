@@ -79,11 +79,14 @@ _SCENES: Mapping[str, Scene] = MappingProxyType(
 )
 
 
+# Of the rules that no profile has.
+OWN_LEVELS: Mapping[str, tuple[str, ...]] = MappingProxyType({"take_profit": ("5%", "10%")})
+
+
 def example_of(kind: str) -> Rendered | None:
-    """The alert that the default profile's rule of that kind sends; None where it has no levels, or says nothing."""
-    levels = PROFILES[DEFAULT_PROFILE].get(kind)
-    if levels is None:
-        return None
+    """The alert that a rule of that kind sends by the default profile, or by levels such as its owner would give; None
+    where it says nothing."""
+    levels: Mapping[str, Any] = PROFILES[DEFAULT_PROFILE].get(kind) or {"levels": OWN_LEVELS[kind]}
     rule: Rule = _RULE.validate_python({"kind": kind, **levels})
     context = _SCENES.get(kind, Scene()).context()
     readings = rule.evaluate(kind, context) or rule.evaluate_portfolio(kind, _with_another({kind: rule}, context))

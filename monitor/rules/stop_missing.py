@@ -40,7 +40,7 @@ class StopMissing(ThresholdRule):
     may_be_equal = True
 
     why: ClassVar[str] = "without a stop at the venue a crash while nobody looks ends in liquidation"
-    formula: ClassVar[str] = "1 - covered, by reduce-only stops that would fire"
+    formula: ClassVar[str] = "1 - covered, the share of the position that reduce-only orders would close in time"
 
     @property
     def needs(self) -> frozenset[Need]:

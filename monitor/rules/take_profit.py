@@ -33,7 +33,9 @@ class TakeProfit(Rule):
     )
 
     why: ClassVar[str] = "a plan made in calm is what is left of judgement when a price runs"
-    formula: ClassVar[str] = "side * (best mark - entry price) / entry price"
+    formula: ClassVar[str] = (
+        "(best mark - entry price) / entry price, of a short the negative; the best since it was entered"
+    )
     min_repeat_s = math.inf
 
     @field_validator("levels")

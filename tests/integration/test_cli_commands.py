@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
+from monitor.config.profiles import PROFILES
 from monitor.domain.account import MarginBalance, Position
 from monitor.paper.faults import Fault, FaultKind
 from monitor.rules.book import RULE_KINDS
@@ -56,12 +56,18 @@ def test_commands_that_need_no_venue(shell: Shell) -> None:
 
 def test_rules_and_schema_explain_themselves(shell: Shell) -> None:
     rules = shell.run("rules", "-c", "nowhere.yaml")
+    one = shell.run("rules", "hedge")
+    assert one.code == 0
+    assert one.out.startswith("hedge\n")
+    assert "takes    offset: coins held elsewhere" in one.out
+    assert "margin_ratio" not in one.out
+    assert shell.run("rules", "hedg").err == "perpwatch: no rule is called hedg, did you mean hedge?\n"
     assert rules.code == 0
     for kind in RULE_KINDS:
         assert kind in rules.out
     for profile in ("beginner", "retail", "professional"):
         assert rules.out.count(profile) == len(PROFILES[profile])
-    assert rules.out.count("an alert, as the default profile sends it:") == len(PROFILES[DEFAULT_PROFILE])
+    assert rules.out.count("an alert, as it would arrive:") == len(RULE_KINDS)
     for key in ("warning_sigmas: 2 sigma", "for: {warning: 3m}", "hysteresis: 25%"):
         assert key in rules.out, "a profile says more than thresholds"
     schema = shell.run("schema", "--config", "nowhere.yaml")
@@ -154,13 +160,13 @@ async def test_check_and_test_alert_ask_the_venue_and_the_channels(tmp_path: Pat
         offline = await shell("check", "-c", house.path)
         assert offline.code == 0, offline
         assert "critical alerts depend on one provider alone" in offline.out
-        assert "rule liquidation_distance: liquidation_distance, warning 5%, critical 3%" in offline.out
+        assert "rule liquidation_distance: warning 5%, critical 3%" in offline.out
         house.yaml.rules = {}
         house.write()
         offline = await shell("check", "-c", house.path)
-        assert "rule leverage: leverage, warning 5x, critical 7x" in offline.out
-        assert "rule stop_missing: stop_missing, warning any, critical any" in offline.out
-        assert "rule adl_rank: adl_rank, warning 4 of 5, critical 5 of 5" in offline.out
+        assert "rule leverage: warning 5x, critical 7x" in offline.out
+        assert "rule stop_missing: warning any, critical any, for 15 min (critical)" in offline.out
+        assert "rule adl_rank: warning 4 of 5, critical 5 of 5" in offline.out
         assert not house.sink.messages
         assert not house.server.requests
         house.server.set_profile("main", restrictions={"enableReading": True, "enableWithdrawals": True})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.cli.rules_example import example_of
+from monitor.cli.rules_example import OWN_LEVELS, example_of
 from monitor.config.profiles import DEFAULT_PROFILE, PROFILES
 from monitor.rules.book import RULE_KINDS
 
@@ -17,8 +17,12 @@ def test_every_rule_of_the_default_profile_has_an_example_that_says_what_to_do(k
     assert "unknown" not in example.title + example.body
 
 
-def test_a_rule_without_levels_of_its_own_has_none() -> None:
-    assert example_of("no such rule") is None
+def test_a_rule_of_no_profile_has_an_example_by_levels_that_its_owner_would_give() -> None:
+    of_none = set(RULE_KINDS) - {kind for rules in PROFILES.values() for kind in rules}
+    assert of_none == set(OWN_LEVELS)
+    example = example_of("take_profit")
+    assert example is not None
+    assert example.title == "WARNING main: BTC/USDT:USDT long +5% reached, take-profit level"
 
 
 def test_every_rule_says_why_it_matters_and_how_it_counts() -> None:

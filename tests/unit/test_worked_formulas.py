@@ -1,0 +1,36 @@
+"""The formulas of `perpwatch explain`: figures in the place of whole names, and of nothing else."""
+
+from typing import Any
+
+import pytest
+
+from monitor.cli.explain import worked
+from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Verdict
+from monitor.rules.base import Rule
+from monitor.rules.stop_missing import StopMissing
+from monitor.rules.trailing_stop import TrailingStop
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "inputs", "numbers"),
+    [
+        (
+            TrailingStop.model_validate({"warning": "5%"}),
+            0.05,
+            {"best_mark": 4_001.5, "mark_price": 3_801.5, "entry_price": 3_900.0},
+            "(4,001.5 - 3,801.5) / 4,001.5, of a short the negative = 5%",
+        ),
+        (
+            StopMissing.model_validate({"warning": "any"}),
+            0.75,
+            {"covered": 0.25, "stops": 2, "take_profits": 0},
+            "1 - 0.25, the share of the position that reduce-only orders would close in time = 75%",
+        ),
+    ],
+)
+def test_the_figures_stand_where_their_names_stood(
+    rule: Rule, value: float, inputs: dict[str, Any], numbers: str
+) -> None:
+    key = AlertKey(rule.kind, "main", Scope.POSITION, "ETH/USDT:USDT long")
+    levels = (Level(Severity.WARNING, Verdict.BREACH, value),)
+    assert worked(rule, Reading(key=key, levels=levels, value=value, unit=rule.unit, inputs=inputs)) == numbers
