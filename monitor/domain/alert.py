@@ -74,8 +74,9 @@ class Alert:
 
     `breached_since` holds, per severity, since when it has been breached without a clear read between. `paused_at` is
     the first unknown read since the last known one. `announced` is the severity last told of in this episode, None
-    before the first message; `last_told` the same across episodes; a fall lowers both. `sequence` counts the episode's
-    messages. `inputs` are those of the last known reading.
+    before the first message: a fall, which nobody is told of, leaves it. `last_told` is the same across episodes, but
+    the next episode lowers it as far as it falls before it is told of. `sequence` counts the episode's messages.
+    `inputs` are those of the last known reading.
     """
 
     key: AlertKey
@@ -309,21 +310,21 @@ def _while_firing(alert: Alert, reading: Reading, policy: AlertPolicy, now: date
     kept = max((severity for severity in held if severity <= alert.severity), default=alert.severity)
     severity = max(kept, _due(alert, reading, policy, now) or kept)
     back = alert.state is AlertState.RECOVERING and reading.verdict is Verdict.BREACH
+    known = alert.severity if alert.announced is None else alert.announced
     return replace(
         alert,
         state=AlertState.FIRING,
         severity=severity,
         clear_at=None,
-        announced=_lowered(alert.announced, severity),
-        last_told=_lowered(alert.last_told, severity),
+        last_told=alert.last_told if alert.announced is not None else _lowered(alert.last_told, severity),
         flaps=alert.flaps + int(back),
         # What was acknowledged was less than this.
-        acked_until=None if severity > alert.severity else alert.acked_until,
+        acked_until=None if severity > known else alert.acked_until,
     )
 
 
 def _lowered(told: Severity | None, severity: Severity) -> Severity | None:
-    """A fall lowers what counts as told, so that the next rise is news."""
+    """Of an episode that nobody knows of yet, the lowest severity counts as told, so that its first rise is news."""
     return None if told is None else min(told, severity)
 
 

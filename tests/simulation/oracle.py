@@ -46,7 +46,7 @@ class Oracle:
         self._absences = self._ahead = 0
         self._openings: list[int] = []
         self._told_at: int | None = None
-        # The lowest severity since the last message, its own included: more than that is a rise nobody knows of.
+        # What they believe who had the last message, or the lowest of an episode they know nothing of: more is a rise.
         self._known = CRITICAL
 
     def copy(self) -> "Oracle":
@@ -116,10 +116,10 @@ class Oracle:
             self._open.unseen_from = self._at(now)
 
     def _burn(self, episode: _Episode, severity: int) -> None:
-        if severity > episode.severity:
+        if severity > (self._known if episode.told else episode.severity):
             episode.muted_until = 0  # what was acknowledged was less than this
         episode.severity, episode.clear_from, episode.unseen_from = severity, None, None
-        self._known = min(self._known, severity)
+        self._known = self._known if episode.told else min(self._known, severity)
 
     def _clear_long_enough(self, episode: _Episode, at: int) -> bool:
         if episode.clear_from is None:

@@ -56,7 +56,7 @@ def test_a_walk_of_a_thousand_steps_says_what_the_oracle_says(seed: int) -> None
 
 
 def test_the_walks_reach_every_kind_of_message() -> None:
-    told = sum((live(random.Random(f"walk:{seed}"), 1_000)[0] for seed in range(5)), Counter[str]())
+    told = sum((live(random.Random(f"walk:{seed}"), 1_000)[0] for seed in range(8)), Counter[str]())
     assert all(told[kind] > 50 for kind in ("first", "repeat", "worse", "resolved")), told
 
 

@@ -104,12 +104,34 @@ def test_the_band_brings_a_recovering_alert_back_without_a_page() -> None:
     assert (alert.state, alert.clear_at, told) == (AlertState.FIRING, None, [(0, Reason.FIRST)])
 
 
-def test_a_rise_is_told_at_once_and_a_fall_is_silent_but_a_second_rise_is_told_again() -> None:
-    steps = readings(
-        (0, BREACH, CLEAR), (30, BREACH, CLEAR), (40, BREACH, BREACH), (50, BREACH, CLEAR), (60, BREACH, BREACH)
-    )
+def test_a_rise_is_told_at_once_and_a_fall_is_silent() -> None:
+    steps = readings((0, BREACH, CLEAR), (30, BREACH, CLEAR), (40, BREACH, BREACH), (50, BREACH, CLEAR))
+    alert, told = play(steps)
+    assert told == [(30, Reason.FIRST), (40, Reason.WORSE)]
+    assert (alert.severity, alert.announced) == (WARN, CRIT)
+
+
+def test_who_was_told_of_critical_and_of_no_fall_is_told_again_as_often_as_if_it_had_not_fallen() -> None:
+    swing = [(40 + 20 * n, BREACH, BREACH if n % 2 == 0 else CLEAR) for n in range(33)]
+    _, told = play(readings((0, BREACH, CLEAR), (30, BREACH, CLEAR), *swing))
+    assert told == [(30, Reason.FIRST), (40, Reason.WORSE), (360, Reason.REPEAT), (680, Reason.REPEAT)]
+
+
+def test_a_rise_after_a_repeat_that_said_warning_is_worse_again() -> None:
+    day = 4 * 3600
+    steps = readings((0, BREACH, BREACH), (10, BREACH, CLEAR), (day, BREACH, CLEAR), (day + 10, BREACH, BREACH))
     _, told = play(steps)
-    assert told == [(30, Reason.FIRST), (40, Reason.WORSE), (60, Reason.WORSE)]
+    assert told == [(0, Reason.FIRST), (day, Reason.REPEAT), (day + 10, Reason.WORSE)]
+
+
+def test_an_acknowledged_critical_that_falls_and_rises_again_stays_acknowledged() -> None:
+    policy = POLICY
+    alert, _ = play(readings((0, BREACH, BREACH)))
+    alert = acknowledge(alert, at(5))
+    for reading in (a_reading(BREACH, CLEAR), a_reading(BREACH, BREACH)):
+        alert = advance(alert, reading, policy, at(600))
+        assert reason_to_notify(alert, policy, at(600)) is None
+    assert reason_to_notify(alert, policy, at(5 + 30 * 60)) is Reason.REPEAT
 
 
 def test_a_critical_inside_its_band_stays_critical() -> None:
