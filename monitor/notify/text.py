@@ -18,7 +18,8 @@ _MARKUP = str.maketrans({"`": "'", "*": "∗", "[": "(", "]": ")", "\\": "/", "|
 _ZERO_WIDTH_SPACE = "\u200b"
 _MENTION = re.compile(r"[@<](?=\S)")
 _LINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=discord)(?=\.gg)|(?<=\bt)(?=\.me)", re.IGNORECASE)
-_BLOCK = re.compile(r"^(?=(?:#{1,3}|-#|>{1,3}) )")
+# A name that is nothing else begins a block with the words that follow it.
+_BLOCK = re.compile(r"^(?=(?:#{1,3}|-#|>{1,3})(?: |$))")
 _EMPHASIS = re.compile(r"_{2,}|(?<![^\W_])_|_(?![^\W_])")
 
 

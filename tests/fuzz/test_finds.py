@@ -272,3 +272,28 @@ def test_a_booking_without_its_time_is_a_failure(reader: Reader, name: str, path
     found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
     assert isinstance(found, ReadError), found
     assert found.kind is FailureKind.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "member", "junk"),
+    [
+        ("binanceusdm, mixed portfolio", "/papi/v1/um/income", "asset", None),
+        ("hyperliquid, unified-mixed", "userNonFundingLedgerUpdates", "token", ""),
+        ("hyperliquid, standard-two", "userNonFundingLedgerUpdates", "sourceDex", None),
+    ],
+)
+def test_a_booking_whose_coin_or_side_is_junk_is_a_failure_and_no_crash(
+    reader: Reader, name: str, path: str, member: str, junk: Any
+) -> None:
+    """Made up in dollars it would hide a loss; left out it would look like one."""
+    found = reader.read(WORLDS[name], spoilt(reader, name, path, member, junk)).records["bookings"]
+    assert isinstance(found, ReadError), found
+    assert found.kind is FailureKind.MALFORMED
+
+
+def test_a_booking_that_lacks_its_coin_is_a_failure_and_no_crash(reader: Reader) -> None:
+    name, path = "binanceusdm, mixed portfolio", "/papi/v1/um/income"
+    reply = reply_of(reader, name, path)
+    del reply[0]["asset"]
+    found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
+    assert isinstance(found, ReadError), found

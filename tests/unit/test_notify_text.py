@@ -14,7 +14,7 @@ def test_what_is_cut_from_a_name_is_marked() -> None:
     assert text.foreign("x" * 500) == "x" * 79 + "…"
 
 
-@pytest.mark.parametrize("words", ["# big", "> quoted", "-# small", "_# small", "~# small"])
+@pytest.mark.parametrize("words", ["# big", "> quoted", ">>>", "-# small", "_# small", "~# small"])
 def test_no_name_begins_a_heading_or_a_quote(words: str) -> None:
     assert text.foreign(words).startswith("\u200b")
 

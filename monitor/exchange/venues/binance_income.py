@@ -73,14 +73,14 @@ async def income(client: Any, method: str, instruments: Instruments, since: date
 def _entry(row: Row, method: str, instruments: Instruments) -> Entry:
     """A contract that is listed no more has no symbol of ours."""
     kind, raw = text(row, "incomeType"), word(row, "symbol")
-    instrument = instruments.get(raw)
-    parts = (method, kind, _number_of(row), raw, row.get("tradeId") or "", row["income"], row["asset"])
+    instrument, amount, currency = instruments.get(raw), number(row, "income"), text(row, "asset")
+    parts = (method, kind, _number_of(row), raw, row.get("tradeId") or "", row["income"], currency)
     return Entry(
         id=":".join(map(str, parts)),
         at=_at(row),
         kind=KINDS.get(kind, EntryKind.OTHER),
-        currency=text(row, "asset"),
-        amount=number(row, "income"),
+        currency=currency,
+        amount=amount,
         symbol=instrument.symbol if instrument is not None else None,
     )
 

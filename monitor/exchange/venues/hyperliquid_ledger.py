@@ -11,7 +11,7 @@ from typing import Any
 
 from monitor.domain.ledger import Entry, EntryKind, Ledger
 from monitor.exchange.together import together
-from monitor.exchange.values import Row, boolean, mapping, number, optional_number, rows, text, time_of, word
+from monitor.exchange.values import Row, boolean, malformed, mapping, number, optional_number, rows, text, time_of, word
 from monitor.exchange.venues.bookings import Cursor, Page, booked, in_milliseconds, merged, read_bookings, symbol_of
 from monitor.exchange.venues.hyperliquid_records import FILLS_PAGE, SPOT
 from monitor.exchange.venues.venue import Instruments
@@ -26,6 +26,7 @@ PAGES: Mapping[str, tuple[int, int]] = {
 USDC = "USDC"
 # Where a transfer's money lies that is not in the account of perpetuals, but in pooled modes.
 SPOT_DEX = "spot"
+SENT = frozenset({"internalTransfer", "subAccountTransfer", "spotTransfer", "send"})
 # Money that the account gives, but that a vault gets.
 TO_VAULTS = frozenset({"vaultDeposit", "vaultCreate"})
 EARNED = frozenset({"rewardsClaim", "vaultDistribution", "vaultLeaderCommission"})
@@ -84,10 +85,18 @@ def _fill(row: Row, instruments: Instruments) -> Iterator[Entry]:
 
 def _update(row: Row, address: str, *, pooled: bool) -> Iterator[Entry]:
     delta = mapping(row.get("delta"), "delta")
-    kind, currency = text(delta, "type"), USDC if "usdc" in delta else word(delta, "token").partition(":")[0].upper()
-    at, amounts = _at(row), _amounts(kind, delta, address, pooled=pooled)
+    kind, at = text(delta, "type"), _at(row)
+    currency, amounts = _currency(kind, delta), _amounts(kind, delta, address, pooled=pooled)
     parts = (kind, text(row, "hash"), row["time"], delta.get("nonce") or "", *amounts.values())
-    return booked(" ".join(map(str, parts)), at, currency or USDC, None, amounts)
+    return booked(" ".join(map(str, parts)), at, currency, None, amounts)
+
+
+def _currency(kind: str, delta: Row) -> str:
+    """What is sent names its token; anything else is in dollars where it names none."""
+    if "usdc" in delta:
+        return USDC
+    token = text(delta, "token") if kind in SENT else word(delta, "token")
+    return token.partition(":")[0].upper() or USDC
 
 
 def _amounts(kind: str, delta: Row, address: str, *, pooled: bool) -> Mapping[EntryKind, float]:
@@ -99,7 +108,7 @@ def _amounts(kind: str, delta: Row, address: str, *, pooled: bool) -> Mapping[En
         case "accountClassTransfer":
             amount = number(delta, "usdc") if boolean(delta, "toPerp") else -number(delta, "usdc")
             return {EntryKind.TRANSFER: 0.0 if pooled else amount}
-        case "internalTransfer" | "subAccountTransfer" | "spotTransfer" | "send":
+        case _ if kind in SENT:
             return _sent(kind, delta, address, pooled=pooled)
         case "vaultWithdraw":
             return {EntryKind.TRANSFER: _of_vault(delta, address) * number(delta, "netWithdrawnUsd")}
@@ -124,7 +133,10 @@ def _sent(kind: str, delta: Row, address: str, *, pooled: bool) -> Mapping[Entry
 
 
 def _is_inside(delta: Row, who: str, where: str, address: str, default: str, *, pooled: bool) -> bool:
-    return text(delta, who).lower() == address and (pooled or delta.get(where, default) != SPOT_DEX)
+    dex = delta.get(where, default)
+    if not isinstance(dex, str):
+        raise malformed(f"{where}: expected text")
+    return text(delta, who).lower() == address and (pooled or dex != SPOT_DEX)
 
 
 def _fee(delta: Row) -> float:
