@@ -1,6 +1,7 @@
 """The accounts being watched: one task each, what each last saw, and how a new configuration changes the set."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -86,6 +87,8 @@ class Watching:
         self._clock = clock
         self._tasks = tasks
         self._on_read = on_read
+        # When each account is to be read next, on the monotonic clock.
+        self._due: dict[str, float] = {}
 
     async def take(self, settings: Settings) -> None:
         """Watch what these settings name, from now on and by their rules; what did not change is not disturbed."""
@@ -106,7 +109,12 @@ class Watching:
         fresh = [name for name in new if name not in self._running]
         for index, name in enumerate(fresh):
             within_s = min(new[name].poll_interval_s, FIRST_READS_WITHIN_S)
-            self._start(name, delay_s=within_s * index / len(fresh))
+            self._start(name, delay_s=min(within_s * index / len(fresh), self._due_in_s(name)))
+        self._due = {name: due for name, due in self._due.items() if name in new}
+
+    def _due_in_s(self, name: str) -> float:
+        """Until the next read of what was watched already: an edit that opens an account anew may not put that off."""
+        return max(0.0, self._due.get(name, math.inf) - self._clock.monotonic())
 
     def _all_plans(self) -> dict[str, AccountPlan]:
         """With that of the portfolio, as alerts name it."""
@@ -144,6 +152,7 @@ class Watching:
         await self._clock.sleep(delay_s)
         while True:
             started = self._clock.monotonic()
+            self._due[name] = started + self.plans[name].poll_interval_s
             before = self.sights[name].failure
             observation = await self._cycle(name, source)
             if isinstance(observation, AccountSnapshot):

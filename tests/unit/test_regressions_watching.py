@@ -93,6 +93,18 @@ async def test_a_read_in_flight_is_judged_by_the_rules_in_force_when_it_ends() -
         assert not store.undelivered, "nothing is told by a rule that is gone"
 
 
+async def test_an_edit_that_opens_an_account_anew_does_not_put_off_its_next_read() -> None:
+    async with watching() as (watched, _, sources):
+        await watched.take(some_settings("main", poll_interval="60s", margin_ratio=RATIO))
+        await sources["main"].asked.wait()
+        hung, watched._due["main"] = sources["main"], 0.0
+        stops = {"kind": "stop_missing", "critical": "any"}
+        await watched.take(some_settings("a", "main", poll_interval="60s", margin_ratio=RATIO, stop_missing=stops))
+        assert sources["main"] is not hung, "what it needs is not what it was"
+        async with asyncio.timeout(3):
+            await sources["main"].asked.wait()
+
+
 async def test_an_account_removed_while_its_alert_is_being_written_keeps_no_alert(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
