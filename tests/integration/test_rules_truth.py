@@ -1,97 +1,91 @@
-"""Rules on accounts of the paper exchange, read over HTTP by the real ccxt classes, beside the exchange's own truth."""
+"""Every rule on accounts of the paper exchange, read over HTTP by the real ccxt classes: it speaks where the exchange's
+own books say that it is so, with their figure, and is silent where they say that it is not."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and named again as parameters
 
+from copy import deepcopy
+from datetime import timedelta
+
 import pytest
 
-from monitor.config.profiles import PROFILES
-from monitor.domain.account import Side
-from monitor.domain.reading import Reading, Severity, Verdict
-from monitor.exchange.source import AccountSource
+from monitor.domain.reading import Reading, Verdict
 from monitor.paper.engine import Engine
-from monitor.rules.base import Context
-from monitor.rules.book import evaluate_rules
-from tests.builders import a_rule
-from tests.reading import Open, clock, engine, exchanges, good, open_account, server
+from monitor.paper.server import PaperServer
+from monitor.risk.track import track_after
+from monitor.rules.base import Context, Portfolio, Rule
+from monitor.rules.book import RULE_KINDS, evaluate_portfolio, evaluate_rules, remembered
+from tests.integration.truth_cases import CASES, Case, Figure
+from tests.reading import Open, ShiftedClock, engine, exchanges, good, open_account, server
 
-LONG, SHORT = "BTC/USDT:USDT long", "BTC/USDT:USDT short"
-
-
-async def judge(source: AccountSource, kind: str) -> dict[str, Reading]:
-    """What the retail profile's rule says of one read, by subject."""
-    snapshot = good(await source.observe())
-    rules = {kind: a_rule(kind, **PROFILES["retail"][kind])}
-    context = Context(snapshot=snapshot, markets=source.markets(), now=snapshot.observed_at)
-    return {reading.key.subject: reading for reading in evaluate_rules(rules, context)}
+ALGO = "/fapi/v1/openAlgoOrders"
+# Longer than a book or stop orders are kept; three looks give time to unwind both sides of a hedge.
+APART, LOOKS = timedelta(seconds=61), 3
+OVER_ALL = [kind for kind, of in RULE_KINDS.items() if of.evaluate_portfolio is not Rule.evaluate_portfolio]
 
 
-def equity_of(engine: Engine, account: str) -> float:
-    return sum(pool.equity for pool in engine.pools(account) if pool.asset == "USDT")
+class Desk:
+    """A figure's accounts, read and remembered as the monitor does, and judged by its rule: each, and all together."""
+
+    def __init__(self, figure: Figure, open_account: Open, clock: ShiftedClock) -> None:
+        self._clock = clock
+        self._rules = {figure.kind: figure.rule}
+        self._sources = {name: open_account(name, at, needs=figure.rule.needs) for name, at in figure.at.items()}
+        self._seen: dict[str, Context] = {}
+        self._portfolio = Portfolio(seen={}, unseen={}, now=clock.now())
+
+    async def look(self) -> dict[str, Reading]:
+        """By subject."""
+        now = self._clock.now()
+        for name, source in self._sources.items():
+            snapshot = await source.gathered(good(await source.observe()))
+            before, markets = self._seen.get(name), source.markets()
+            track = track_after(before.track if before else None, snapshot, markets)
+            self._seen[name] = Context(snapshot=snapshot, markets=markets, now=now, track=track)
+        portfolio = Portfolio(seen=dict(self._seen), unseen={}, now=now)
+        self._portfolio = remembered(self._rules, portfolio, self._portfolio.hedges)
+        readings = [reading for context in self._seen.values() for reading in evaluate_rules(self._rules, context)]
+        readings += evaluate_portfolio(self._rules, self._portfolio)
+        return {reading.key.subject: reading for reading in readings}
 
 
-async def test_a_trade_that_stakes_too_much_is_told_from_one_that_does_not(engine: Engine, open_account: Open) -> None:
-    readings = await judge(open_account("hedger"), "position_size")
-    equity = equity_of(engine, "hedger")
-    for subject, side, severity in ((LONG, Side.LONG, Severity.CRITICAL), (SHORT, Side.SHORT, None)):
-        truth = engine.position("hedger", "BTCUSDT", side)
-        assert readings[subject].value == pytest.approx(truth.initial_margin / equity)
-        assert readings[subject].severity is severity
+@pytest.fixture
+def clock() -> ShiftedClock:
+    """Half past noon: no funding falls due and no day ends, so nothing happens but what a case says."""
+    clock = ShiftedClock()
+    noon = clock.now().replace(hour=12, minute=30, second=0, microsecond=0)
+    clock.ahead = noon + timedelta(days=1) - clock.now()
+    return clock
 
 
-async def test_an_account_that_hangs_on_one_coin_is_told_until_it_does_not(engine: Engine, open_account: Open) -> None:
-    hedger, alone = open_account("hedger"), open_account("single")
-
-    def share_of_bitcoin() -> float:
-        worths = {p.symbol + p.side: p.notional for p in engine.positions("hedger") if p.symbol.endswith("USDT")}
-        return sum(worth for name, worth in worths.items() if name.startswith("BTC")) / sum(worths.values())
-
-    reading = (await judge(hedger, "concentration"))["hedger"]
-    assert reading.severity is Severity.WARNING
-    assert reading.value == pytest.approx(share_of_bitcoin())
-    engine.open("hedger", "SOLUSDT", Side.LONG, 600, 207, 10)
-    reading = (await judge(hedger, "concentration"))["hedger"]
-    assert reading.verdict is Verdict.CLEAR
-    assert reading.value == pytest.approx(share_of_bitcoin())
-    assert (await judge(alone, "concentration"))["single"].verdict is Verdict.CLEAR, "one coin, as its owner knows"
-
-
-async def test_a_loss_is_told_of_the_side_that_loses(engine: Engine, open_account: Open) -> None:
-    source = open_account("hedger")
-    assert {reading.verdict for reading in (await judge(source, "loss")).values()} == {Verdict.CLEAR}
-    engine.set_mark("BTCUSDT", 113_000.0)
-    readings = await judge(source, "loss")
-    truth = engine.position("hedger", "BTCUSDT", Side.LONG)
-    assert readings[LONG].value == pytest.approx(-truth.unrealized_pnl / truth.initial_margin)
-    assert readings[LONG].severity is Severity.CRITICAL
-    assert (readings[SHORT].verdict, readings[SHORT].value) == (Verdict.CLEAR, 0.0)
-
-
-async def test_the_fourth_rank_is_critical_for_a_hedge_and_a_warning_for_a_position_alone(
-    engine: Engine, open_account: Open
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_rule_tells_what_the_books_say_and_nothing_else(
+    case: Case, engine: Engine, server: PaperServer, open_account: Open, clock: ShiftedClock
 ) -> None:
-    hedger, alone = open_account("hedger"), open_account("single")
-    for price, hedged, single in ((116_000.5, None, None), (112_500.0, Severity.CRITICAL, None)):
-        engine.set_mark("BTCUSDT", price)
-        for source, account, severity in ((hedger, "hedger", hedged), (alone, "single", single)):
-            reading = (await judge(source, "adl_rank"))[SHORT]
-            assert reading.value == engine.position(account, "BTCUSDT", Side.SHORT).adl_quantile + 1
-            assert reading.severity is severity
-    engine.set_mark("BTCUSDT", 108_000.0)
-    reading = (await judge(alone, "adl_rank"))[SHORT]
-    assert (reading.value, reading.severity) == (4, Severity.WARNING)
+    figure = case.figure
+    for act in case.given:
+        act(engine)
+    for name in figure.at if figure.stops else ():
+        server.set_profile(name, listed={ALGO: tuple(figure.stops)})
+    desk = Desk(figure, open_account, clock)
+    readings, before = await desk.look(), deepcopy(engine)
+    for look in range(LOOKS):
+        clock.ahead += APART
+        engine.advance(clock.now())
+        for act in case.does if look == 0 else ():
+            act(engine)
+        readings = await desk.look()
+    reading, truth = readings[figure.subject], figure.truth(before, engine)
+    assert reading.value == (None if truth is None else pytest.approx(truth, rel=1e-6, abs=1e-9)), dict(reading.inputs)
+    assert reading.severity is case.tells
+    assert reading.verdict is (Verdict.CLEAR if case.tells is None else Verdict.BREACH)
 
 
-async def test_a_position_below_the_edge_of_its_bracket_is_told_what_crossing_costs(
-    engine: Engine, open_account: Open
-) -> None:
-    source, contract = open_account("single"), engine.market("BTCUSDT").contract
-    assert (await judge(source, "tier_cliff"))[SHORT].verdict is Verdict.CLEAR
-    engine.close("single", "BTCUSDT", Side.SHORT, 0.08)
-    notional = engine.position("single", "BTCUSDT", Side.SHORT).notional
-    edge = contract.bracket(notional).cap
-    reading = (await judge(source, "tier_cliff"))[SHORT]
-    assert reading.severity is Severity.WARNING
-    assert reading.value == pytest.approx(edge / notional - 1)
-    assert reading.inputs["maintenance_at_edge"] == pytest.approx(contract.maintenance(edge))
-    assert reading.inputs["maintenance_beyond"] == pytest.approx(contract.maintenance(edge * (1 + 1e-12)))
-    assert reading.inputs["next_rate"] == contract.bracket(edge * 1.01).rate
+@pytest.mark.parametrize("kind", RULE_KINDS)
+def test_every_rule_is_shown_to_speak_and_to_be_silent(kind: str) -> None:
+    assert {case.tells is not None for case in CASES if case.figure.kind == kind} == {True, False}
+
+
+@pytest.mark.parametrize("kind", OVER_ALL)
+def test_what_is_judged_over_all_accounts_is_shown_over_several(kind: str) -> None:
+    several = [case for case in CASES if case.figure.kind == kind and len(case.figure.at) > 1]
+    assert {case.tells is not None for case in several} == {True, False}

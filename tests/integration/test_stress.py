@@ -1,6 +1,4 @@
-"""Common shocks of accounts read over HTTP by the real ccxt class: the paper exchange says who is liquidated, where."""
-
-# ruff: noqa: F401, F811 - fixtures are imported, and named again as parameters
+"""`perpwatch stress` on accounts read over HTTP by the real ccxt class: the exchange says who is liquidated, where."""
 
 import json
 from collections.abc import Iterator
@@ -9,67 +7,15 @@ from typing import Any
 
 import pytest
 
-from monitor.clock import Clock
 from monitor.domain.account import Side
-from monitor.domain.reading import Reading, Severity, Verdict
 from monitor.paper.book import EventKind
 from monitor.paper.engine import Engine
 from monitor.paper.faults import Fault, FaultKind
-from monitor.rules.base import Context
-from monitor.rules.book import evaluate_rules
-from tests.builders import a_rule
 from tests.daemon_kit import House, Shell, a_house, a_market
-from tests.reading import Open, clock, engine, exchanges, good, open_account, server
-
-MARKS = {"BTCUSDT": 116_000.5, "ETHUSDT": 4_000.25, "SOLUSDT": 207.0}
-BETAS = {"BTCUSDT": 1.0, "ETHUSDT": 2.5, "SOLUSDT": 2.5}
 
 
-def a_book(engine: Engine, equity: float) -> None:
-    """The account `book`: about 30,000 dollars long in each of three coins."""
-    engine.add_account("book", api_key="book-key", secret="book-secret")
-    engine.deposit("book", "USDT", equity)
-    for symbol, mark in MARKS.items():
-        engine.open("book", symbol, Side.LONG, round(30_000 / mark, 3), mark, 20)
-
-
-def is_liquidated(engine: Engine, account: str = "book") -> bool:
+def is_liquidated(engine: Engine, account: str) -> bool:
     return any(e.account == account and e.kind in (EventKind.PARTIAL, EventKind.FULL) for e in engine.events)
-
-
-def shock(engine: Engine, btc: float) -> None:
-    engine.set_marks({symbol: mark * (1 + BETAS[symbol] * btc) for symbol, mark in MARKS.items()})
-
-
-async def judged(open_account: Open, clock: Clock) -> Reading:
-    source = open_account("book")
-    snapshot = good(await source.observe())
-    rule = a_rule("common_shock", warning="15%", critical="8%")
-    context = Context(snapshot=snapshot, markets=source.markets(), now=clock.now())
-    (reading,) = evaluate_rules({"common_shock": rule}, context)
-    return reading
-
-
-@pytest.mark.parametrize(
-    ("equity", "severity"), [(10_000, Severity.CRITICAL), (20_000, Severity.WARNING), (40_000, None)]
-)
-async def test_the_exchange_liquidates_at_the_move_that_is_told_and_not_before(
-    equity: float, severity: Severity | None, engine: Engine, open_account: Open, clock: Clock
-) -> None:
-    a_book(engine, equity)
-    reading = await judged(open_account, clock)
-    assert reading.severity is severity
-    assert reading.verdict is (Verdict.CLEAR if severity is None else Verdict.BREACH)
-    fall = reading.inputs["btc_fall"]
-    assert isinstance(fall, float)
-    assert reading.value == -fall
-    shock(engine, fall + 1e-5)
-    assert not is_liquidated(engine)
-    shock(engine, fall - 1e-5)
-    assert is_liquidated(engine)
-
-
-# --- perpwatch stress ---
 
 
 @pytest.fixture
