@@ -37,7 +37,7 @@ INCOMPLETE_EXIT = 2
 MIN_WIDTH = 110
 # No number describes maintenance margin that is owed with no equity left.
 GONE = "equity is gone"
-_COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", None: "green"}
+_COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan", None: "green"}
 
 
 @dataclass(frozen=True, slots=True)
