@@ -54,9 +54,14 @@ async def test_stop_orders_are_listed_or_said_not_to_be_read(tmp_path: Path, she
         )
         table = await shell("once", "-c", house.path)
         assert "  stop of BTC/USDT:USDT long at 91,500: 0.5 BTC\n" in table.out
+        assert "unassessed" not in table.out
+        house.yaml.rules["stop_missing"] = "{warning: any}"
+        house.write()
         house.server.misbehave(Fault(kind=FaultKind.SERVER_ERROR, status=503, path=ALGO_ORDERS))
         table = await shell("once", "-c", house.path)
         assert table.code == 0, "positions and margins were read"
+        assert "  unknown  stop_missing of BTC/USDT:USDT long: " in table.out
+        assert "unassessed" not in table.out, "what is unknown has a line of its own"
         assert "stop orders: not read (overloaded)" in table.out
         assert (await main_of(shell, house))["orders"] is None
 
