@@ -9,6 +9,7 @@ from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Ve
 from monitor.rules.base import Rule
 from monitor.rules.stop_missing import StopMissing
 from monitor.rules.take_profit import TakeProfit
+from monitor.rules.total_exposure import TotalExposure
 from monitor.rules.trailing_stop import TrailingStop
 
 
@@ -26,6 +27,12 @@ from monitor.rules.trailing_stop import TrailingStop
             0.75,
             {"covered": 0.25, "stops": 2, "take_profits": 0},
             "1 - 0.25, the share of the position that reduce-only orders would close in time = 75%",
+        ),
+        (
+            TotalExposure.model_validate({"warning": "5x"}),
+            6.5,
+            {"gross_notional": 65_000.0, "equity": 10_000.0, "accounts": 2},
+            "65,000 / 10,000, over all that is watched = 6.5x",
         ),
         (
             TakeProfit.model_validate({"levels": ["5%"]}),
