@@ -325,7 +325,7 @@ class Daemon:
 
 
 def started_lines(sights: Mapping[str, Sight], alerts: Iterable[Alert], rules: Mapping[str, Rule]) -> Iterator[str]:
-    """N accounts, M positions, the nearest liquidation, what still fires, and what cannot be seen."""
+    """N accounts, M positions, the nearest liquidation, what fires, and what cannot be seen."""
     snapshots = [sight.snapshot for sight in sights.values() if sight.snapshot is not None]
     positions = sum(len(snapshot.positions) for snapshot in snapshots)
     yield f"{counted(len(sights), 'account')}, {counted(positions, 'open position')}"
@@ -334,7 +334,7 @@ def started_lines(sights: Mapping[str, Sight], alerts: Iterable[Alert], rules: M
         yield nearest
     firing = sum(alert.is_firing for alert in alerts)
     if firing:
-        yield f"{counted(firing, 'alert')} still firing"
+        yield f"{counted(firing, 'alert')} firing"
     for name, sight in sights.items():
         if sight.failure is not None:
             yield f"cannot see {name}: {sight.failure.kind}: {sight.failure.detail}"

@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, TextIO
 from urllib.parse import quote, quote_plus
@@ -213,6 +214,8 @@ def _redacted(value: object, depth: int = 0) -> object:
         return _clean(value)
     if isinstance(value, bytes):
         return _clean(value.decode(errors="backslashreplace"))
+    if isinstance(value, datetime):
+        return value.isoformat()
     if depth < _MAX_DEPTH:
         if isinstance(value, Mapping):
             return {redact(str(key)): _member(key, member, depth + 1) for key, member in value.items()}

@@ -48,7 +48,7 @@ def _of_ends(
         rest = held.get(subject)
         lines = [
             taken_words(ends, now),
-            f"{amount(rest)} contracts are open now" if rest else "nothing of it is open now",
+            f"open now: {_contracts(rest)}" if rest else "nothing of it is open now",
             _LOOK[kind],
         ]
         yield from notices(
@@ -66,9 +66,13 @@ def _of_ends(
 def taken_words(ends: Sequence[End], now: datetime) -> str:
     """`12 contracts at 101,234 by the venue's records, 21:13 UTC`; the price is the mean over the orders."""
     total, mean = size_and_price(ends)
-    parts = [f"{amount(total)} contracts" if total else None, f"at {price(mean)}" if mean else None]
+    parts = [_contracts(total) if total else None, f"at {price(mean)}" if mean else None]
     what = " ".join(part for part in parts if part)
     return f"{what} by the venue's records, {moment(ends[-1].at, now)} UTC".lstrip()
+
+
+def _contracts(count: float) -> str:
+    return f"{amount(count)} contract{'' if count == 1 else 's'}"
 
 
 def _of_mode(plan: AccountPlan, event: AccountEvent, now: datetime) -> tuple[Notification, ...]:

@@ -1,6 +1,7 @@
 """`perpwatch check`: is the configuration good, and, with --online, do keys, clocks and channels work."""
 
 import asyncio
+import re
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,13 +15,15 @@ from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
 from monitor.daemon import counted
 from monitor.domain.account import PollFailure
-from monitor.exchange.registry import Exchanges, coverage
+from monitor.exchange.modes import credentials_of
+from monitor.exchange.registry import Exchanges, coverage, exact_venues
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import configure
 from monitor.watching import access_of
 
 # Binance refuses a request whose time is further off than its receive window of 5 s.
 MAX_SKEW_S = 1.0
+_CAPITAL = re.compile("[A-Z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,11 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
             "warning", f"critical alerts depend on one provider alone ({schemes.pop()}): add a channel of another"
         )
     yield from _read_twice(settings)
+    yield from _without_keys(settings)
     for name, account in settings.accounts.items():
         yield Finding("ok", f"{name}: {account.venue}, read every {settings.poll_interval_of(name):g} s")
-        yield from (Finding("", f"{name}: {sentence}") for sentence in coverage(account.venue))
+    for venue in dict.fromkeys(account.venue for account in settings.accounts.values()):
+        yield from _seen_of(venue)
     for name, rule in settings.rules.items():
         kind = "" if name == rule.kind else f" ({rule.kind})"
         yield Finding("ok", f"rule {name}{kind}: {rule_words(rule)}")
@@ -75,6 +80,26 @@ def _read_twice(settings: Settings) -> Iterator[Finding]:
         other = first.setdefault(same, name) if access.credentials else name
         if other != name:
             yield Finding("warning", f"{name} reads what {other} reads: over all accounts it would count twice")
+
+
+def _without_keys(settings: Settings) -> Iterator[Finding]:
+    for name in settings.accounts:
+        access = access_of(settings, name)
+        # ccxt's apiKey is the YAML's api_key.
+        missing = [
+            _CAPITAL.sub(r"_\g<0>", part).lower() for part in credentials_of(access.venue) - access.credentials.keys()
+        ]
+        if missing:
+            yield Finding("error", f"{name}: {access.venue} cannot be read without {' and '.join(sorted(missing))}")
+
+
+def _seen_of(venue: str) -> Iterator[Finding]:
+    """What its reader tells of itself; of one that is no own, which of that name there are."""
+    if venue not in exact_venues():
+        exact = " and ".join(name for name in exact_venues() if name.startswith(venue))
+        hint = f"; {exact} would be read whole" if exact else ""
+        yield Finding("warning", f"{venue} is read with gaps{hint}")
+    yield from (Finding("", f"{venue}: {sentence}") for sentence in coverage(venue))
 
 
 async def online_findings(settings: Settings, clock: Clock) -> list[Finding]:

@@ -54,6 +54,9 @@ _NOT_INPUTS = frozenset(
     }
 )
 
+# How the names of inputs end that are shares of something.
+_SHARES = ("rate", "ratio", "share", "sigma", "probability", "annualised", "level", "gain")
+
 MORE_SPECIFIC = "a more specific rule of its kind speaks"
 
 Place = tuple[str, Scope, str]
@@ -256,21 +259,22 @@ def _told(name: str, value: str | float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S} UTC" if name.endswith(("_at", "_since")) else value
+        is_moment = name == "since" or name.endswith(("_at", "_since"))
+        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S} UTC" if is_moment else value
     return _figure(name, value)
 
 
 def _figure(name: str, value: float) -> str:
     if name.endswith(("price", "mark")):
         return price(value)
-    return percent(value) if name.endswith(("rate", "ratio", "share")) else amount(value)
+    return percent(value) if name.endswith(_SHARES) else amount(value)
 
 
 def _threshold(level: Level, judged: Judged, origins: Origins) -> tuple[str, str]:
     """`15%`, and `from the profile retail`."""
     reading, own = judged.reading, getattr(judged.rule, str(level.severity), None)
     source = origins[reading.key.rule].get(str(level.severity), "by the rule itself")
-    here = "" if level.threshold == own else f", which says {threshold(own, reading.unit)}"
+    here = "" if own is None or level.threshold == own else f", which says {threshold(own, reading.unit)}"
     return threshold(level.threshold, reading.unit), f"{source}{here}"
 
 

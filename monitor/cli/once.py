@@ -37,7 +37,7 @@ INCOMPLETE_EXIT = 2
 MIN_WIDTH = 110
 # No number describes maintenance margin that is owed with no equity left.
 GONE = "equity is gone"
-_COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", None: "green"}
+_COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan", None: "green"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
         console.print(_position_table(snapshot))
     for line in _order_lines(read.orders):
         console.print(f"  {line}", markup=False, soft_wrap=True)
-    for reading in read.readings:
+    for reading in _told(read.readings):
         print_reading(console, reading)
     for event in read.events or ():
         detail = f" ({event.detail})" if event.detail else ""
@@ -234,12 +234,17 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
 
 def print_together(readings: Sequence[Reading]) -> None:
     """What is judged over all accounts, where anything is."""
-    told = [reading for reading in readings if reading.key.rule != UNASSESSED or reading.verdict is Verdict.BREACH]
+    told = _told(readings)
     console = a_console()
     if told:
         console.print("[bold]portfolio[/], all accounts together")
     for reading in told:
         print_reading(console, reading)
+
+
+def _told(readings: Sequence[Reading]) -> list[Reading]:
+    """Without the count of what is unknown: each of these has a line of its own here."""
+    return [reading for reading in readings if reading.key.rule != UNASSESSED]
 
 
 def print_reading(console: Console, reading: Reading) -> None:

@@ -1,8 +1,11 @@
 """What the YAML asks of a rule, in one line: whom it is for, its thresholds, and what else differs from the default."""
 
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
 
 from monitor.notify.text import duration, percent, threshold
 from monitor.rules.base import Rule, SeverityDurations, Where
@@ -25,12 +28,28 @@ def rule_words(rule: Rule) -> str:
 
 
 def own_parameters(kind: type[Rule]) -> dict[str, str]:
-    """What only this kind takes beside its thresholds, by name, with its description."""
+    """What only this kind takes beside its thresholds, by name: its description, what may stand there, its default."""
     return {
-        name: field.description or ""
+        name: (field.description or "") + _choices(field.annotation) + _default(name, field)
         for name, field in kind.model_fields.items()
         if name not in Rule.model_fields and name not in _APART
     }
+
+
+def _choices(annotation: Any) -> str:
+    """`; day, week or all`; empty of what is no choice."""
+    names = (
+        list(annotation) if isinstance(annotation, type) and issubclass(annotation, StrEnum) else get_args(annotation)
+    )
+    if not names or not all(isinstance(name, str) for name in names):
+        return ""
+    *others, last = names
+    return f"; {', '.join(others)} or {last}"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
+    return f"; {WORDS[name](value)} where not given" if value else ""
 
 
 def _parts(rule: Rule) -> Iterator[str]:

@@ -126,6 +126,8 @@ def _print_account(
     console.print(f"[bold]{snapshot.account}[/] on {snapshot.venue}, {snapshot.observed_at:%Y-%m-%d %H:%M:%S} UTC")
     for pool in account.pools:
         if not pool.is_empty:
+            # On a line of its own: in the table a long name would make each row too wide.
+            console.print(f"  {pool.balance.pool}", markup=False, soft_wrap=True)
             console.print(_pool_table(pool))
             for line in _notes(pool):
                 console.print(f"    {line}", style="dim", markup=False, soft_wrap=True)
@@ -139,7 +141,7 @@ def _print_account(
 
 def _pool_table(pool: StressedPool) -> Table:
     balance = pool.balance
-    table = figures_table(balance.pool, "equity after", "in dollars", "margin ratio after", "liquidated")
+    table = figures_table("after", "equity", "in dollars", "margin ratio", "liquidated")
     ratio = GONE if balance.under_water else percent(balance.margin_ratio)
     table.add_row("now", _sum(balance.equity, balance.currency), "", ratio, _reach(pool.moves))
     for name, outcome in pool.outcomes.items():
@@ -166,7 +168,7 @@ def _reach(moves: BtcMoves | None) -> str:
 def _fate(outcome: Outcome) -> str:
     if outcome.is_liquidated is None:
         return "unknown"
-    return f"yes, {_when(outcome)}" if outcome.is_liquidated else "no"
+    return _when(outcome) if outcome.is_liquidated else "no"
 
 
 def _when(outcome: Outcome) -> str:
@@ -195,7 +197,7 @@ def _notes(pool: StressedPool) -> Iterator[str]:
 
 
 def _first_table(shocks: Sequence[Shock], accounts: Sequence[StressedAccount]) -> Table:
-    table = figures_table("shock", "first", "when", "pools liquidated", "not known")
+    table = figures_table("shock", "first", "when", "pools gone", "not known")
     for shock in shocks:
         gone = first_of(shock, accounts)
         pools = [pool.outcomes[shock.name] for account in accounts for pool in account.pools]

@@ -18,7 +18,6 @@ _EXPECTED = {
     "dict_type": "expected a mapping (`key: value` lines, or {key: value})",
     "tuple_type": "expected a list such as [a, b]",
     "frozen_set_type": "expected a list such as [a, b]",
-    "too_short": "expected at least one entry",
     "string_pattern_mismatch": "expected a coin in capitals, such as BTC",
     "int_parsing": "expected a whole number",
     "int_type": "expected a whole number",
@@ -91,6 +90,9 @@ def _expected(details: ErrorDetails, node: Node) -> str:
     context: dict[str, Any] = details.get("ctx", {})
     if kind in _EXPECTED:
         return _EXPECTED[kind]
+    if kind == "too_short":
+        least = context["min_length"]
+        return f"expected at least {'one entry' if least == 1 else f'{least} entries'}"
     if kind == "too_long":
         return f"expected at most {context['max_length']} entries"
     if kind in _BOUNDS:

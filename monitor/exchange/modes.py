@@ -1,4 +1,4 @@
-"""Play money: demo trading with real prices, and testnets, by the addresses and headers that ccxt knows."""
+"""What ccxt knows of a venue before it is asked: its demo trading and testnets, and which keys a read needs."""
 
 from enum import StrEnum
 from functools import cache
@@ -41,10 +41,21 @@ def mode_error(venue_id: str, mode: str) -> str | None:
 
 @cache
 def modes_of(venue_id: str) -> frozenset[Mode]:
-    client = getattr(ccxt, venue_id)()
+    client = _keyless(venue_id)
     modes = {Mode.LIVE}
     if venue_id in DEMO_BY_HEADER or {"demo", "demotrading"} & client.urls.keys():
         modes.add(Mode.DEMO)
     if client.urls.get("test") and venue_id not in DEMO_BY_HEADER | TESTNET_GONE:
         modes.add(Mode.TESTNET)
     return frozenset(modes)
+
+
+def credentials_of(venue_id: str) -> frozenset[str]:
+    """What no account there can be read without, by ccxt's names; a private key signs orders, which nobody places."""
+    needed = _keyless(venue_id).requiredCredentials
+    return frozenset(name for name, is_needed in needed.items() if is_needed) - {"privateKey"}
+
+
+def _keyless(venue_id: str) -> Any:
+    """For what its class says of the venue: nothing is asked through it."""
+    return getattr(ccxt, venue_id)()

@@ -79,7 +79,7 @@ def amount(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if abs(value) >= 100 or value == 0:
-        return f"{value:,.0f}"
+        return f"{value or 0.0:,.0f}"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
     return _trimmed(f"{value:,.{min(decimals, 12)}f}")
 
@@ -159,4 +159,5 @@ def threshold(value: float | None, unit: Unit) -> str:
 
 
 def _trimmed(digits: str) -> str:
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    short = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if short == "-0" else short  # a zero has no sign

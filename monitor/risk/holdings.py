@@ -175,12 +175,12 @@ def _of_one(last: Holding, holding: Holding, position: Position, now: datetime) 
 
 
 def _size(position: Position) -> str:
-    return f"{position.contracts:,.10g} contracts, {position.notional:,.6g} {position.instrument.settle}"
+    return f"{_contracts(position.contracts)}, {position.notional:,.6g} {position.instrument.settle}"
 
 
 def _of_ends(ends: Sequence[End]) -> AccountEvent:
     total, mean = size_and_price(ends)
-    contracts = "" if total is None else f"{total:,.10g} contracts"
+    contracts = "" if total is None else _contracts(total)
     price = "" if mean is None else f"at {mean:,.10g}"
     detail = " ".join(part for part in (contracts, price) if part)
     last = ends[-1]
@@ -217,3 +217,7 @@ def _disputes(snapshot: AccountSnapshot, markets: Markets) -> Iterator[tuple[str
         if own is not None and origin is PriceOrigin.OWN_ESTIMATE and disagrees(mark, told, own):
             detail = f"the venue says {told:,.10g}, our own estimate is {own:,.10g} at a mark of {mark:,.10g}"
             yield position.subject, detail
+
+
+def _contracts(count: float) -> str:
+    return f"{count:,.10g} contract{'' if count == 1 else 's'}"

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from monitor.domain.reading import PORTFOLIO, Level, Reading
 from monitor.risk.underlying import Held, coins_of
@@ -11,6 +13,8 @@ from monitor.rules.base import CHOSEN_REPEAT_S, Context, Portfolio, ThresholdRul
 from monitor.rules.quantities import Threshold
 from monitor.rules.together import COUNTS_FROM, UnknownSumError, counting, gross_by, held_by, held_in
 
+# More than that no underlying can be of what is held, where a second one is as much as counts.
+_Threshold = Annotated[Threshold, Field(le=1 - COUNTS_FROM)]
 Tell = Callable[[float | None, dict[str, Any], tuple[Level, ...] | None], Reading]
 
 
@@ -23,8 +27,8 @@ class Concentration(ThresholdRule):
     """
 
     kind: Literal["concentration"] = "concentration"
-    warning: Threshold | None = None
-    critical: Threshold | None = None
+    warning: _Threshold | None = None
+    critical: _Threshold | None = None
 
     why: ClassVar[str] = "an account that looks spread stands and falls with the coin that is most of it"
     formula: ClassVar[str] = "largest notional / gross notional"

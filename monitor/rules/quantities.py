@@ -83,6 +83,8 @@ def parse_retreat(text: Any) -> float:
         value: float = parse_atrs(text)
     else:
         value = _parse(text, _RATIO, 100.0, MAX_RATIO, "a retreat such as 5% or 2 ATR")
+        if value >= 1:
+            raise ValueError("expected less than 100%: no price falls as far")
     if value <= 0:
         raise ValueError("expected more than 0")
     return value

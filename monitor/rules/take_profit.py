@@ -34,7 +34,7 @@ class TakeProfit(Rule):
 
     why: ClassVar[str] = "a plan made in calm is what is left of judgement when a price runs"
     formula: ClassVar[str] = (
-        "(best mark - entry price) / entry price, of a short the negative; the best since it was entered"
+        "the most since it was entered of (mark price - entry price) / entry price, of a short the negative"
     )
     min_repeat_s = math.inf
 

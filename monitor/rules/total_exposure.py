@@ -22,7 +22,7 @@ class TotalExposure(ThresholdRule):
     min_repeat_s: ClassVar[float] = CHOSEN_REPEAT_S
     unit: ClassVar[Unit] = Unit.LEVERAGE
     why: ClassVar[str] = "a cap per account is none on the whole: what falls together is lost together"
-    formula: ClassVar[str] = "gross notional / equity, over all accounts"
+    formula: ClassVar[str] = "gross notional / equity, over all that is watched"
 
     def evaluate_portfolio(self, name: str, portfolio: Portfolio) -> tuple[Reading, ...]:
         accounts = portfolio.narrowed(self.where)

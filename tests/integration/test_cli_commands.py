@@ -100,6 +100,29 @@ def test_every_problem_of_a_file_is_listed_at_once(tmp_path: Path, shell: Shell)
     assert "names no channel" in mute.err
 
 
+def test_check_names_keys_that_are_missing_and_venues_that_are_read_with_gaps(tmp_path: Path, shell: Shell) -> None:
+    path = tmp_path / "perpwatch.yaml"
+    keys = "api_key: k, secret: s"
+    path.write_text(
+        "accounts:\n"
+        f"  one: {{venue: binanceusdm, {keys}}}\n  two: {{venue: binanceusdm, secret: s}}\n"
+        f"  three: {{venue: okx, {keys}}}\n  four: {{venue: hyperliquid}}\n  five: {{venue: kraken, {keys}}}\n"
+        "channels: {phone: {url: 'json://127.0.0.1:1/x'}}\n"
+    )
+    ended = shell.run("check", "-c", path)
+    assert (ended.code, ended.out.splitlines()[-1]) == (1, f"{path}: 3 errors")
+    lines = [line.split(maxsplit=1)[-1] for line in ended.out.splitlines()]
+    for told in (
+        "two: binanceusdm cannot be read without api_key",
+        "three: okx cannot be read without password",
+        "four: hyperliquid cannot be read without wallet_address",
+        "kraken is read with gaps; krakenfutures would be read whole",
+    ):
+        assert told in lines
+    about = "in multi-assets mode all are one"
+    assert sum(about in line for line in lines) == 1, "once for all accounts of a venue"
+
+
 async def test_once_reads_every_account_and_says_which_it_could_not(tmp_path: Path, shell: Shell) -> None:
     async with a_house(tmp_path, speed=None) as house:
         a_trader(house.engine, "flat", contracts=0)

@@ -72,7 +72,7 @@ async def test_a_restart_pages_nothing_again_and_goes_on_to_the_resolved(tmp_pat
         async with house.running():
             assert house.store.alert(key).state is AlertState.FIRING
             await house.until(lambda: len(house.sink.about("perpwatch started")) == 2)
-            assert "1 alert still firing" in house.sink.texts()[-1]
+            assert "1 alert firing" in house.sink.texts()[-1]
             await house.reads(5)
             assert (house.store.alert(key).episode, house.store.alert(key).fired_at) == (
                 before.episode,

@@ -39,7 +39,7 @@ async def test_a_liquidation_is_told_as_one_and_once(house: House) -> None:
         await house.until(lambda: house.sink.about("^LIQUIDATED main"))
         await house.reads(3)
     assert len(house.sink.about("LIQUIDATED main")) == 1
-    assert house.sink.about(r"^LIQUIDATED main: BTC/USDT:USDT long, 1 contracts at [\d,.]+ by the venue's records")
+    assert house.sink.about(r"^LIQUIDATED main: BTC/USDT:USDT long, 1 contract at [\d,.]+ by the venue's records")
     assert not house.sink.about("position gone")
 
 
@@ -49,7 +49,7 @@ async def test_a_liquidation_that_no_alert_announced_is_told_with_its_price(hous
         liquidate(house)
         await house.until(lambda: house.sink.about("^LIQUIDATED main: BTC/USDT:USDT long$"))
     text = next(text for text in house.sink.texts() if "LIQUIDATED" in text)
-    assert "1 contracts at " in text
+    assert "1 contract at " in text
     assert "by the venue's records" in text
     assert "nothing of it is open now" in text
     assert text.splitlines()[-1].startswith("Do: look at this account")
@@ -61,7 +61,7 @@ async def test_an_auto_deleveraging_in_calm_is_told_as_critical(house: House) ->
         at_the_time_of(house).adl("main", "BTCUSDT", Side.LONG, 0.4)
         await house.until(lambda: house.sink.about("^AUTO-DELEVERAGED main: BTC/USDT:USDT long$"))
     assert house.sink.about(r"^0\.4 contracts at 100,000 by the venue's records")
-    assert house.sink.about(r"^0\.6 contracts are open now")
+    assert house.sink.about(r"^open now: 0\.6 contracts")
 
 
 async def test_what_the_owner_closes_is_no_liquidation(house: House) -> None:

@@ -83,6 +83,19 @@ async def test_a_threshold_of_today_stands_beside_what_the_profile_says(tmp_path
         assert "silent   common_shock: nothing that it is for is held, or the venue does not" in ended.out
 
 
+async def test_moments_and_shares_are_written_as_people_read_them(tmp_path: Path, shell: Shell) -> None:
+    async with a_house(tmp_path, speed=None) as house:
+        rules = {"take_profit": "{levels: [5%], severity: info}", "drawdown": "{warning: 5%, critical: 9%}"}
+        house.yaml.rules = {**dict.fromkeys(RULE_KINDS, "false"), **rules}
+        house.write()
+        house.mark(101_000.0)
+        ended = await shell("explain", "main", "-c", house.path)
+        assert ended.code == 0, ended.err
+        assert re.search(r"inputs +level 5%, gain 1%, mark price 101,000", ended.out)
+        assert re.search(r"info +at 5%, by the rule itself: clear", ended.out)
+        assert re.search(r"window day, .*, since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", ended.out)
+
+
 async def test_the_same_as_json_narrowed_to_a_position(tmp_path: Path, shell: Shell) -> None:
     async with a_house(tmp_path, speed=None) as house:
         write(house)

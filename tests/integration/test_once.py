@@ -8,6 +8,7 @@ import pytest
 
 from monitor.domain.account import Side
 from monitor.paper.faults import Fault, FaultKind
+from monitor.rules.book import RULE_KINDS
 from tests.daemon_kit import CALM, House, Shell, a_house
 from tests.integration.test_cli_commands import _json
 
@@ -53,9 +54,14 @@ async def test_stop_orders_are_listed_or_said_not_to_be_read(tmp_path: Path, she
         )
         table = await shell("once", "-c", house.path)
         assert "  stop of BTC/USDT:USDT long at 91,500: 0.5 BTC\n" in table.out
+        assert "unassessed" not in table.out
+        house.yaml.rules["stop_missing"] = "{warning: any}"
+        house.write()
         house.server.misbehave(Fault(kind=FaultKind.SERVER_ERROR, status=503, path=ALGO_ORDERS))
         table = await shell("once", "-c", house.path)
         assert table.code == 0, "positions and margins were read"
+        assert "  unknown  stop_missing of BTC/USDT:USDT long: " in table.out
+        assert "unassessed" not in table.out, "what is unknown has a line of its own"
         assert "stop orders: not read (overloaded)" in table.out
         assert (await main_of(shell, house))["orders"] is None
 
@@ -89,3 +95,14 @@ async def test_a_liquidation_since_then_is_told_by_the_venues_records(tmp_path: 
         house.mark(87_000.0)
         kinds = {event["kind"] for event in (await main_of(shell, house))["events"]}
         assert kinds == {"gone", "liquidated"}
+
+
+async def test_a_level_that_is_told_as_info_is_shown_as_such(tmp_path: Path, shell: Shell) -> None:
+    async with a_house(tmp_path, speed=None) as house:
+        house.yaml.rules = {**dict.fromkeys(RULE_KINDS, "false"), "take_profit": "{levels: [5%], severity: info}"}
+        house.write()
+        house.mark(106_000.0)
+        for command in (("once",), ("explain", "main")):
+            ended = await shell(*command, "-c", house.path)
+            assert ended.code == 0, ended.err
+            assert "  info     take_profit of BTC/USDT:USDT long +5%: 6%\n" in ended.out

@@ -371,6 +371,15 @@ TABLES: dict[str, list[tuple[str, str]]] = {
     "margin_ratio_that_only_the_liquidated_reach": [
         (_rules(f"margin_ratio: {{warning: 50%, critical: {MARK}100%}}"), "expected less than 100%, not 100%"),
     ],
+    "concentration_that_no_two_coins_reach": [
+        (_rules(f"concentration: {{warning: 60%, critical: {MARK}96%}}"), "expected at most 95%, not 96%"),
+    ],
+    "retreat_that_no_price_falls": [
+        (_rules(f"trailing_stop: {{warning: 5%, critical: {MARK}100%}}"), "expected less than 100%: no price falls"),
+    ],
+    "basket_of_one_coin": [
+        (_rules(f"hedge: {{basket: {MARK}[BTC]}}"), "expected at least 2 entries"),
+    ],
     "kind_against_the_name": [
         (_rules(f"margin_ratio: {{kind: {MARK}funding_exposure, warning: 1%}}"), "expected margin_ratio"),
         (_rules(f"funding_exposure: {{kind: {MARK}margin_ratio}}"), "expected funding_exposure"),

@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -64,6 +65,12 @@ def test_an_event_is_one_json_object_with_its_logger_level_and_time() -> None:
         "logger": "monitor.thing",
     }
     assert line == expected
+
+
+def test_a_moment_is_written_as_the_time_of_the_line_is() -> None:
+    stream = logged()
+    get_logger("monitor.thing").error("broken", since=datetime(2025, 10, 10, 20, 50, tzinfo=UTC))
+    assert lines(stream)[0]["since"] == "2025-10-10T20:50:00+00:00"
 
 
 def test_the_console_format_is_a_readable_line_without_colours_off_a_terminal() -> None:

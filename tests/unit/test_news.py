@@ -54,8 +54,8 @@ async def test_a_liquidation_ends_the_alert_at_once_and_pages_who_had_not_heard_
         ("pager", Reason.NOTICE, Severity.CRITICAL),
     ]
     assert {row.send_after for row in desk.told[1:]} == {desk.clock.now()}
-    assert text_of(desk, desk.told[1]).startswith("LIQUIDATED main: BTC/USDT:USDT long, 1 contracts at 96.5 by the")
-    assert text_of(desk, desk.told[2]).startswith("LIQUIDATED main: BTC/USDT:USDT long\n1 contracts at 96.5 by the")
+    assert text_of(desk, desk.told[1]).startswith("LIQUIDATED main: BTC/USDT:USDT long, 1 contract at 96.5 by the")
+    assert text_of(desk, desk.told[2]).startswith("LIQUIDATED main: BTC/USDT:USDT long\n1 contract at 96.5 by the")
 
 
 @pytest.mark.parametrize(("before_s", "resolution"), [(50, "liquidated"), (70, "position gone")])
@@ -80,7 +80,7 @@ async def test_a_part_that_was_taken_is_told_and_ends_no_alert(desk: Desk) -> No
     await desk.see(a_snapshot(a_position(mark_price=100, contracts=2, **NEAR), ends=(an_end(desk),)))
     assert desk.alert("liquidation_distance").is_firing
     assert told(desk, 1) == [("phone", Reason.NOTICE, Severity.CRITICAL)]
-    assert "2 contracts are open now" in text_of(desk, desk.told[1])
+    assert "open now: 2 contracts" in text_of(desk, desk.told[1])
 
 
 async def test_an_auto_deleveraging_says_what_is_open_now(desk: Desk) -> None:
@@ -157,7 +157,7 @@ async def test_two_orders_alike_are_two_also_where_the_second_comes_to_the_recor
         await desk.see(replace(a_snapshot(), ends=(end,) * count))
         desk.later(0.5)
     first, second = (text_of(desk, row) for row in desk.told)
-    assert "\n1 contracts at 96.5" in first
+    assert "\n1 contract at 96.5" in first
     assert "\n2 contracts at 96.5" in second
 
 
@@ -277,6 +277,6 @@ async def test_the_alerts_of_one_position_that_was_taken_are_one_line(desk: Desk
     rendered = render(rows, desk.clock.now(), 4000)
     assert rendered.title == "1 liquidated"
     assert rendered.body.splitlines() == [
-        f"LIQUIDATED main: BTC/USDT:USDT long, 1 contracts at 96.5 by the venue's records, {desk.clock.now():%H:%M} UTC"
+        f"LIQUIDATED main: BTC/USDT:USDT long, 1 contract at 96.5 by the venue's records, {desk.clock.now():%H:%M} UTC"
     ]
     assert len(rendered.named) == 2, "both are told"

@@ -42,6 +42,14 @@ def test_prices_keep_six_significant_digits(value: float | None, written: str) -
 
 
 @pytest.mark.parametrize(
+    ("value", "written"),
+    [(1240.4, "1,240"), (12.34, "12.3"), (0.42, "0.42"), (0.0, "0"), (-0.0, "0"), (-1e-14, "0"), (-0.5, "-0.5")],
+)
+def test_an_amount_has_three_digits_and_a_zero_no_sign(value: float, written: str) -> None:
+    assert text.amount(value) == written
+
+
+@pytest.mark.parametrize(
     ("seconds", "written"),
     [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (7500, "2 h 5 min"), (7200, "2 h"), (273600, "3 d 4 h"), (-3, "0 s")],
 )

@@ -45,3 +45,16 @@ def test_every_parameter_of_every_kind_has_words_and_a_description() -> None:
         own = own_parameters(kind)
         assert general | set(own) <= set(WORDS), kind
         assert all(own.values()), kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("drawdown", "window", "since when the peak counts, in UTC; day, week or all; day where not given"),
+        ("take_profit", "severity", "how a level that is reached is told; info or warning; warning where not given"),
+        ("exit_liquidity", "depth_share", "share of the told book that a slice of an exit takes; 50% where not given"),
+        ("hedge", "basket", "coins that hedge each other, by beta: [BTC, ETH, SOL]"),
+    ],
+)
+def test_what_a_kind_takes_is_told_with_its_choices_and_its_default(kind: str, name: str, words: str) -> None:
+    assert own_parameters(RULE_KINDS[kind])[name] == words

@@ -227,6 +227,16 @@ def test_the_tables_mark_what_is_held_still_or_unknown_and_leave_out_what_is_emp
     assert "cross:ETH" not in told
 
 
+def test_the_rows_of_a_pool_fit_a_terminal_whatever_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    pool = "isolated:1000000MOGUSDT/USDT:USDT:short"
+    position = a_position(symbol=SOL, contracts=3_000, pool=pool)
+    print_tables(HISTORIC, [stressed(a_snapshot(position, equity=123_456.0), {}, HISTORIC)])
+    rows = capsys.readouterr().out.partition("Who is liquidated first")[0].splitlines()
+    assert f"  {pool}" in rows
+    assert any("at BTC -" in row for row in rows)
+    assert max(map(len, rows)) <= 80
+
+
 def test_nobody_is_said_to_be_first_only_where_all_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     """An account that could not be read, or a pool that could not be judged, may be the first of all."""
     shock = BY_NAME["stablecoin 0.65"]

@@ -8,6 +8,8 @@ from monitor.cli.explain import worked
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Verdict
 from monitor.rules.base import Rule
 from monitor.rules.stop_missing import StopMissing
+from monitor.rules.take_profit import TakeProfit
+from monitor.rules.total_exposure import TotalExposure
 from monitor.rules.trailing_stop import TrailingStop
 
 
@@ -25,6 +27,18 @@ from monitor.rules.trailing_stop import TrailingStop
             0.75,
             {"covered": 0.25, "stops": 2, "take_profits": 0},
             "1 - 0.25, the share of the position that reduce-only orders would close in time = 75%",
+        ),
+        (
+            TotalExposure.model_validate({"warning": "5x"}),
+            6.5,
+            {"gross_notional": 65_000.0, "equity": 10_000.0, "accounts": 2},
+            "65,000 / 10,000, over all that is watched = 6.5x",
+        ),
+        (
+            TakeProfit.model_validate({"levels": ["5%"]}),
+            0.06,
+            {"level": 0.05, "gain": 0.02, "mark_price": 102.0, "entry_price": 100.0},
+            "the most since it was entered of (102 - 100) / 100, of a short the negative = 6%",
         ),
     ],
 )

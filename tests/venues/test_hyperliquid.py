@@ -62,7 +62,7 @@ async def test_an_address_that_is_none_is_refused_before_anything_is_asked(addre
     async with two() as (_, house):
         source = house.open(TWO, credentials={"walletAddress": address})
         failure = failed(await source.observe())
-        assert (failure.kind, "walletAddress" in failure.detail) == (FailureKind.AUTH, True)
+        assert (failure.kind, "wallet_address" in failure.detail) == (FailureKind.AUTH, True)
         assert not any(name.startswith("clearinghouseState") for name in house.server.counts)
 
 

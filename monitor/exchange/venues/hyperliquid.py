@@ -86,7 +86,7 @@ class HyperliquidVenue(HyperliquidPrices):
     marks_origin: str = "metaAndAssetCtxs"
     coverage: tuple[str, ...] = COVERAGE
     figures: Figures = field(default_factory=lambda: FIGURES, repr=False)
-    key_steps: str = "name the account's walletAddress alone: Hyperliquid tells what it holds without any key"
+    key_steps: str = "name the account's wallet_address alone: Hyperliquid tells what it holds without any key"
 
     async def read_instruments(self, client: Any) -> Instruments:
         metas, spot = await together(_metas(client), client.publicPostInfo({"type": "spotMeta"}))
@@ -200,18 +200,18 @@ class HyperliquidVenue(HyperliquidPrices):
 def _address(client: Any) -> str:
     address = str(client.walletAddress or "")
     if not _ADDRESS.fullmatch(address):
-        raise ReadError(FailureKind.AUTH, "walletAddress is not an address: 0x and 40 hexadecimal digits")
+        raise ReadError(FailureKind.AUTH, "wallet_address is not an address: 0x and 40 hexadecimal digits")
     return address.lower()
 
 
 def _refuse_other_addresses(role: str) -> None:
     """Their state is that of an account which holds nothing."""
     if role == "agent":
-        raise ReadError(FailureKind.UNSUPPORTED, "walletAddress is an API wallet's; name the account it trades for")
+        raise ReadError(FailureKind.UNSUPPORTED, "wallet_address is an API wallet's; name the account it trades for")
     if role == "missing":
-        raise ReadError(FailureKind.UNSUPPORTED, "Hyperliquid knows no account at this walletAddress")
+        raise ReadError(FailureKind.UNSUPPORTED, "Hyperliquid knows no account at this wallet_address")
     if role not in ("user", "subAccount", "vault"):
-        raise ReadError(FailureKind.UNSUPPORTED, f"walletAddress is of a {role:.40}, which is not read")
+        raise ReadError(FailureKind.UNSUPPORTED, f"wallet_address is of a {role:.40}, which is not read")
 
 
 def _names(dexes: Any) -> tuple[str, ...]:
