@@ -40,13 +40,16 @@ class SystemClock:
         """`wall` and `monotonic` are the machine's two clocks; the simulation has a machine of its own."""
         self._wall = wall
         self._monotonic = monotonic
-        self._origin = self._origin_now()
+        # What the machine's clock said when its monotonic one was at zero.
+        self._origin = wall() - timedelta(seconds=monotonic())
 
     def now(self) -> datetime:
-        origin = self._origin_now()
+        # In this order: a pause between the two looks like a clock set back for a moment, and not like one set ahead.
+        wall, running = self._wall(), timedelta(seconds=self._monotonic())
+        origin = wall - running
         if origin > self._origin - SET_BACK:
             self._origin = origin
-        return self._origin + timedelta(seconds=self._monotonic())
+        return self._origin + running
 
     def monotonic(self) -> float:
         return self._monotonic()
@@ -56,10 +59,6 @@ class SystemClock:
 
     def deadline(self, seconds: float) -> asyncio.Timeout:
         return asyncio.timeout(seconds)
-
-    def _origin_now(self) -> datetime:
-        """What the machine's clock said when its monotonic one was at zero."""
-        return self._wall() - timedelta(seconds=self._monotonic())
 
 
 class ScaledClock:

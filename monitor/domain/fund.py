@@ -29,6 +29,9 @@ class Window(StrEnum):
     ALL = "all"
 
 
+_WINDOWS = frozenset(Window)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
     """The highest price of a unit since the window began. `why` says what makes it unknown until it begins anew."""
@@ -90,7 +93,7 @@ class Fund:
     peaks: Mapping[Window, Peak]
 
     def __post_init__(self) -> None:
-        if not self.units > 0 or self.peaks.keys() != set(Window):
+        if not self.units > 0 or self.peaks.keys() != _WINDOWS:
             raise ValueError("a fund has units, and a peak for each window")
 
     @property
@@ -261,8 +264,10 @@ def _fund(before: Fund | None, equity: Equity, flow: Flow) -> Fund | None:
     grown = _grown(before.equity.total, equity.total, flow.amount) if flow.amount else 1.0
     if grown is None:
         return _anew(equity) if equity.total > 0 else None
-    fund = replace(before, equity=equity, units=before.units * grown)
-    return replace(fund, peaks={window: _peak(window, before, fund) for window in Window})
+    units = before.units * grown
+    price = equity.total / units
+    peaks = {window: _peak(window, before.peaks[window], price, equity.at) for window in Window}
+    return Fund(equity=equity, units=units, peaks=peaks)
 
 
 def _grown(before: float, now: float, flow: float) -> float | None:
@@ -292,11 +297,10 @@ def _unknown(before: Fund, equity: Equity, why: str) -> Fund:
     return replace(fund, peaks=peaks)
 
 
-def _peak(window: Window, before: Fund, fund: Fund) -> Peak:
-    peak, at = before.peaks[window], fund.equity.at
+def _peak(window: Window, peak: Peak, price: float, at: datetime) -> Peak:
     if _is_over(window, peak, at):
-        return Peak(since=at, price=fund.price, at=at)
-    return replace(peak, price=fund.price, at=at) if fund.price > peak.price else peak
+        return Peak(since=at, price=price, at=at)
+    return replace(peak, price=price, at=at) if price > peak.price else peak
 
 
 def _is_over(window: Window, peak: Peak, at: datetime) -> bool:

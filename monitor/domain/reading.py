@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from itertools import pairwise
 
 
 class Severity(IntEnum):
@@ -82,8 +81,10 @@ class Level:
 
 def _decisive(levels: tuple[Level, ...]) -> Level:
     """The level that speaks for a reading: the worst breached, else the worst held, else the lowest."""
-    decisive = levels[0]
-    for level in levels:
+    decisive = last = levels[0]
+    for level in levels[1:]:
+        assert level.severity > last.severity, "levels ascend"
+        last = level
         if level.verdict is Verdict.BREACH or (
             level.verdict is Verdict.HOLD and decisive.verdict is not Verdict.BREACH
         ):
@@ -113,7 +114,6 @@ class Reading:
 
     def __post_init__(self) -> None:
         assert self.levels, "a reading without a level judges nothing"
-        assert all(lower.severity < higher.severity for lower, higher in pairwise(self.levels))
         object.__setattr__(self, "_decisive", _decisive(self.levels))
 
     @property

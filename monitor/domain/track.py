@@ -48,7 +48,8 @@ class Track:
     pending: Pending = NOTHING_PENDING
 
     def of(self, position: Position) -> PositionTrack | None:
-        return next((track for track in self.positions if track.subject == position.subject), None)
+        symbol, side = position.instrument.symbol, position.side
+        return next((track for track in self.positions if track.symbol == symbol and track.side is side), None)
 
 
 def folded(

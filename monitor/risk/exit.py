@@ -38,16 +38,17 @@ def exit_of(position: Position, book: Book, share: float = 1.0) -> Exit:
     """
     instrument, side, mark = position.instrument, position.side, position.mark_price
     wanted = left = position.contracts * share
-    cost, depth, last = 0.0, 0.0, None
+    cost, last = 0.0, None
     offers = against(book, side)
-    for offer in offers:
-        offered = instrument.contracts(offer.size, offer.price)
-        depth += offered
-        if left > 0:
-            filled = min(left, offered)
-            cost += instrument.pnl(side, filled, offer.price, mark)
-            left -= filled
-            last = offer.price
+    sizes = [instrument.contracts(offer.size, offer.price) for offer in offers]
+    depth = sum(sizes)
+    for offer, offered in zip(offers, sizes, strict=True):
+        if left <= 0:
+            break
+        filled = min(left, offered)
+        cost += instrument.pnl(side, filled, offer.price, mark)
+        left -= filled
+        last = offer.price
     if last is None:
         return Exit(at_least=0.0, about=None if wanted > 0 else 0.0, depth=depth, last_price=None)
     at_least = cost + instrument.pnl(side, left, last, mark)

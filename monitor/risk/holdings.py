@@ -64,11 +64,14 @@ def news_of(before: Holdings | None, after: Holdings | None) -> tuple[AccountEve
 
 def untold(before: Holdings | None, ends: Iterable[End]) -> tuple[End, ...]:
     """Those nobody was told of, in order. Two orders may be alike to the last digit, and are two all the same."""
+    in_order = sorted(ends, key=lambda end: end.at)
+    if not in_order:
+        return ()
     taken = before.taken if before else ()
     # What is older than all that is remembered was told and forgotten.
     forgotten_ms = taken[0].at_ms if len(taken) == MAX_TAKEN else None
     left, fresh = Counter(taken), list[End]()
-    for end in sorted(ends, key=lambda end: end.at):
+    for end in in_order:
         mark = _taken(end)
         if left[mark] > 0:
             left[mark] -= 1

@@ -39,10 +39,13 @@ def with_cut(snapshot: AccountSnapshot, shares: Mapping[str, float], markets: Ma
     saved: dict[str, float] = {}
     for position in snapshot.positions:
         share = shares.get(position.subject, 0.0)
-        if share:
-            saved[position.pool] = saved.get(position.pool, 0.0) + _saved(position, share, markets)
+        if not share:
+            positions.append(position)
+            continue
+        left = _maintenance_left(position, share, markets)
+        saved[position.pool] = saved.get(position.pool, 0.0) + _saved(position, left)
         if share < 1:
-            positions.append(_reduced(position, share, markets) if share else position)
+            positions.append(_reduced(position, share, left))
     margins = tuple(
         replace(m, maintenance_margin=m.maintenance_margin - saved.get(m.pool, 0.0))
         if m.maintenance_margin is not None
@@ -63,7 +66,7 @@ def remedy_for_margin_ratio(
     positions = snapshot.positions_in(balance.pool)
 
     def enough(share: float) -> bool:
-        saved = sum(_saved(position, share, markets) for position in positions)
+        saved = sum(_saved(position, _maintenance_left(position, share, markets)) for position in positions)
         return equity > 0 and maintenance - saved <= allowed
 
     return Remedy(
@@ -99,20 +102,20 @@ def remedy_for_distance(
         pnl, maintenance = change(position, wanted, tiers, 1 - share)
         assert maintenance is not None, "it was known for the whole position"
         left = (pnl - maintenance) * position.pool_rate
-        return without + _saved(position, share, markets) + left >= anchor
+        return without + _saved(position, _maintenance_left(position, share, markets)) + left >= anchor
 
     return Remedy(add_collateral=max(0.0, anchor - there), cut_share=smallest_share(enough))
 
 
-def _reduced(position: Position, share: float, markets: Markets) -> Position:
-    """Less of the same position; its maintenance falls by what the brackets say."""
+def _reduced(position: Position, share: float, maintenance_left: float | None) -> Position:
+    """Less of the same position."""
     left = 1 - share
     return replace(
         position,
         contracts=position.contracts * left,
         size=position.size * left,
         notional=position.notional * left,
-        maintenance_margin=_maintenance_left(position, share, markets),
+        maintenance_margin=maintenance_left,
         initial_margin=None if position.initial_margin is None else position.initial_margin * left,
         unrealized_pnl=None if position.unrealized_pnl is None else position.unrealized_pnl * left,
     )
@@ -128,12 +131,11 @@ def _maintenance_left(position: Position, share: float, markets: Markets) -> flo
     return position.maintenance_margin * after / before
 
 
-def _saved(position: Position, share: float, markets: Markets) -> float:
-    """How much maintenance margin a cut by that share frees, in the pool's currency."""
+def _saved(position: Position, maintenance_left: float | None) -> float:
+    """How much maintenance margin a cut frees that leaves so much, in the pool's currency."""
     if position.maintenance_margin is None:
         return 0.0
-    left = _maintenance_left(position, share, markets) or 0.0
-    return (position.maintenance_margin - left) * position.pool_rate
+    return (position.maintenance_margin - (maintenance_left or 0.0)) * position.pool_rate
 
 
 def smallest_share(enough: Callable[[float], bool]) -> float | None:

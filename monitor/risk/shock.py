@@ -9,18 +9,19 @@ units becomes notional * g and its gain is +-notional * (g - 1): what `reprice` 
 
 The smallest size that liquidates is not sampled for. What a coin's contracts gain is a * (f - 1) + b * (1 / f - 1) of
 the factor f of its marks, and turns at most once; the maintenance of its linear contracts rises with f, that of its
-inverse ones falls. So the figures at both ends of a stretch bound the surplus everywhere between: stretch by stretch
-the search walks away from today's marks, as far as each bound stays above 0, until it stands before the root.
+inverse ones falls. So the figures at both ends of a stretch bound the surplus everywhere between; and where no contract
+leaves its bracket on the way, what linear ones leave is a straight line. Stretch by stretch the search walks away from
+today's marks, as far as each bound stays above 0, until it stands before the root.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, Position
-from monitor.domain.market import Markets, Tiers
-from monitor.risk.margin import maintenance, maintenance_at
+from monitor.domain.market import Markets, Tier, Tiers
+from monitor.risk.margin import maintenance_at, tier_of
 from monitor.risk.reprice import tiers_of
 from monitor.risk.worth import STABLECOINS
 
@@ -36,8 +37,10 @@ LARGEST_FALL, LARGEST_RISE = -1.0, 3.0
 # Sizes closer together than this are one.
 PRECISION = 1e-7
 # A stretch that may hold a root is shortened to where its bound would reach 0 if that were a straight line, and a
-# little more, so that it does not fail again for nothing; but never to less than this share of it.
+# little more, so that it does not fail again for nothing; but never to less than this share of it. Where it is one,
+# the little is what rounding takes.
 SAFE, SHORTEST = 0.99, 1 / 64
+SAFE_IF_STRAIGHT = 1 - 1e-9
 # A pool that lives so near to its liquidation that so many stretches do not settle it counts as gone where they end.
 MAX_STRETCHES = 2_000
 
@@ -45,22 +48,29 @@ Rates = tuple[float, ...]
 RatesOf = Callable[[str], Rates]
 
 
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """What one coin's contracts do where its marks are multiplied by `factor`, in the pool's currency."""
+class _Figures(NamedTuple):
+    """What one coin's contracts do where its marks are multiplied by `factor`, in the pool's currency.
+
+    `worth` is gain less maintenance. Between two factors with the same `line` it is a straight line: its contracts are
+    in the same brackets, and none is inverse; None where it bends right here.
+    """
 
     factor: float
     gain: float
     linear_owed: float
     inverse_owed: float
-
-    @property
-    def worth(self) -> float:
-        return self.gain - self.linear_owed - self.inverse_owed
+    worth: float
+    line: tuple[Tier | None, ...] | None
 
 
-# By coin, and for each of its rates.
-_State = tuple[tuple[_Figures, ...], ...]
+class _OfCoin(NamedTuple):
+    """One coin at one size: the figures at each of its rates, and the worth that the worst of them leaves."""
+
+    worth: float
+    figures: tuple[_Figures, ...]
+
+
+_State = tuple[_OfCoin, ...]
 
 
 def btc_rates(betas: Mapping[str, float] | None = None) -> RatesOf:
@@ -95,10 +105,13 @@ class _Leg:
         """The notional in the pool's currency, below 0 of a short."""
         return self.position.side.sign * self.notional * self.position.pool_rate
 
-    def owed(self, growth: float) -> float:
-        if self.tiers:
-            return maintenance(self.tiers, self.notional * growth) * self.position.pool_rate
-        return self.owed_today * growth
+    def owed(self, growth: float) -> tuple[float, Tier | None]:
+        """With the bracket that it is in then, where that is known."""
+        if not self.tiers:
+            return self.owed_today * growth, None
+        notional = self.notional * growth
+        tier = tier_of(self.tiers, notional)
+        return (notional * tier.rate - tier.amount) * self.position.pool_rate, tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +130,22 @@ class _Coin:
         inverse = tuple(leg for leg in legs if leg.position.instrument.inverse)
         return cls(rates, linear, inverse, sum(leg.signed for leg in linear), -sum(leg.signed for leg in inverse))
 
+    def at(self, size: float) -> _OfCoin:
+        figures = tuple([self.figures(size, rate) for rate in self.rates])
+        return _OfCoin(min([one.worth for one in figures]), figures)
+
     def figures(self, size: float, rate: float) -> _Figures:
         factor = factor_of(rate * size)
-        linear = sum([leg.owed(factor) for leg in self.linear])
-        inverse = sum([leg.owed(1 / factor) for leg in self.inverse])
-        return _Figures(factor, self.gain(factor), linear, inverse)
+        gain, linear_owed, inverse_owed = self.gain(factor), 0.0, 0.0
+        line: tuple[Tier | None, ...] | None = () if factor > LEAST_MARK and not self.inverse else None
+        for leg in self.linear:
+            owed, tier = leg.owed(factor)
+            linear_owed += owed
+            if line is not None:
+                line += (tier,)
+        for leg in self.inverse:
+            inverse_owed += leg.owed(1 / factor)[0]
+        return _Figures(factor, gain, linear_owed, inverse_owed, gain - linear_owed - inverse_owed, line)
 
     def gain(self, factor: float) -> float:
         return self.linear_slope * (factor - 1) + self.inverse_slope * (1 / factor - 1)
@@ -164,8 +188,7 @@ class PoolPath:
 
     def surplus(self, size: float) -> float:
         """Equity - maintenance at that size; the venue liquidates where it reaches 0."""
-        state = self._state(size)
-        return self._least(state, state)
+        return self._surplus(self._state(size))
 
     def at(self, size: float) -> MarginBalance:
         """The pool at that size; what the venue tells of it beside equity and maintenance held for today's marks."""
@@ -200,10 +223,10 @@ class PoolPath:
         """
         size, here, stop, there = 0.0, self._state(0.0), end, self._state(end)
         for _ in range(MAX_STRETCHES):
-            left = self._least(here, here)
+            left = self._surplus(here)
             if left <= 0:
                 return size
-            bound = self._least(here, there)
+            bound, is_straight = self._least(here, there)
             stretch = stop - size
             if bound > 0:
                 if stop == end:
@@ -212,18 +235,33 @@ class PoolPath:
             elif abs(stretch) <= PRECISION:
                 return size
             else:
-                stop = size + stretch * max(SHORTEST, SAFE * left / (left - bound))
+                share = left / (left - bound)
+                shorter = SAFE_IF_STRAIGHT * share if is_straight else max(SHORTEST, SAFE * share)
+                stop = size + math.copysign(max(PRECISION / 2, shorter * abs(stretch)), stretch)
             stop = min(stop, end, key=abs)
             there = self._state(stop)
         return size
 
     def _state(self, size: float) -> _State:
-        return tuple([tuple([coin.figures(size, rate) for rate in coin.rates]) for coin in self.coins])
+        return tuple([coin.at(size) for coin in self.coins])
 
-    def _least(self, one: _State, other: _State) -> float:
-        """A lower bound of the surplus over all sizes between the two states."""
-        pairs = zip(self.coins, one, other, strict=True)
-        return self.fixed + sum([min(map(coin.least, ones, others)) for coin, ones, others in pairs])
+    def _surplus(self, state: _State) -> float:
+        return self.fixed + sum([coin.worth for coin in state])
+
+    def _least(self, one: _State, other: _State) -> tuple[float, bool]:
+        """A lower bound of the surplus over all sizes between the two states, and whether all of it is straight there.
+
+        The smallest of straight lines, and the sum of such, lies nowhere below the lower one of its ends.
+        """
+        here, there, bent, is_straight = self.fixed, self.fixed, 0.0, True
+        for coin, ones, others in zip(self.coins, one, other, strict=True):
+            if all(a.line is not None and a.line == b.line for a, b in zip(ones.figures, others.figures, strict=True)):
+                here += ones.worth
+                there += others.worth
+            else:
+                bent += min(map(coin.least, ones.figures, others.figures))
+                is_straight = False
+        return min(here, there) + bent, is_straight
 
 
 def _leg(position: Position, tiers: Tiers | None) -> _Leg | None:

@@ -30,8 +30,9 @@ LEAST_COMMON_DAYS = 30
 BETAS = (0.0, 5.0)
 # Calm is no promise: what moved less in a day than this is counted as if it had moved so far.
 SIGMA_FLOOR = 0.01
-# Pairs of studies whose beta or correlation is remembered: many accounts hold the same coins for minutes.
-PAIRS_KEPT = 1024
+# Pairs of studies whose beta or correlation is remembered: many accounts hold the same coins for minutes. All pairs of
+# ninety coins; what is asked for in turn and does not fit is worked out anew each time.
+PAIRS_KEPT = 4096
 LENGTHS = {Frame.HOUR: timedelta(hours=1), Frame.DAY: timedelta(days=1)}
 
 Floats = NDArray[np.float64]

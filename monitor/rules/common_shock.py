@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
 from monitor.domain.reading import Need, Reading, Scope
 from monitor.risk.remedy import smallest_share, with_collateral, with_cut
-from monitor.risk.shock import PoolPath, btc_moves, btc_rates, is_of_several_coins
+from monitor.risk.shock import LARGEST_FALL, LARGEST_RISE, PoolPath, btc_moves, btc_rates, is_of_several_coins
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
@@ -126,9 +126,10 @@ class CommonShock(ThresholdRule):
         yield tuple(reach * step / STEPS for step in range(-STEPS, STEPS + 1))
 
     def _clears(self, after: AccountSnapshot, pool: str, context: Context) -> bool:
+        """Looked at no further than the rule looks."""
         path = _path(after, pool, context)
-        nearest = btc_moves(path).nearest if path else 0.0
-        return nearest is None or self.is_clear(abs(nearest))
+        ends = max(-self.clear_at, LARGEST_FALL), min(self.clear_at, LARGEST_RISE)
+        return path is not None and all(path.first(end) is None for end in ends)
 
 
 def _path(snapshot: AccountSnapshot, pool: str, context: Context) -> PoolPath | None:

@@ -1,6 +1,7 @@
 """One world and the monitor that lives in it: started, killed at any callback, stopped, edited, and looked after."""
 
 import asyncio
+import gc
 import logging
 import random
 import sqlite3
@@ -108,7 +109,7 @@ class House:
     # --- the run ---
 
     def run(self) -> Report:
-        with _taps(self), _listening(self._problems):
+        with _taps(self), _listening(self._problems), _what_stands_is_left_alone():
             self._start()
             for time, blow, dice in self.plan.blows:
                 self._until(time)
@@ -328,6 +329,16 @@ def _taps(house: House) -> Iterator[None]:
         patch.object(monitor.watching, "decide_removals", told_removals),
     ):
         yield
+
+
+@contextmanager
+def _what_stands_is_left_alone() -> Iterator[None]:
+    """Garbage is looked for at each death, and not among all that was imported before."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

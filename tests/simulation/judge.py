@@ -11,6 +11,7 @@ from monitor.plan import AccountPlan
 from tests.simulation.oracle import BREACH, CLEAR, CRITICAL, HOLD, WARNING
 
 Verdicts = Mapping[int, str] | None
+Limits = list[tuple[int, float]]
 
 BAND = 0.1
 FUNDING_MAX_AGE = timedelta(minutes=5)
@@ -34,43 +35,45 @@ def _judged(
     account = snapshot.account
     match rule.kind:
         case "margin_ratio":
+            limits = _limits(rule)
             for margin in snapshot.margins:
-                yield AlertKey(name, account, Scope.POOL, margin.pool), _rising(rule, _ratio(margin))
+                yield AlertKey(name, account, Scope.POOL, margin.pool), _rising(limits, _ratio(margin))
         case "liquidation_distance":
+            limits = _limits(rule)
             for position in snapshot.positions:
                 key = AlertKey(name, account, Scope.POSITION, position.subject)
-                yield key, _falling(rule, _distance(position))
+                yield key, _falling(limits, _distance(position))
         case "funding_exposure":
             if snapshot.positions:
                 key = AlertKey(name, account, Scope.ACCOUNT, "USDT")
-                yield key, _rising(rule, _funding(snapshot, markets, now))
+                yield key, _rising(_limits(rule), _funding(snapshot, markets, now))
         case other:
             raise AssertionError(f"no judge for {other}")
 
 
-def _rising(rule: Any, value: float | None) -> Verdicts:
+def _rising(limits: Limits, value: float | None) -> Verdicts:
     return (
         None
         if value is None
         else {
             severity: BREACH if value >= limit else HOLD if value > limit * (1 - BAND) else CLEAR
-            for severity, limit in _limits(rule)
+            for severity, limit in limits
         }
     )
 
 
-def _falling(rule: Any, value: float | None) -> Verdicts:
+def _falling(limits: Limits, value: float | None) -> Verdicts:
     return (
         None
         if value is None
         else {
             severity: BREACH if value <= limit else HOLD if value < limit * (1 + BAND) else CLEAR
-            for severity, limit in _limits(rule)
+            for severity, limit in limits
         }
     )
 
 
-def _limits(rule: Any) -> list[tuple[int, float]]:
+def _limits(rule: Any) -> Limits:
     return [(s, limit) for s, limit in ((WARNING, rule.warning), (CRITICAL, rule.critical)) if limit is not None]
 
 

@@ -118,12 +118,25 @@ def test_what_is_not_known_makes_no_path(snapshot: AccountSnapshot) -> None:
     assert PoolPath.of(snapshot, snapshot.margins[0], {}, btc_rates()) is None
 
 
-def test_a_pool_at_the_brink_over_a_long_way_is_given_up_soon_and_on_the_safe_side() -> None:
-    long = a_position(symbol=ETH, contracts=10, rate=0.0)
-    short = a_position(symbol=SOL, side=Side.SHORT, contracts=10, rate=0.0)
-    snapshot = a_snapshot(long, short, equity=0.001)
-    path = PoolPath.of(snapshot, snapshot.margins[0], {}, lambda coin: (-0.5,))
+def at_the_brink(long: str, short: str) -> PoolPath:
+    """Two coins that move alike and hedge each other, in a pool that can lose next to nothing."""
+    legs = (
+        a_position(symbol=long, contracts=1_000, rate=0.0),
+        a_position(symbol=short, side=Side.SHORT, contracts=1_000, rate=0.0),
+    )
+    pooled = [replace(leg, pool="cross:USD") for leg in legs]
+    balance = MarginBalance(pool="cross:USD", currency="USD", equity=0.001, maintenance_margin=0.0)
+    path = PoolPath.of(replace(a_snapshot(*pooled), margins=(balance,)), balance, {}, lambda coin: (-0.5,))
     assert path is not None
+    return path
+
+
+def test_a_pool_at_the_brink_over_a_long_way_survives_it_where_what_it_leaves_is_a_straight_line() -> None:
+    assert at_the_brink(ETH, SOL).first(1.0) is None
+
+
+def test_one_at_the_brink_along_curves_is_given_up_soon_and_on_the_safe_side() -> None:
+    path = at_the_brink("ETH/USD:ETH", "SOL/USD:SOL")
     assert path.surplus(1.0) > 0
     found = path.first(1.0)
     assert found is not None
