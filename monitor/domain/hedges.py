@@ -14,6 +14,9 @@ LEAST_BALANCE = 0.5
 ACCEPTED_AFTER = timedelta(days=1)
 # One odd read may show none of its legs: both sides are believed to be gone, and are forgotten, after this.
 GONE_AFTER = timedelta(minutes=1)
+# A trade against a position offsets it while it lasts: what stood for less than this may have been one, if it began
+# since a look so long ago at most.
+STOOD_FOR, LOOKED_WITHIN = timedelta(hours=1), timedelta(minutes=10)
 # A crash may cost this share of a ratio or of a leg: less is not worth a write.
 WORTH_WRITING = 0.001
 
@@ -46,8 +49,8 @@ class HedgeTrack:
     """One hedge since it was recognised. `ratio` is short / long at its best balance since, or as accepted later.
 
     `underlying` is a coin, or a basket's name. `legs` are those with which it last stood as it should; `off_since` is
-    from when on it has not, `gone_since` from when on no leg of it is seen. One that was `let_go` is none any more, and
-    is remembered as long as a leg of it stands.
+    from when on it has not, `gone_since` from when on no leg of it is seen. One that was not seen to begin may be older
+    than `since`. One that was `let_go` is none any more, and is remembered as long as a leg of it stands.
     """
 
     underlying: str
@@ -56,11 +59,17 @@ class HedgeTrack:
     legs: tuple[Leg, ...]
     off_since: datetime | None = None
     gone_since: datetime | None = None
+    seen_to_begin: bool = False
     let_go: bool = False
 
     @property
     def accounts(self) -> frozenset[str]:
         return frozenset(leg.account for leg in self.legs if leg.account is not None)
+
+    @property
+    def is_brief(self) -> bool:
+        """It did not stand for long."""
+        return self.seen_to_begin and self.off_since is not None and self.off_since - self.since < STOOD_FOR
 
     def drift(self, long: float, short: float) -> float:
         """The share of it that is missing: 0 as it was, 1 where one side is gone."""
@@ -74,11 +83,12 @@ class HedgeTrack:
 class Hedges:
     """The hedges that one rule watches. `basis` is what it was asked to watch: with another one all begins anew.
 
-    `venues` are those of its accounts, by name, as they were when all of them were seen last.
+    `venues` are those of its accounts, by name, as they were when all of them were seen last, at `seen_at`.
     """
 
     basis: str
     venues: Mapping[str, str] = field(default_factory=dict)
+    seen_at: datetime | None = None
     tracks: tuple[HedgeTrack, ...] = ()
 
 
@@ -111,15 +121,19 @@ def folded(
     if before is None or before.basis != watched.basis:
         before = watched
     known = {track.underlying: track for track in _kept(before, watched, unseen)}
+    looked = before.venues == watched.venues and before.seen_at is not None and now - before.seen_at < LOOKED_WITHIN
     tracks = [
         known.get(name)
         if name in unknown
         else _after(known.get(name), name, held.get(name, ()), unseen, tolerance, now)
         for name in sorted(known.keys() | held.keys())
     ]
+    if looked:
+        tracks = [replace(of, seen_to_begin=True) if of is not None and of.since == now else of for of in tracks]
     return replace(
         watched,
         venues=before.venues if unseen else watched.venues,
+        seen_at=before.seen_at if unseen else now,
         tracks=tuple(track for track in tracks if track is not None),
     )
 

@@ -33,9 +33,10 @@ class Hedge(ThresholdRule):
 
     Opposite positions of which the smaller is half of the larger or more are a hedge without being declared; its ratio
     wanted is the best balance that it has had. A side that is gone (closed, liquidated, auto-deleveraged) is critical.
-    Both sides may shrink together, or go: that is no drift, and who closes them has two minutes for both. What has been
-    off for a day is taken as wanted. Holdings that no read shows (spot, coins as collateral, another venue) are
-    declared: offset: {BTC: 1.5, ETH: -10}.
+    Both sides may shrink together, or go: that is no drift, and who closes them has two minutes for both. What was seen
+    to begin and stood for less than an hour may have been a trade: it is a warning, where there is one, unless the
+    venue's records tell of a liquidation. What has been off for a day is taken as wanted. Holdings that no read shows
+    (spot, coins as collateral, another venue) are declared: offset: {BTC: 1.5, ETH: -10}.
 
     Coins that hedge each other are declared too: basket: [BTC, ETH, SOL]. They are one hedge, of dollars by beta: the
     net coins of each * its price * its beta to bitcoin, as measured when the hedge was recognised. While it stands, no
@@ -156,7 +157,9 @@ class Hedge(ThresholdRule):
         drift = track.drift(*long_short)
         if accounts.unseen and self.is_clear(drift):
             return self.of_portfolio(name, subject, None, accounts.unseen_inputs())
-        levels = self._levels(drift, is_gone=not all(long_short))
+        # A trade against a position offsets it while it lasts: that its owner ended it is worth no page.
+        may_page = self.warning is None or not track.is_brief or _is_taken(track, accounts)
+        levels = self._levels(drift, is_gone=not all(long_short), may_page=may_page)
         if track.gone_since is not None or not _is_confirmed(track, legs, accounts):
             levels = tuple(Level(level.severity, Verdict.HOLD, level.threshold) for level in levels)
         inputs = _inputs(track, legs, dollars, accounts)
@@ -166,13 +169,13 @@ class Hedge(ThresholdRule):
         reading = replace(reading, inputs={**inputs, **baskets.figures(legs)})
         return self.with_remedy(reading, lambda: baskets.remedy(track, legs, accounts))
 
-    def _levels(self, drift: float, *, is_gone: bool) -> tuple[Level, ...]:
+    def _levels(self, drift: float, *, is_gone: bool, may_page: bool) -> tuple[Level, ...]:
         levels = self.levels(drift)
-        if not is_gone:
+        if may_page and not is_gone:
             return levels
-        # Whatever its thresholds are.
         kept = tuple(level for level in levels if level.severity is not Severity.CRITICAL)
-        return (*kept, Level(Severity.CRITICAL, Verdict.BREACH, self.critical))
+        # A side that is gone is critical whatever the thresholds are.
+        return (*kept, Level(Severity.CRITICAL, Verdict.BREACH, self.critical)) if may_page else kept
 
 
 def _inputs(track: HedgeTrack, legs: tuple[Leg, ...], dollars: float | None, accounts: Portfolio) -> dict[str, Any]:
@@ -197,7 +200,7 @@ def _is_confirmed(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio)
     off_since = track.off_since
     if off_since is None or accounts.now - off_since >= UNWOUND_WITHIN:
         return True
-    if not any(_taken(leg, off_since, accounts) for leg in track.legs):
+    if not _is_taken(track, accounts):
         return False
     names = track.accounts | {leg.account for leg in legs if leg.account is not None}
     return all(accounts.seen[name].snapshot.observed_at > off_since for name in names if name in accounts.seen)
@@ -225,6 +228,10 @@ def _gone(track: HedgeTrack, legs: tuple[Leg, ...], accounts: Portfolio) -> Iter
     for leg in [leg for leg in track.legs if (leg.account, leg.subject) not in held][:_MAX_NAMED]:
         taken = _taken(leg, track.off_since, accounts)
         yield f"{_named(leg)}{f', {taken}' if taken else ''}"
+
+
+def _is_taken(track: HedgeTrack, accounts: Portfolio) -> bool:
+    return any(_taken(leg, track.off_since, accounts) for leg in track.legs)
 
 
 def _taken(leg: Leg, off_since: datetime | None, accounts: Portfolio) -> str | None:
