@@ -15,6 +15,8 @@ from monitor.domain.reading import AlertKey, Inputs, Reading, Severity, Unit, Ve
 FLAP_FIRINGS = 3
 FLAP_WINDOW = timedelta(minutes=30)
 FLAP_DIGEST = timedelta(minutes=15)
+# A fall is silent. One that lasts so long was one: the next rise is news, however seldom the alert repeats.
+FALLEN_FOR = timedelta(hours=1)
 ACKNOWLEDGED_FOR = timedelta(minutes=30)
 # A position is believed gone after this many good reads in a row without it.
 ABSENT_READS = 2
@@ -74,9 +76,9 @@ class Alert:
 
     `breached_since` holds, per severity, since when it has been breached without a clear read between. `paused_at` is
     the first unknown read since the last known one. `announced` is the severity last told of in this episode, None
-    before the first message: a fall, which nobody is told of, leaves it. `last_told` is the same across episodes, but
-    the next episode lowers it as far as it falls before it is told of. `sequence` counts the episode's messages.
-    `inputs` are those of the last known reading.
+    before the first message: a fall, which nobody is told of, leaves it until it has lasted for FALLEN_FOR, from
+    `fallen_at` on. `last_told` is the same across episodes, but the next episode lowers it as far as it falls before it
+    is told of. `sequence` counts the episode's messages. `inputs` are those of the last known reading.
     """
 
     key: AlertKey
@@ -91,6 +93,7 @@ class Alert:
     notified_at: datetime | None = None
     announced: Severity | None = None
     last_told: Severity | None = None
+    fallen_at: datetime | None = None
     sequence: int = 0
     worst_value: float | None = None
     last_value: float | None = None
@@ -171,7 +174,8 @@ def after_downtime(alert: Alert, last_alive_at: datetime, now: datetime) -> Aler
         if alert.state is AlertState.PENDING:
             return _cleared(alert)
         alert = replace(alert, breached_since=_served(alert))
-    if alert.state is AlertState.RECOVERING and alert.paused_at is None:
+    waits = alert.state is AlertState.RECOVERING or alert.fallen_at is not None
+    if waits and alert.paused_at is None:
         return replace(alert, paused_at=last_alive_at)
     return alert
 
@@ -227,11 +231,16 @@ def _cleared(alert: Alert) -> Alert:
 
 
 def _resumed(alert: Alert, now: datetime) -> Alert:
-    """Time spent not knowing does not count towards recovery."""
+    """Time spent not knowing does not count towards recovery, nor as fallen."""
     if alert.paused_at is None:
         return alert
-    clear_at = alert.clear_at and alert.clear_at + (now - alert.paused_at)
-    return replace(alert, paused_at=None, clear_at=clear_at)
+    unknown = now - alert.paused_at
+    return replace(
+        alert,
+        paused_at=None,
+        clear_at=alert.clear_at and alert.clear_at + unknown,
+        fallen_at=alert.fallen_at and alert.fallen_at + unknown,
+    )
 
 
 def _served(alert: Alert) -> dict[Severity, datetime]:
@@ -312,7 +321,7 @@ def _while_firing(alert: Alert, reading: Reading, policy: AlertPolicy, now: date
     back = alert.state is AlertState.RECOVERING and reading.verdict is Verdict.BREACH
     known = alert.severity if alert.announced is None else alert.announced
     return replace(
-        alert,
+        _fallen(alert, severity, now),
         state=AlertState.FIRING,
         severity=severity,
         clear_at=None,
@@ -321,6 +330,16 @@ def _while_firing(alert: Alert, reading: Reading, policy: AlertPolicy, now: date
         # What was acknowledged was less than this.
         acked_until=None if severity > known else alert.acked_until,
     )
+
+
+def _fallen(alert: Alert, severity: Severity, now: datetime) -> Alert:
+    """With what counts as told lowered, where it has been less than that for long."""
+    if alert.announced is None or severity >= alert.announced:
+        return replace(alert, fallen_at=None)
+    fallen_at = alert.fallen_at or now
+    if now - fallen_at < FALLEN_FOR:
+        return replace(alert, fallen_at=fallen_at)
+    return replace(alert, fallen_at=None, announced=severity)
 
 
 def _lowered(told: Severity | None, severity: Severity) -> Severity | None:
@@ -333,7 +352,7 @@ def _while_clear(alert: Alert, policy: AlertPolicy, now: datetime) -> Alert:
     clear_at = alert.clear_at or now
     if now - clear_at >= timedelta(seconds=policy.of(alert.severity).keep_firing_for_s):
         return _resolved(alert, Resolution.RECOVERED, now)
-    return replace(alert, state=AlertState.RECOVERING, clear_at=clear_at)
+    return replace(_fallen(alert, alert.severity, now), state=AlertState.RECOVERING, clear_at=clear_at)
 
 
 def _resolved(alert: Alert, resolution: Resolution, now: datetime) -> Alert:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from monitor.domain.account import Position
 from monitor.domain.reading import Need, Reading, Scope, Unit
 from monitor.risk.booked import funding_booked
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
 _DAY = timedelta(days=1)
@@ -40,6 +40,8 @@ class FundingExposure(ThresholdRule):
         "funding is charged on the notional: leverage multiplies it, and a crowded trade pays for weeks"
     )
     formula: ClassVar[str] = "per day / equity"
+    # A rate holds for hours, and is paid a few times a day.
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -7,7 +7,7 @@ from monitor.domain.market import Tier, Tiers
 from monitor.domain.reading import Reading
 from monitor.risk.margin import tier_of
 from monitor.risk.reprice import tiers_of
-from monitor.rules.base import Context, ThresholdRule
+from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
 
@@ -23,6 +23,7 @@ class TierCliff(ThresholdRule):
     critical: Threshold | None = None
     worse = "lower"
 
+    min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
     why: ClassVar[str] = "beyond a bracket's edge more margin is owed, and the liquidation price comes closer"
     formula: ClassVar[str] = "(edge - notional) / notional"
 

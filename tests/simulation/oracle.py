@@ -1,7 +1,6 @@
 """What must have been told of one alert, worked out from the contract alone; nothing here is the monitor's.
 
-No state is named: all follows from since when each severity has been breached, the open episode, and since when that
-has been clear. Times are whole microseconds, so that a wait is over exactly when it is.
+No state is named: all follows from since when what was breached, or clear. Times are whole microseconds.
 """
 
 from collections.abc import Mapping
@@ -31,9 +30,8 @@ class _Episode:
     flaps: bool
     told: bool = False
     muted_until: int = 0
-    clear_from: int | None = None
-    unseen: int = 0  # of the time since clear_from
-    unseen_from: int | None = None
+    clear_from: int | None = None  # these two without the time in which nothing was seen
+    fallen_from: int | None = None
 
 
 class Oracle:
@@ -43,7 +41,8 @@ class Oracle:
         self.waits, self.episode = waits, episode
         self._breached: dict[int, int] = {}
         self._open: _Episode | None = None
-        self._absences = self._ahead = 0
+        self._absences = self._ahead = self._unseen = 0
+        self._unseen_from: int | None = None
         self._openings: list[int] = []
         self._told_at: int | None = None
         # What they believe who had the last message, or the lowest of an episode they know nothing of: more is a rise.
@@ -69,21 +68,23 @@ class Oracle:
         starting = {s for s in standing if verdicts[s] == BREACH}
         self._breached = {s: self._breached.get(s, at) for s in standing if s in starting or s in self._breached}
         served = {s for s in starting if at - self._breached[s] >= 1e6 * self.waits.for_s[s]}
+        if self._unseen_from is not None:
+            self._unseen, self._unseen_from = self._unseen + at - self._unseen_from, None
         if episode is None:
             if not served:
                 return None
             self._openings = [opening for opening in self._openings if at - opening < 30 * MINUTE] + [at]
             episode = self._open = _Episode(max(served), flaps=len(self._openings) >= 3)
-            self.episode += 1
-            self._known = min(self._known, episode.severity)
+            self.episode, self._known = self.episode + 1, min(self._known, episode.severity)
         elif standing:
             self._burn(episode, max({s for s in standing if s <= episode.severity} | served, default=episode.severity))
-        elif self._clear_long_enough(episode, at):
+        elif self._clear_long_enough(episode, at - self._unseen):
             return self.removed(now)
+        self._fall(episode, at - self._unseen)
         return self._news(episode, at, muted)
 
     def see_nothing(self, now: float, muted: bool = False) -> Told | None:
-        self._look_away(now)
+        self._unseen_from = self._at(now) if self._unseen_from is None else self._unseen_from
         return self._news(self._open, self._at(now), muted)
 
     def absent(self, now: float, muted: bool = False) -> Told | None:
@@ -105,28 +106,27 @@ class Oracle:
         self._ahead += max(0, self._at(last_alive) - self._at(now))  # a clock set back takes all times with it
         if self._at(now) - self._at(last_alive) > 10 * MINUTE:
             self._breached, self._absences = {}, self._absences if self._open else 0
-        self._look_away(min(last_alive, now))
+        self.see_nothing(min(last_alive, now), muted=True)
 
     def acknowledged(self, now: float) -> None:
         if self._open:
             self._open.muted_until = self._at(now) + 30 * MINUTE
 
-    def _look_away(self, now: float) -> None:
-        if self._open and self._open.clear_from is not None and self._open.unseen_from is None:
-            self._open.unseen_from = self._at(now)
+    def _fall(self, episode: _Episode, seen: int) -> None:
+        lasts = episode.told and episode.severity < self._known
+        episode.fallen_from = (seen if episode.fallen_from is None else episode.fallen_from) if lasts else None
+        if episode.fallen_from is not None and seen - episode.fallen_from >= 60 * MINUTE:
+            episode.fallen_from, self._known = None, episode.severity  # nobody believes for an hour what is not so
 
     def _burn(self, episode: _Episode, severity: int) -> None:
         if severity > (self._known if episode.told else episode.severity):
             episode.muted_until = 0  # what was acknowledged was less than this
-        episode.severity, episode.clear_from, episode.unseen_from = severity, None, None
+        episode.severity, episode.clear_from = severity, None
         self._known = self._known if episode.told else min(self._known, severity)
 
-    def _clear_long_enough(self, episode: _Episode, at: int) -> bool:
-        if episode.clear_from is None:
-            episode.clear_from, episode.unseen = at, 0
-        if episode.unseen_from is not None:
-            episode.unseen, episode.unseen_from = episode.unseen + at - episode.unseen_from, None
-        return at - episode.clear_from - episode.unseen >= 1e6 * self.waits.keep_firing_for_s[episode.severity]
+    def _clear_long_enough(self, episode: _Episode, seen: int) -> bool:
+        episode.clear_from = seen if episode.clear_from is None else episode.clear_from
+        return seen - episode.clear_from >= 1e6 * self.waits.keep_firing_for_s[episode.severity]
 
     def _news(self, episode: _Episode | None, at: int, muted: bool) -> Told | None:
         if episode is None or muted or episode.clear_from is not None:

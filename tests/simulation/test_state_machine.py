@@ -71,6 +71,9 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
 }
 INNER_FAULTS: dict[str, Callable[[Any], Any]] = {
     "_muted_as_flapping": lambda right: lambda alert, now: False,
+    "_fallen": lambda right: (
+        lambda alert, severity, now: replace(right(alert, severity, now), announced=alert.announced)
+    ),
     "_resumed": lambda right: lambda alert, now: replace(alert, paused_at=None),
     "_breached_since": lambda right: lambda alert, reading, now: dict.fromkeys(right(alert, reading, now), now),
     "_while_clear": lambda right: lambda alert, policy, now: alert_module._resolved(alert, RECOVERED, now),

@@ -124,6 +124,33 @@ def test_a_rise_after_a_repeat_that_said_warning_is_worse_again() -> None:
     assert told == [(0, Reason.FIRST), (day, Reason.REPEAT), (day + 10, Reason.WORSE)]
 
 
+@pytest.mark.parametrize("repeat_s", [86_400, None])
+@pytest.mark.parametrize(
+    ("fallen_s", "again"), [(1_800, []), (3_590, []), (3_600, [Reason.WORSE]), (9_000, [Reason.WORSE])]
+)
+def test_a_rise_after_a_fall_of_an_hour_is_news_however_seldom_it_is_repeated(
+    repeat_s: float | None, fallen_s: int, again: list[Reason]
+) -> None:
+    policy = a_policy(repeat_s={WARN: None, CRIT: repeat_s})
+    low = [(10 + s, BREACH, CLEAR) for s in range(0, fallen_s + 1, 10)]
+    _, told = play(readings((0, BREACH, BREACH), *low, (20 + fallen_s, BREACH, BREACH)), policy)
+    assert [reason for _, reason in told] == [Reason.FIRST, *again]
+
+
+@pytest.mark.parametrize("fast", [BREACH, CLEAR])
+def test_time_spent_not_knowing_is_no_part_of_a_fall_nor_is_downtime(fast: Verdict) -> None:
+    policy = a_policy(repeat_s={WARN: None, CRIT: None}, keep_firing_for_s=86_400)
+    alert, _ = play(readings((0, BREACH, BREACH), (10, BREACH, CLEAR), (20, fast, CLEAR)), policy)
+    alert = advance_unknown(alert, at(30))
+    alert, told = play(readings((7_220, fast, CLEAR), (7_230, BREACH, BREACH)), policy, alert)
+    assert told == []
+    alert, _ = play(readings((7_240, BREACH, CLEAR), (7_250, fast, CLEAR)), policy, alert)
+    alert = after_downtime(alert, at(7_250), at(20_000))
+    assert play(readings((20_000, fast, CLEAR), (20_010, BREACH, BREACH)), policy, alert)[1] == []
+    calm = readings(*((float(s), fast, CLEAR) for s in range(20_000, 24_000, 10)), (24_000, BREACH, BREACH))
+    assert play(calm, policy, alert)[1] == [(24_000, Reason.WORSE)]
+
+
 def test_an_acknowledged_critical_that_falls_and_rises_again_stays_acknowledged() -> None:
     policy = POLICY
     alert, _ = play(readings((0, BREACH, BREACH)))

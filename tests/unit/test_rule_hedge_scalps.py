@@ -1,4 +1,4 @@
-"""A trade against a position that its owner ends is worth a warning; a hedge that stood, or that the venue took, a page."""
+"""A trade against a position that its owner ends is a warning; a hedge that stood, or that the venue took, pages."""
 
 # ruff: noqa: F401, F811 - fixtures are imported, and named again as parameters
 
