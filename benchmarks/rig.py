@@ -4,11 +4,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
+
+from monitor.rules.book import RULE_KINDS
 
 LATENCY_MS = 50
 # Every tenth account is near liquidation: it has alerts to keep, which a quiet one has not.
@@ -38,8 +40,16 @@ def key_of(number: int) -> str:
     return f"{'near' if number % NEAR_EVERY == NEAR_EVERY - 1 else 'quiet'}-key-{number:03}"
 
 
-def write_config(folder: Path, base_url: str, *, accounts: int, poll_interval_s: int, channels: int = 1) -> Path:
-    """A configuration with the default rules that reads `base_url` and sends there as well."""
+def write_config(
+    folder: Path,
+    base_url: str,
+    *,
+    accounts: int,
+    poll_interval_s: int,
+    channels: int = 1,
+    kinds: Collection[str] = RULE_KINDS.keys(),
+) -> Path:
+    """A configuration with the default rules of these kinds that reads `base_url` and sends there as well."""
     sink = base_url.replace("http://", "json://") + "/sink"
     lines = [f"poll_interval: {poll_interval_s}s", "accounts:"]
     for number in range(accounts):
@@ -47,6 +57,8 @@ def write_config(folder: Path, base_url: str, *, accounts: int, poll_interval_s:
         lines.append(f"  fund-{number}: {{venue: binanceusdm, base_url: '{base_url}', {credentials}}}")
     lines.append("channels:")
     lines += [f"  sink-{number}: {{url: '{sink}?n={number}'}}" for number in range(channels)]
+    unwanted = [f"  {kind}: off" for kind in RULE_KINDS if kind not in kinds]
+    lines += ["rules:", *unwanted] if unwanted else []
     lines += ["health: {port: 0}", f"database: {folder / 'perpwatch.db'}"]
     path = folder / "perpwatch.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

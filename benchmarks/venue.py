@@ -27,6 +27,7 @@ POSITIONS = 10
 ACCOUNT_PATH, SINK_PATH, READS_PATH = "/fapi/v3/account", "/sink", "/reads"
 # How far the marks of each set of replies are from the first: some way off, and back.
 MOVES = (0.0, 0.0004, 0.0008, 0.0004, 0.0, -0.0004, -0.0008, -0.0004, 0.0002)
+MOVE_EVERY_S = 0.5
 # Rendered once and served to clocks that run faster than life: a date to come never looks stale.
 AHEAD_MS = 86_400_000
 STEPS = brackets_of([(0, 50_000, 0.004, 125, 0), (50_000, 600_000, 0.005, 100, 50), (600_000, 1e9, 0.0065, 75, 950)])
@@ -111,8 +112,9 @@ class Venue:
         """The whole HTTP reply, its head included."""
         if path == READS_PATH:
             return _http(b"200 OK", str(self._served[ACCOUNT_PATH]).encode())
-        number = self._served[path]
         self._served[path] += 1
+        # By time, not by turn: what an account has and where its marks stand are of one moment, as at a venue.
+        number = int(time.monotonic() / MOVE_EVERY_S)
         name = None
         if path in self._signed:
             name = "near" if api_key.startswith("near") else "quiet"
