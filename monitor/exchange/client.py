@@ -336,7 +336,6 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
             return reply[1:-1]
         if not isinstance(reply, dict | list):
             raise ReadError(FailureKind.MALFORMED, f"{path}: the reply is not JSON")
-        refuse_endless_numbers(reply, path)
         recording = _replies.get()
         if recording is not None:
             recording.append(reply)
@@ -371,6 +370,7 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         except ccxt.BaseError as error:
             refusal = error
         if refusal is None and 200 <= code < 300:
+            refuse_endless_numbers(response, body, path)
             return None
         reply = self._described(code, headers, response, str(body))
         failed = failed_reply(reply, refusal, self.rules.kinds_by_code, self.rules.ban_s)

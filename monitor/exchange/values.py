@@ -23,6 +23,8 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 # ccxt reckons in whole digits: it would write out every nought of these.
 _ENDLESS = re.compile(r"[+-]?[\d.]+[eE][+-]?\d{4,}", re.ASCII)
+# A reply holds none where its text holds neither this nor a character written as its number.
+_MAYBE_ENDLESS = re.compile(r"[eE][+-]?\d{4}|\\u", re.ASCII)
 MAX_DECIMALS = 100
 
 
@@ -81,8 +83,11 @@ def scalars(reply: object) -> Iterator[object]:
             yield value
 
 
-def refuse_endless_numbers(reply: object, where: str) -> None:
-    """One text such as "1e999999999" would hold up the event loop for minutes inside ccxt."""
+def refuse_endless_numbers(reply: object, body: str, where: str) -> None:
+    """One text such as "1e999999999" would hold up the event loop for minutes inside ccxt. `body` is the reply as sent:
+    hardly any has to be walked through."""
+    if not _MAYBE_ENDLESS.search(body):
+        return
     for value in scalars(reply):
         if isinstance(value, str) and _ENDLESS.fullmatch(value):
             raise malformed(f"{where}: {value!r:.40} is no number that a venue has")
