@@ -19,6 +19,7 @@ from monitor.exchange.modes import credentials_of
 from monitor.exchange.registry import Exchanges, coverage, exact_venues
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import configure
+from monitor.rules.book import silenced
 from monitor.watching import access_of
 
 # Binance refuses a request whose time is further off than its receive window of 5 s.
@@ -62,6 +63,7 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
         )
     yield from _read_twice(settings)
     yield from _without_keys(settings)
+    yield from _silenced(settings)
     for name, account in settings.accounts.items():
         yield Finding("ok", f"{name}: {account.venue}, read every {settings.poll_interval_of(name):g} s")
     for venue in dict.fromkeys(account.venue for account in settings.accounts.values()):
@@ -91,6 +93,12 @@ def _without_keys(settings: Settings) -> Iterator[Finding]:
         ]
         if missing:
             yield Finding("error", f"{name}: {access.venue} cannot be read without {' and '.join(sorted(missing))}")
+
+
+def _silenced(settings: Settings) -> Iterator[Finding]:
+    for name, speaker in silenced(settings.rules).items():
+        told = f"rule {name} is silent wherever {speaker} speaks, which is for the same"
+        yield Finding("warning", f"{told}: one is enough, or needs a where")
 
 
 def _seen_of(venue: str) -> Iterator[Finding]:

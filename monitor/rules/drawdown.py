@@ -32,6 +32,7 @@ class Drawdown(ThresholdRule):
     window: Window = Field(default=Window.DAY, description="since when the peak counts, in UTC")
 
     why: ClassVar[str] = "after a loss of 50 % a gain of 100 % is needed; who stops for the day cannot lose the month"
+    subjects_by: ClassVar[tuple[str, ...]] = ("window",)
     formula: ClassVar[str] = "(peak equity - equity) / peak equity, net of transfers"
     # What was lost stays lost until the window is over: every five minutes would be noise.
     min_repeat_s = 3600.0
