@@ -31,3 +31,30 @@ def test_a_rule_that_another_one_for_the_same_always_speaks_for_is_told(rules: s
         f"rule {name} is silent wherever {speaker} speaks, which is for the same: one is enough, or needs a where"
         for name, speaker in silent.items()
     ]
+
+
+@pytest.mark.parametrize(
+    ("repeats", "lines"),
+    [
+        (
+            "{critical: {repeat: 1m}}",
+            {"critical": ["1 min is", ": 1 h for ", "stop_missing; 4 h", "; 1 d for position_size"]},
+        ),
+        ("{critical: {repeat: 2h}, warning: {repeat: 6h}}", {"critical": ["hedge"], "warning": [": 1 d for ", "loss"]}),
+        ("{critical: {repeat: 1d}, warning: {repeat: never}}", {}),
+        ("{critical: {for: 10s}}", {}),
+    ],
+)
+def test_a_repeat_that_is_shorter_than_the_least_of_some_rules_is_told_in_one_line(
+    repeats: str, lines: dict[str, list[str]]
+) -> None:
+    told = found("", "too short", f"alerts: {repeats}\nrules: {{take_profit: {{levels: [5%]}}}}\n")
+    assert {line.split(".")[1] for line in told} == set(lines)
+    assert len(told) == len(lines)
+    for line in told:
+        assert all(words in line for words in lines[line.split(".")[1]]), line
+        assert not {"margin_ratio", "take_profit"} & set(line.replace(",", "").split()), "repeated as the YAML says"
+
+
+def test_the_repeats_of_the_house_are_told_as_no_contradiction() -> None:
+    assert not found("", "too short", "")
