@@ -17,6 +17,7 @@ from rich.table import Table
 from monitor.cli.errors import CommandError
 from monitor.cli.loading import CONFIG, ConfigPath, load_explained
 from monitor.cli.once import (
+    HOLD,
     INCOMPLETE_EXIT,
     Read,
     as_object,
@@ -34,7 +35,7 @@ from monitor.config.problems import did_you_mean
 from monitor.config.rulebook import Origins
 from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
-from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Reading, Scope
+from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Reading, Scope, Verdict
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, threshold
@@ -51,12 +52,12 @@ _NOT_INPUTS = frozenset(
     {
         *("add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"),
         *("action", "restored_side", "restore_size", "restore_coin", "cut_side", "cut_other_size"),
-        "cut_other_share",
+        *("cut_other_share", "stop_size", "stop_unit", "stop_within"),
     }
 )
 
 # How the names of inputs end that are shares of something.
-_SHARES = ("rate", "ratio", "share", "sigma", "probability", "annualised", "level", "gain")
+_SHARES = ("rate", "ratio", "share", "sigma", "probability", "annualised", "level", "gain", "fall", "rise", "covered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +357,8 @@ def _rows(judged: Judged, origins: Origins) -> Iterator[tuple[str, str]]:
     if numbers := worked(judged.rule, reading):
         yield "numbers", numbers
     told = [
-        f"{name.replace('_', ' ')} {_told(name, value)}"
+        # `loss 1: 2,338` are not two figures.
+        f"{name.replace('_', ' ')}{':' if name[-1].isdigit() else ''} {_told(name, value)}"
         for name, value in reading.inputs.items()
         if value is not None and name not in _NOT_INPUTS
     ]
@@ -365,5 +367,6 @@ def _rows(judged: Judged, origins: Origins) -> Iterator[tuple[str, str]]:
     for level in reading.levels:
         text, source = _threshold(level, judged, origins)
         verb = "at or below" if not reading.higher_is_worse else "at"
-        yield str(level.severity), f"{verb} {text}, {source}: {level.verdict}"
+        verdict = f"{level.verdict}, {HOLD}" if level.verdict is Verdict.HOLD else level.verdict
+        yield str(level.severity), f"{verb} {text}, {source}: {verdict}"
     yield "rule", _speaker(judged)

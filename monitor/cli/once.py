@@ -46,6 +46,7 @@ INCOMPLETE_EXIT = 2
 # No number describes maintenance margin that is owed with no equity left.
 GONE = "equity is gone"
 ESTIMATED = "~"
+HOLD = "an alert goes on and none begins"
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan", None: "green"}
 
 
@@ -227,8 +228,7 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
         console.print(f"  {ESTIMATED} our own estimate: the venue tells no liquidation price", style="dim")
     for line in _order_lines(read.orders):
         console.print(f"  {line}", markup=False, soft_wrap=True)
-    for reading in _told(read.readings):
-        print_reading(console, reading)
+    _print_readings(console, read.readings)
     for event in read.events or ():
         detail = f" ({event.detail})" if event.detail else ""
         line = f"  {event.at:%Y-%m-%d %H:%M:%S} UTC  {event.subject} {event.kind}{detail}"
@@ -240,17 +240,19 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
 
 def print_together(readings: Sequence[Reading]) -> None:
     """What is judged over all accounts, where anything is."""
-    told = _told(readings)
     console = Console(highlight=False)
-    if told:
+    if any(reading.key.rule != UNASSESSED for reading in readings):
         console.print("[bold]portfolio[/], all accounts together")
-    for reading in told:
-        print_reading(console, reading)
+    _print_readings(console, readings)
 
 
-def _told(readings: Sequence[Reading]) -> list[Reading]:
+def _print_readings(console: Console, readings: Sequence[Reading]) -> None:
     """Without the count of what is unknown: each of these has a line of its own here."""
-    return [reading for reading in readings if reading.key.rule != UNASSESSED]
+    for reading in readings:
+        if reading.key.rule != UNASSESSED:
+            print_reading(console, reading)
+    if any(reading.verdict is Verdict.HOLD for reading in readings):
+        console.print(f"  {Verdict.HOLD}: {HOLD}, short of its threshold", style="dim")
 
 
 def print_reading(console: Console, reading: Reading) -> None:
@@ -312,5 +314,7 @@ def value_words(reading: Reading) -> str:
     if reading.is_unknown:
         return str(reading.inputs.get("why", "unknown"))
     if reading.value is not None:
-        return quantity(reading.value, reading.unit)
+        # Past its threshold, and yet clear: that of one account is not what all hold together.
+        alone = f", held by {reading.inputs['held_by']} alone" if reading.inputs.get("held_by") else ""
+        return f"{quantity(reading.value, reading.unit)}{alone}"
     return GONE if reading.verdict is Verdict.BREACH else "none"

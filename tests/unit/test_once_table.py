@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
-from monitor.cli.once import Read, print_table
+from monitor.cli.once import Read, print_table, value_words
 from monitor.domain.account import PriceOrigin, Side
-from tests.builders import a_position, a_snapshot
+from monitor.domain.reading import Verdict
+from monitor.rules.base import Context, Portfolio
+from monitor.rules.book import evaluate_rules
+from tests.builders import NOON, a_position, a_rule, a_snapshot
 
 BTC: dict[str, Any] = {
     "contracts": 12.5,
@@ -65,3 +68,22 @@ def test_into_a_pipe_each_position_is_one_line(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     assert f"1000PEPE/USDT:USDT short {FIGURES}" in [" ".join(line.split()) for line in told(capsys, BTC, PEPE)]
+
+
+def test_a_reading_between_its_threshold_and_where_it_is_clear_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    rules = {"margin_ratio": a_rule("margin_ratio", warning="40%")}
+    snapshot = a_snapshot(a_position(contracts=1, mark_price=100, rate=0.05), equity=13.0)
+    readings = evaluate_rules(rules, Context(snapshot=snapshot, markets={}, now=NOON))
+    print_table([Read(snapshot, readings)])
+    lines = capsys.readouterr().out.splitlines()
+    assert "  hold     margin_ratio of cross:USDT: 38.46%" in lines
+    assert "  hold: an alert goes on and none begins, short of its threshold" in lines
+
+
+def test_what_all_hold_together_is_told_as_one_accounts_where_it_is() -> None:
+    """Past its threshold, and clear."""
+    one, other = a_snapshot(a_position(mark_price=1_000), equity=90.0), a_snapshot(account="fund", equity=10.0)
+    seen = {of.account: Context(snapshot=of, markets={}, now=NOON) for of in (one, other)}
+    rule = a_rule("total_exposure", warning="5x")
+    (reading,) = rule.evaluate_portfolio("total_exposure", Portfolio(seen=seen, unseen={}, now=NOON))
+    assert (reading.verdict, value_words(reading)) == (Verdict.CLEAR, "10x, held by main alone")
