@@ -25,8 +25,10 @@ WORKDIR /app
 USER 10001:10001
 VOLUME ["/app/state"]
 STOPSIGNAL SIGTERM
+# The environment wins over the YAML: so the page is where the check below looks for it, whatever `health` says there.
+ENV PERPWATCH_HEALTH__HOST=127.0.0.1 PERPWATCH_HEALTH__PORT=8080
 # Liveness alone: an outage of a venue is told by alerts and by /healthz, and no restart would mend it.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8080/livez', timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['PERPWATCH_HEALTH__PORT'] + '/livez', timeout=4)"]
 ENTRYPOINT ["perpwatch"]
 CMD ["run"]

@@ -15,10 +15,13 @@ from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
 from monitor.daemon import counted
 from monitor.domain.account import PollFailure
+from monitor.domain.reading import Severity
 from monitor.exchange.modes import credentials_of
 from monitor.exchange.registry import Exchanges, coverage, exact_venues
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import configure
+from monitor.notify.text import duration
+from monitor.rules.book import silenced
 from monitor.watching import access_of
 
 # Binance refuses a request whose time is further off than its receive window of 5 s.
@@ -62,6 +65,8 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
         )
     yield from _read_twice(settings)
     yield from _without_keys(settings)
+    yield from _silenced(settings)
+    yield from _repeated_less_often(settings)
     for name, account in settings.accounts.items():
         yield Finding("ok", f"{name}: {account.venue}, read every {settings.poll_interval_of(name):g} s")
     for venue in dict.fromkeys(account.venue for account in settings.accounts.values()):
@@ -91,6 +96,26 @@ def _without_keys(settings: Settings) -> Iterator[Finding]:
         ]
         if missing:
             yield Finding("error", f"{name}: {access.venue} cannot be read without {' and '.join(sorted(missing))}")
+
+
+def _silenced(settings: Settings) -> Iterator[Finding]:
+    for name, speaker in silenced(settings.rules).items():
+        told = f"rule {name} is silent wherever {speaker} speaks, which is for the same"
+        yield Finding("warning", f"{told}: one is enough, or needs a where")
+
+
+def _repeated_less_often(settings: Settings) -> Iterator[Finding]:
+    """A repeat of the YAML that is shorter than the least of some rules: one line for all of them."""
+    for severity, own in ((Severity.WARNING, settings.alerts.warning), (Severity.CRITICAL, settings.alerts.critical)):
+        longer: dict[float, list[str]] = {}
+        for name, rule in settings.rules.items():
+            least_s = rule.least_repeat_s(severity)
+            if own.repeat is not None and own.repeat < least_s and getattr(rule, str(severity), None) is not None:
+                longer.setdefault(least_s, []).append(name)
+        if longer:
+            of_rules = "; ".join(f"{duration(least_s)} for {', '.join(longer[least_s])}" for least_s in sorted(longer))
+            told = f"alerts.{severity}.repeat: {duration(own.repeat or 0)} is too short for what may last for days"
+            yield Finding("", f"{told}: {of_rules}")
 
 
 def _seen_of(venue: str) -> Iterator[Finding]:

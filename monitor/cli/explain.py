@@ -17,6 +17,7 @@ from rich.table import Table
 from monitor.cli.errors import CommandError
 from monitor.cli.loading import CONFIG, ConfigPath, load_explained
 from monitor.cli.once import (
+    HOLD,
     INCOMPLETE_EXIT,
     Read,
     as_object,
@@ -34,7 +35,7 @@ from monitor.config.problems import did_you_mean
 from monitor.config.rulebook import Origins
 from monitor.config.settings import Settings
 from monitor.domain.account import AccountSnapshot, Observation, PollFailure, Position
-from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Reading, Scope
+from monitor.domain.reading import PORTFOLIO, AlertKey, Level, Reading, Scope, Verdict
 from monitor.exchange.registry import Exchanges
 from monitor.log import configure
 from monitor.notify.text import amount, percent, price, threshold
@@ -43,6 +44,7 @@ from monitor.plan import AccountPlan
 from monitor.portfolio import assess_portfolio
 from monitor.rules.base import Rule
 from monitor.rules.baskets import coins_in
+from monitor.rules.book import Place, place_of
 from monitor.store.database import remembered
 
 # What to do is the alert's to say; why a figure is unknown stands in its place.
@@ -50,25 +52,21 @@ _NOT_INPUTS = frozenset(
     {
         *("add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"),
         *("action", "restored_side", "restore_size", "restore_coin", "cut_side", "cut_other_size"),
-        "cut_other_share",
+        *("cut_other_share", "stop_size", "stop_unit", "stop_within"),
     }
 )
 
 # How the names of inputs end that are shares of something.
-_SHARES = ("rate", "ratio", "share", "sigma", "probability", "annualised", "level", "gain")
-
-MORE_SPECIFIC = "a more specific rule of its kind speaks"
-
-Place = tuple[str, Scope, str]
+_SHARES = ("rate", "ratio", "share", "sigma", "probability", "annualised", "level", "gain", "fall", "rise", "covered")
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One reading, the rule that speaks, and the names of less specific ones that would have spoken of the subject."""
+    """One reading, the rule that speaks, and by name the other ones that would have spoken of the same."""
 
     reading: Reading
     rule: Rule
-    instead_of: tuple[str, ...]
+    instead_of: Mapping[str, Rule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ async def explained(settings: Settings, name: str, clock: Clock) -> Explained:
         }
         return Explained(
             observation,
-            *_sorted_out(plan, readings, alone, lambda rule, judges: _why_silent(rule, observation, judges=judges)),
+            *_sorted_out(plan, readings, alone, lambda rule: _why_silent(rule, observation)),
         )
     finally:
         await exchanges.close()
@@ -170,31 +168,45 @@ def _sorted_out(
     plan: AccountPlan,
     readings: Sequence[Reading],
     alone: Mapping[str, Sequence[AlertKey]],
-    why_silent: Callable[[Rule, bool], str],
+    why_silent: Callable[[Rule], str],
 ) -> tuple[tuple[Judged, ...], Mapping[str, str]]:
-    spoken = {reading.key for reading in readings}
-    beaten: dict[Place, list[str]] = {}
+    rules = plan.rules
+    speakers = {place_of(rules[of.key.rule], of.key): of.key.rule for of in readings if of.key.rule in rules}
+    beaten: dict[Place, dict[str, Rule]] = {}
+    beaten_by: dict[str, dict[str, Rule]] = {}
     for name, keys in alone.items():
-        for key in keys:
-            if key not in spoken:
-                beaten.setdefault(_place(plan, key), []).append(name)
+        for place in (place_of(rules[name], key) for key in keys):
+            if speakers[place] != name:
+                beaten.setdefault(place, {})[name] = rules[name]
+                beaten_by.setdefault(name, {})[speakers[place]] = rules[speakers[place]]
     judged = tuple(
-        Judged(reading, plan.rules[reading.key.rule], tuple(beaten.get(_place(plan, reading.key), ())))
+        Judged(reading, rules[reading.key.rule], beaten.get(place_of(rules[reading.key.rule], reading.key), {}))
         for reading in readings
-        if reading.key.rule in plan.rules
+        if reading.key.rule in rules
     )
-    speaking = {key.rule for key in spoken}
-    silent = {name: why_silent(rule, bool(alone[name])) for name, rule in plan.rules.items() if name not in speaking}
+    speaking = set(speakers.values())
+    silent = {
+        name: _beaten(name, rule, beaten_by[name]) if name in beaten_by else why_silent(rule)
+        for name, rule in rules.items()
+        if name not in speaking
+    }
     return judged, silent
 
 
-def _place(plan: AccountPlan, key: AlertKey) -> Place:
-    return plan.rule_kind(key), key.scope, key.subject
+def _beaten(name: str, rule: Rule, by: Mapping[str, Rule]) -> str:
+    """`btc_size speaks in its place (more specific)`."""
+    speakers = [f"{speaker} ({_rank(of, name, rule)})" for speaker, of in by.items()]
+    return f"{' and '.join(speakers)} {'speaks' if len(speakers) == 1 else 'speak'} in its place"
 
 
-def _why_silent(rule: Rule, snapshot: AccountSnapshot, *, judges: bool) -> str:
-    if judges:
-        return MORE_SPECIFIC
+def _rank(speaker: Rule, name: str, beaten: Rule) -> str:
+    """Why the one speaks and not the other."""
+    if speaker.where.specificity > beaten.where.specificity:
+        return "more specific"
+    return "as specific, with a name of its own" if name == beaten.kind else "as specific, later in the YAML"
+
+
+def _why_silent(rule: Rule, snapshot: AccountSnapshot) -> str:
     if type(rule).evaluate is Rule.evaluate:
         return "it judges all accounts together: perpwatch explain portfolio"
     if not rule.where.matches_account(snapshot.account, snapshot.venue):
@@ -206,9 +218,7 @@ def _why_silent(rule: Rule, snapshot: AccountSnapshot, *, judges: bool) -> str:
     return "nothing that it is for is held, or the venue does not tell what it needs"
 
 
-def _why_not_together(unread: Sequence[str], rule: Rule, judges: bool) -> str:
-    if judges:
-        return MORE_SPECIFIC
+def _why_not_together(unread: Sequence[str], rule: Rule) -> str:
     if type(rule).evaluate_portfolio is Rule.evaluate_portfolio:
         return "it judges each account by itself"
     known = f"in what could be read ({', '.join(unread)} could not) there is" if unread else "its accounts hold"
@@ -281,7 +291,9 @@ def _threshold(level: Level, judged: Judged, origins: Origins) -> tuple[str, str
 def _speaker(judged: Judged) -> str:
     name, where = judged.reading.key.rule, where_words(judged.rule.where)
     kind = f" (a {judged.rule.kind})" if name != judged.rule.kind else ""
-    instead = f"; more specific than {', '.join(judged.instead_of)}" if judged.instead_of else ""
+    instead = "".join(
+        f"; in place of {beaten} ({_rank(judged.rule, beaten, rule)})" for beaten, rule in judged.instead_of.items()
+    )
     return f"{name}{kind}{f' where {where}' if where else ' for everything'}{instead}"
 
 
@@ -345,7 +357,8 @@ def _rows(judged: Judged, origins: Origins) -> Iterator[tuple[str, str]]:
     if numbers := worked(judged.rule, reading):
         yield "numbers", numbers
     told = [
-        f"{name.replace('_', ' ')} {_told(name, value)}"
+        # `loss 1: 2,338` are not two figures.
+        f"{name.replace('_', ' ')}{':' if name[-1].isdigit() else ''} {_told(name, value)}"
         for name, value in reading.inputs.items()
         if value is not None and name not in _NOT_INPUTS
     ]
@@ -354,5 +367,6 @@ def _rows(judged: Judged, origins: Origins) -> Iterator[tuple[str, str]]:
     for level in reading.levels:
         text, source = _threshold(level, judged, origins)
         verb = "at or below" if not reading.higher_is_worse else "at"
-        yield str(level.severity), f"{verb} {text}, {source}: {level.verdict}"
+        verdict = f"{level.verdict}, {HOLD}" if level.verdict is Verdict.HOLD else level.verdict
+        yield str(level.severity), f"{verb} {text}, {source}: {verdict}"
     yield "rule", _speaker(judged)

@@ -12,9 +12,18 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.cli.loading import CONFIG, ConfigPath, load_settings
+from monitor.cli.tables import figures_table, print_figures
 from monitor.clock import Clock, SystemClock
 from monitor.config.settings import Settings
-from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure, Position, StopOrder
+from monitor.domain.account import (
+    AccountSnapshot,
+    MarginBalance,
+    Observation,
+    PollFailure,
+    Position,
+    PriceOrigin,
+    StopOrder,
+)
 from monitor.domain.holdings import AccountEvent, Holdings
 from monitor.domain.market import Markets
 from monitor.domain.reading import PORTFOLIO, Need, Reading, Severity, Verdict
@@ -34,9 +43,10 @@ from monitor.store.records import AccountRecord, of_venue
 from monitor.watching import access_of
 
 INCOMPLETE_EXIT = 2
-MIN_WIDTH = 110
 # No number describes maintenance margin that is owed with no equity left.
 GONE = "equity is gone"
+ESTIMATED = "~"
+HOLD = "an alert goes on and none begins"
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan", None: "green"}
 
 
@@ -198,13 +208,8 @@ def reading_object(reading: Reading) -> dict[str, Any]:
     }
 
 
-def a_console() -> Console:
-    """A narrow terminal wraps lines; it must never cut a figure."""
-    return Console(width=max(Console().width, MIN_WIDTH), highlight=False)
-
-
 def print_table(reads: list[Read]) -> None:
-    console = a_console()
+    console = Console(highlight=False)
     for read in reads:
         observation = read.observation
         if isinstance(observation, PollFailure):
@@ -216,13 +221,14 @@ def print_table(reads: list[Read]) -> None:
 
 def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> None:
     console.print(f"[bold]{snapshot.account}[/] on {snapshot.venue}, {snapshot.observed_at:%Y-%m-%d %H:%M:%S} UTC")
-    console.print(_pool_table(snapshot))
+    print_figures(_pool_table(snapshot))
     if snapshot.positions:
-        console.print(_position_table(snapshot))
+        print_figures(_position_table(snapshot))
+    if any(position.liquidation_price_origin is PriceOrigin.OWN_ESTIMATE for position in snapshot.positions):
+        console.print(f"  {ESTIMATED} our own estimate: the venue tells no liquidation price", style="dim")
     for line in _order_lines(read.orders):
         console.print(f"  {line}", markup=False, soft_wrap=True)
-    for reading in _told(read.readings):
-        print_reading(console, reading)
+    _print_readings(console, read.readings)
     for event in read.events or ():
         detail = f" ({event.detail})" if event.detail else ""
         line = f"  {event.at:%Y-%m-%d %H:%M:%S} UTC  {event.subject} {event.kind}{detail}"
@@ -234,17 +240,19 @@ def _print_account(console: Console, snapshot: AccountSnapshot, read: Read) -> N
 
 def print_together(readings: Sequence[Reading]) -> None:
     """What is judged over all accounts, where anything is."""
-    told = _told(readings)
-    console = a_console()
-    if told:
+    console = Console(highlight=False)
+    if any(reading.key.rule != UNASSESSED for reading in readings):
         console.print("[bold]portfolio[/], all accounts together")
-    for reading in told:
-        print_reading(console, reading)
+    _print_readings(console, readings)
 
 
-def _told(readings: Sequence[Reading]) -> list[Reading]:
+def _print_readings(console: Console, readings: Sequence[Reading]) -> None:
     """Without the count of what is unknown: each of these has a line of its own here."""
-    return [reading for reading in readings if reading.key.rule != UNASSESSED]
+    for reading in readings:
+        if reading.key.rule != UNASSESSED:
+            print_reading(console, reading)
+    if any(reading.verdict is Verdict.HOLD for reading in readings):
+        console.print(f"  {Verdict.HOLD}: {HOLD}, short of its threshold", style="dim")
 
 
 def print_reading(console: Console, reading: Reading) -> None:
@@ -275,7 +283,7 @@ def _pool_table(snapshot: AccountSnapshot) -> Table:
         table.add_row(
             margin.pool,
             f"{amount(margin.equity)} {margin.currency}",
-            f"{amount(margin.maintenance_margin)} {margin.currency}",
+            amount(margin.maintenance_margin),
             GONE if margin.under_water else percent(margin.margin_ratio),
         )
     return table
@@ -284,34 +292,29 @@ def _pool_table(snapshot: AccountSnapshot) -> Table:
 def _position_table(snapshot: AccountSnapshot) -> Table:
     table = figures_table("position", "contracts", "mark", "liquidation", "notional", "PnL")
     for position in snapshot.positions:
-        settle = position.instrument.settle
         table.add_row(
             position.subject,
             amount(position.contracts),
             price(position.mark_price),
             _liquidation(position),
-            f"{amount(position.notional)} {settle}",
-            f"{amount(position.unrealized_pnl)} {settle}",
+            f"{amount(position.notional)} {position.instrument.settle}",
+            amount(position.unrealized_pnl),
         )
     return table
 
 
-def figures_table(first: str, *others: str) -> Table:
-    table = Table(box=None, padding=(0, 0, 0, 2))
-    table.add_column(first, no_wrap=True)
-    for heading in others:
-        table.add_column(heading, no_wrap=True, justify="right")
-    return table
-
-
 def _liquidation(position: Position) -> str:
-    origin = position.liquidation_price_origin.replace("_", " ")
-    return origin if position.liquidation_price is None else f"{price(position.liquidation_price)} ({origin})"
+    origin = position.liquidation_price_origin
+    if position.liquidation_price is None:
+        return origin.replace("_", " ")
+    return f"{ESTIMATED if origin is PriceOrigin.OWN_ESTIMATE else ''}{price(position.liquidation_price)}"
 
 
 def value_words(reading: Reading) -> str:
     if reading.is_unknown:
         return str(reading.inputs.get("why", "unknown"))
     if reading.value is not None:
-        return quantity(reading.value, reading.unit)
+        # Past its threshold, and yet clear: that of one account is not what all hold together.
+        alone = f", held by {reading.inputs['held_by']} alone" if reading.inputs.get("held_by") else ""
+        return f"{quantity(reading.value, reading.unit)}{alone}"
     return GONE if reading.verdict is Verdict.BREACH else "none"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from monitor.cli.errors import CommandError
 from monitor.cli.loading import CONFIG, ConfigPath
@@ -35,18 +36,18 @@ def rules(
     for name, rule in RULE_KINDS.items():
         if kind in (None, name):
             _print_rule(console, name, rule)
-    typer.echo(
+    console.print(
         "Each rule also takes: where (account, venue, symbol, side, margin_mode), for, keep_firing_for, hysteresis.\n"
-        "`perpwatch explain ACCOUNT` shows each of them at work on an account of yours."
+        "`perpwatch explain ACCOUNT` shows each of them at work on an account of yours.",
+        markup=False,
     )
 
 
 def _print_rule(console: Console, kind: str, rule: type[Rule]) -> None:
     console.print(f"[bold]{kind}[/bold]")
     console.print(_LINE_BREAK.sub(" ", inspect.cleandoc(rule.__doc__ or "")), markup=False)
-    console.print(f"\nwhy      {rule.why}\nformula  {rule.formula}", markup=False)
-    for name, description in own_parameters(rule).items():
-        console.print(f"takes    {name}: {description}", markup=False)
+    console.print()
+    console.print(_words(rule))
     console.print()
     console.print(_thresholds(kind), markup=False)
     if example := example_of(kind):
@@ -54,6 +55,15 @@ def _print_rule(console: Console, kind: str, rule: type[Rule]) -> None:
         for line in (example.title, *example.body.splitlines()):
             console.print(f"  | {line}", markup=False, soft_wrap=True)
     console.print()
+
+
+def _words(rule: type[Rule]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_row("why", Text(rule.why))
+    table.add_row("formula", Text(rule.formula))
+    for name, description in own_parameters(rule).items():
+        table.add_row("takes", Text(f"{name}: {description}"))
+    return table
 
 
 def _thresholds(kind: str) -> Table | str:

@@ -6,7 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from monitor.cli.once import GONE, MIN_WIDTH, figures_table
+from monitor.cli.once import GONE
+from monitor.cli.tables import figures_table, print_figures
 from monitor.daemon import counted
 from monitor.domain.account import AccountSnapshot, PollFailure
 from monitor.notify.text import amount, percent, signed
@@ -105,8 +106,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def print_tables(shocks: Sequence[Shock], accounts: Sequence[StressedAccount]) -> None:
-    # A narrow terminal wraps lines; it must never cut a figure.
-    console = Console(width=max(Console().width, MIN_WIDTH), highlight=False)
+    console = Console(highlight=False)
     for account in accounts:
         observation = account.observation
         if isinstance(observation, PollFailure):
@@ -115,7 +115,7 @@ def print_tables(shocks: Sequence[Shock], accounts: Sequence[StressedAccount]) -
         else:
             _print_account(console, observation, account, shocks)
     console.print("[bold]Who is liquidated first[/]")
-    console.print(_first_table(shocks, accounts))
+    print_figures(_first_table(shocks, accounts))
     for shock in shocks:
         console.print(f"  {_described(shock, accounts)}", style="dim", markup=False, soft_wrap=True)
 
@@ -128,7 +128,7 @@ def _print_account(
         if not pool.is_empty:
             # On a line of its own: in the table a long name would make each row too wide.
             console.print(f"  {pool.balance.pool}", markup=False, soft_wrap=True)
-            console.print(_pool_table(pool))
+            print_figures(_pool_table(pool))
             for line in _notes(pool):
                 console.print(f"    {line}", style="dim", markup=False, soft_wrap=True)
     if len(account.pools) > 1:

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from monitor.cli.errors import CommandError
 from monitor.cli.loading import CONFIG, ConfigPath
+from monitor.config.checks import venue_meant
+from monitor.config.problems import shown_value
 from monitor.exchange.modes import Mode, modes_of
 from monitor.exchange.registry import exact_venues, is_venue, venue_of
 from monitor.exchange.venues.figures import Exactness, Figure, Told, VerifiedBy
@@ -31,7 +33,7 @@ def venues(
     """Which figures of each venue are exact, which are estimated, and which are unknown."""
     if venue is not None:
         if not is_venue(venue):
-            raise CommandError(f"ccxt knows no exchange {venue!r}")
+            raise CommandError(f"ccxt knows no exchange {shown_value(venue)}{venue_meant(venue, is_venue)}")
         _print_one(venue_of(venue))
     elif markdown:
         typer.echo("\n".join(matrix_in_markdown()))

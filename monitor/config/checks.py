@@ -66,8 +66,7 @@ def check_venues(
         if venue is None or not isinstance(venue.value, str):
             continue
         if not is_venue(venue.value):
-            known = [name for name in _COMMON_VENUES if is_venue(name)]
-            hint = did_you_mean(venue.value, known) or ": expected a ccxt id such as binanceusdm"
+            hint = venue_meant(venue.value, is_venue) or ": expected a ccxt id such as binanceusdm"
             problems.add(venue.place, (*path, "venue"), f"unknown venue {shown_value(venue.written)}{hint}")
             continue
         mode = account.mapping.get("mode")
@@ -75,6 +74,11 @@ def check_venues(
             error = mode_error(venue.value, mode.value)
             if error is not None:
                 problems.add(mode.place, (*path, "mode"), error)
+
+
+def venue_meant(name: str, is_venue: Callable[[str], bool]) -> str:
+    """`, did you mean bybit?`, or nothing."""
+    return did_you_mean(name, [venue for venue in _COMMON_VENUES if is_venue(venue)])
 
 
 def check_channels(root: Node, channel_error: Callable[[str], str | None], problems: Problems) -> None:

@@ -213,7 +213,8 @@ class AccountSnapshot:
     """A good read. `caveats` say what is not vouched for.
 
     `orders` rested at the venue at `orders_at`; they are None where no rule needs them, where the venue never tells
-    them, and where they could not be read, of which `orders_failure` says why.
+    them, and where they could not be read, of which `orders_failure` says why; `orders_pending` where the
+    venue was asked a moment ago.
     `ends` are what the venue took as its records told last, in any order: `risk.holdings.untold` knows which are news.
     `ends_owed_since` is from when on its records were asked for and are not told. `mode` is how the account is set up
     at the venue, in its words; empty where the venue knows one mode only.
@@ -231,6 +232,7 @@ class AccountSnapshot:
     orders: tuple[StopOrder, ...] | None = None
     orders_at: datetime | None = None
     orders_failure: str | None = None
+    orders_pending: bool = False
     ledger: Ledger | None = None
     ledger_failure: str | None = None
     ends: tuple[End, ...] = ()

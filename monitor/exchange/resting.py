@@ -66,18 +66,21 @@ class Resting:
             return snapshot
         if self._untold_at is not None and self._clock.now() - self._untold_at < ASK_UNTOLD_EVERY:
             return self._without(snapshot)
+        is_pending = False
         try:
             async with self._clock.deadline(GRACE_S):
                 await self._orders.get(self._max_age_s(), lambda: self._read(instruments, settings))
         except TimeoutError:
             failure = "stop orders could not be read: no answer yet"
+            # Asked for a moment ago. After a failure it is another try, and missing all the while.
+            is_pending = not self._orders.has_failed
         except ReadError as failed:
             failure = clean(f"stop orders could not be read: {failed.kind}: {failed.detail}")
         else:
             failure = "stop orders were not read since positions changed"
         latest = self._orders.latest
         if latest is None or not self._counts(latest.value.observed_at):
-            return self._without(snapshot, failure)
+            return replace(self._without(snapshot, failure), orders_pending=is_pending)
         return replace(snapshot, orders=latest.value.value, orders_at=latest.value.observed_at)
 
     async def latest(self, instruments: Instruments, settings: AccountSettings) -> Sequence[StopOrder]:

@@ -51,6 +51,11 @@ class SharedRead(Generic[T]):
         self._failed_at: datetime | None = None
         self.latest: Observed[T] | None = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last read that ended did."""
+        return self._failed is not None
+
     async def get(self, max_age_s: float, read: Callable[[], Awaitable[T]]) -> T:
         """A value received at most `max_age_s` ago. Raises ReadError."""
         if self.latest is not None and self._clock.now() - self.latest.observed_at < timedelta(seconds=max_age_s):

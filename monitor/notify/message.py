@@ -200,7 +200,10 @@ def _ending(case: Case) -> list[str]:
     if facts.value is not None and facts.resolution is Resolution.RECOVERED:
         lines.append(f"now {quantity(facts.value, facts.unit)}")
     if facts.resolution is Resolution.POSITION_GONE:
-        lines.append("closed or liquidated, a read alone cannot tell: look at the venue if it was not you")
+        lines += [
+            "closed or liquidated, a read alone cannot tell: what the venue's records show of it later is told then",
+            f"{TO_DO}look at the venue if it was not you",
+        ]
     if facts.is_bad_end:
         lines.append(f"{TO_DO}look at this account at the venue now")
     return lines

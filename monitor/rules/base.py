@@ -196,6 +196,8 @@ class Rule(Frozen):
     unit: ClassVar[Unit] = Unit.RATIO
     # Nobody is reminded of a critical alert sooner than this, however short the house's repeats are; 0: it passes.
     min_repeat_s: ClassVar[float] = 0.0
+    # Parameters that name its subjects: a rule that differs in one of them judges other ones.
+    subjects_by: ClassVar[tuple[str, ...]] = ()
 
     where: Where = Where()
     for_: Duration | SeverityDurations | None = Field(

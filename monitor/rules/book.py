@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from monitor.domain.hedges import Hedges
-from monitor.domain.reading import PORTFOLIO, Reading, Scope
+from monitor.domain.reading import PORTFOLIO, AlertKey, Reading, Scope
 from monitor.rules.adl_rank import AdlRank
-from monitor.rules.base import Context, Portfolio, Rule
+from monitor.rules.base import Context, Portfolio, Rule, Where
 from monitor.rules.collateral import CollateralPeg
 from monitor.rules.common_shock import CommonShock
 from monitor.rules.concentration import Concentration
@@ -77,6 +77,8 @@ RULE_KINDS: Mapping[str, type[Rule]] = {
     "hedge": Hedge,
 }
 
+Place = tuple[str, Scope, str, Where | None]
+
 # Names of the monitor's own alerts, which no rule of the YAML may take.
 RESERVED_RULE_NAMES = frozenset(
     {
@@ -94,28 +96,39 @@ RESERVED_RULE_NAMES = frozenset(
 
 
 def evaluate_rules(rules: Mapping[str, Rule], context: Context) -> tuple[Reading, ...]:
-    """The readings of one account: of two rules of one kind that judge the same subject, the more specific one's.
+    """The readings of one account: of two rules of one kind that judge the same place, the more specific one's.
 
-    Between equally specific ones the later of the YAML wins. A sum over the account is another one where a filter
-    picks positions for it, and stands beside the sum over all.
+    Between equally specific ones the later wins: one with a name of its own before the kind's, then the later of the
+    YAML.
     """
-    return _most_specific(
-        rules,
-        lambda name, rule: rule.evaluate(name, context),
-        lambda rule, reading: reading.key.scope is Scope.ACCOUNT and rule.where.names_positions,
-    )
+    return _most_specific(rules, lambda name, rule: rule.evaluate(name, context))
 
 
 def evaluate_portfolio(rules: Mapping[str, Rule], portfolio: Portfolio) -> tuple[Reading, ...]:
-    """The same over all accounts. A sum over some of them, or of some positions, stands beside the sum over all; so
-    does what some of them hold of one coin, which says nothing of the others."""
-    return _most_specific(
-        rules,
-        lambda name, rule: rule.evaluate_portfolio(name, portfolio),
-        lambda rule, reading: (
-            rule.where.picks_accounts or (reading.key.subject == PORTFOLIO and rule.where.names_positions)
-        ),
-    )
+    """The same over all accounts."""
+    return _most_specific(rules, lambda name, rule: rule.evaluate_portfolio(name, portfolio))
+
+
+def place_of(rule: Rule, key: AlertKey) -> Place:
+    """What of two readings one alone is told: of one kind, and of the same subject.
+
+    A sum over an account is another one where a filter picks positions for it, and stands beside the sum over all. So
+    does, over all accounts, a sum over some of them or of some positions; and what some of them hold of one coin, which
+    says nothing of the others.
+    """
+    where, is_sum = rule.where, key.subject == PORTFOLIO if key.account == PORTFOLIO else key.scope is Scope.ACCOUNT
+    is_part = (is_sum and where.names_positions) or (key.account == PORTFOLIO and where.picks_accounts)
+    return rule.kind, key.scope, key.subject, where if is_part else None
+
+
+def silenced(rules: Mapping[str, Rule]) -> dict[str, str]:
+    """Rules that never speak, each with the one that does so in its place: of its kind, and for the very same."""
+    speakers: dict[tuple[object, ...], str] = {_aim(rule): name for name, rule in rules.items()}
+    return {name: speakers[_aim(rule)] for name, rule in rules.items() if speakers[_aim(rule)] != name}
+
+
+def _aim(rule: Rule) -> tuple[object, ...]:
+    return rule.kind, rule.where, *(getattr(rule, name) for name in rule.subjects_by)
 
 
 def remembered(rules: Mapping[str, Rule], portfolio: Portfolio, before: Mapping[str, Hedges]) -> Portfolio:
@@ -127,15 +140,13 @@ def remembered(rules: Mapping[str, Rule], portfolio: Portfolio, before: Mapping[
 
 
 def _most_specific(
-    rules: Mapping[str, Rule],
-    readings_of: Callable[[str, Rule], tuple[Reading, ...]],
-    is_part: Callable[[Rule, Reading], bool],
+    rules: Mapping[str, Rule], readings_of: Callable[[str, Rule], tuple[Reading, ...]]
 ) -> tuple[Reading, ...]:
-    chosen: dict[tuple[str, Scope, str, str], tuple[tuple[int, int], Reading]] = {}
+    chosen: dict[Place, tuple[tuple[int, int], Reading]] = {}
     for name, rule in rules.items():
         rank = rule.where.specificity
         for reading in readings_of(name, rule):
-            place = (rule.kind, reading.key.scope, reading.key.subject, name if is_part(rule, reading) else "")
+            place = place_of(rule, reading.key)
             if place not in chosen or rank >= chosen[place][0]:
                 chosen[place] = (rank, reading)
     return tuple(reading for _, reading in chosen.values())

@@ -1,6 +1,6 @@
 """drawdown: how far an account has fallen from its peak of the day, of the week, or of all time."""
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,9 @@ from monitor.domain.reading import Need, Reading, Scope
 from monitor.risk.worth import UnknownWorthError
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import Threshold
+
+# Who has lost all, or owes more, has nothing left that a warning could save.
+_Threshold = Annotated[Threshold, Field(lt=1)]
 
 OPEN = "close or halve what is open: neither collateral nor a larger position brings a loss back"
 FLAT = "open nothing before the window is over: what is lost is not won back in haste"
@@ -24,11 +27,12 @@ class Drawdown(ThresholdRule):
     """
 
     kind: Literal["drawdown"] = "drawdown"
-    warning: Threshold | None = None
-    critical: Threshold | None = None
+    warning: _Threshold | None = None
+    critical: _Threshold | None = None
     window: Window = Field(default=Window.DAY, description="since when the peak counts, in UTC")
 
     why: ClassVar[str] = "after a loss of 50 % a gain of 100 % is needed; who stops for the day cannot lose the month"
+    subjects_by: ClassVar[tuple[str, ...]] = ("window",)
     formula: ClassVar[str] = "(peak equity - equity) / peak equity, net of transfers"
     # What was lost stays lost until the window is over: every five minutes would be noise.
     min_repeat_s = 3600.0

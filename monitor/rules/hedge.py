@@ -54,6 +54,7 @@ class Hedge(ThresholdRule):
     )
 
     why: ClassVar[str] = "half a hedge is a position that nobody meant to hold"
+    subjects_by: ClassVar[tuple[str, ...]] = ("basket",)
     formula: ClassVar[str] = "1 - min(short / long / wanted ratio, its inverse)"
     min_repeat_s: ClassVar[float] = STANDING_REPEAT_S
 

@@ -57,7 +57,8 @@ class StopMissing(ThresholdRule):
         snapshot = context.snapshot
         if snapshot.orders is None:
             levels = self._levels(None, Verdict.UNKNOWN)
-            return self.of_position(name, context, position, None, {"why": snapshot.orders_failure}, levels)
+            why = {"why": snapshot.orders_failure} | ({"is_pending": True} if snapshot.orders_pending else {})
+            return self.of_position(name, context, position, None, why, levels)
         held = (position.instrument.symbol, position.side)
         orders = [order for order in snapshot.orders if (order.instrument.symbol, order.side) == held]
         liquidation = _liquidation_ahead(position, context)

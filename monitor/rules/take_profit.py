@@ -33,6 +33,7 @@ class TakeProfit(Rule):
     )
 
     why: ClassVar[str] = "a plan made in calm is what is left of judgement when a price runs"
+    subjects_by: ClassVar[tuple[str, ...]] = ("levels",)
     formula: ClassVar[str] = (
         "the most since it was entered of (mark price - entry price) / entry price, of a short the negative"
     )

@@ -48,5 +48,6 @@ class TotalExposure(ThresholdRule):
         }
         if counting(by_account) < 2:
             levels = self.all_clear()
+            inputs["held_by"] = next(iter(by_account), None)
         reading = self.of_portfolio(name, PORTFOLIO, value, inputs, levels)
         return (self.with_remedy(reading, lambda: self.remedy_of_equity(gross, equity)),)

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def test_commands_that_need_no_venue(shell: Shell) -> None:
     for command in ("run", "demo", "check", "once", "explain", "stress", "test-alert", "rules", "schema"):
         assert command in help_text.out
         assert (shell.run(command, "--help")).out.count("--config"), f"{command} takes -c"
+
+
+def test_the_version_is_the_one_that_is_installed(shell: Shell) -> None:
+    told = shell.run("--version")
+    assert (told.code, told.out, told.err) == (0, f"perpwatch {version('perpwatch')}\n", "")
 
 
 def test_rules_and_schema_explain_themselves(shell: Shell) -> None:

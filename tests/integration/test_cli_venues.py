@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from monitor.cli.app import app
+from monitor.cli.app import app, run_command
 from monitor.cli.venues import matrix, matrix_in_markdown
 from monitor.exchange.registry import exact_venues, venue_of
 from monitor.exchange.venues.figures import Exactness, Figure, VerifiedBy
@@ -54,6 +54,12 @@ def test_one_venue_is_told_figure_by_figure_with_its_sources_and_gaps(venue: str
         assert sentence in text
 
 
-def test_a_venue_that_ccxt_does_not_know_is_an_error_in_one_sentence() -> None:
-    result = CliRunner().invoke(app, ["venues", "nyse"])
-    assert result.exit_code != 0
+@pytest.mark.parametrize(
+    ("venue", "hint"),
+    [("bybti", ", did you mean bybit?"), ("Kraken-Futures", ", did you mean krakenfutures?"), ("nyse", "")],
+)
+def test_a_venue_that_ccxt_does_not_know_is_an_error_in_one_sentence(
+    venue: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["venues", venue]) == 1
+    assert capsys.readouterr().err == f"perpwatch: ccxt knows no exchange {venue}{hint}\n"

@@ -58,14 +58,14 @@ async def test_each_figure_is_shown_with_its_formula_and_the_threshold_with_its_
         lines = [line.rstrip() for line in ended.out.splitlines()]
         assert "  critical btc_size of BTC/USDT:USDT long: 230%" in lines
         assert "           numbers   9,200 / 4,000 = 230%" in lines
-        rule = "btc_size (a position_size) where symbol BTC/*, side long; more specific than position_size"
+        rule = "btc_size (a position_size) where symbol BTC/*, side long; in place of position_size (more specific)"
         assert f"           rule      {rule}" in lines
         assert "           warning   at 10%, from the rule position_size: breach" in lines
         text = house.path.read_text()
         line = next(n for n, given in enumerate(text.splitlines(), 1) if "btc_size" in given)
         column = text.splitlines()[line - 1].index("70%") + 1
         assert f"           critical  at 70%, {house.path}:{line}:{column}: breach" in lines
-        assert "  silent   position_size: a more specific rule of its kind speaks" in lines
+        assert "  silent   position_size: btc_size (more specific) speaks in its place" in lines
         assert "  silent   hedge: it judges all accounts together: perpwatch explain portfolio" in lines
         assert "  silent   doge_loss: it is for other positions" in lines
         assert "  silent   other_loss: it is for other accounts" in lines
@@ -114,6 +114,29 @@ async def test_the_same_as_json_narrowed_to_a_position(tmp_path: Path, shell: Sh
         warning = size["thresholds"]["warning"]
         assert warning == {"value": 0.1, "verdict": "breach", "source": "from the rule position_size"}
         assert whole["position_size", "ETH/USDT:USDT long"]["instead_of"] == []
+
+
+async def test_of_two_rules_for_the_same_it_is_said_which_one_speaks_and_why(tmp_path: Path, shell: Shell) -> None:
+    async with a_house(tmp_path, speed=None) as house:
+        house.yaml.rules = {
+            **{kind: "false" for kind in RULE_KINDS if kind not in ("position_size", "leverage")},
+            "one": "{kind: position_size, where: {side: long}, warning: 10%}",
+            "two": "{kind: position_size, where: {side: long}, warning: 11%}",
+            "mine": "{kind: leverage, warning: 2x}",
+            "of_btc": "{kind: leverage, where: {symbol: 'BTC/*'}, warning: 2x}",
+        }
+        house.write()
+        ended = await shell("explain", "main", "-c", house.path)
+        assert ended.code == 0, ended.err
+        words = " ".join(ended.out.split())
+        assert (
+            "rule two (a position_size) where side long; in place of position_size (more specific); "
+            "in place of one (as specific, later in the YAML)"
+        ) in words
+        assert "rule mine (a leverage) for everything; in place of leverage (as specific, with a name" in words
+        assert "rule of_btc (a leverage) where symbol BTC/* silent" in words, "a part stands beside the whole"
+        assert "silent one: two (as specific, later in the YAML) speaks in its place" in words
+        assert "silent leverage: mine (as specific, with a name of its own) speaks in its place" in words
 
 
 async def test_what_cannot_be_explained_is_one_sentence(tmp_path: Path, shell: Shell) -> None:

@@ -374,6 +374,10 @@ TABLES: dict[str, list[tuple[str, str]]] = {
     "concentration_that_no_two_coins_reach": [
         (_rules(f"concentration: {{warning: 60%, critical: {MARK}96%}}"), "expected at most 95%, not 96%"),
     ],
+    "drawdown_that_leaves_nothing": [
+        (_rules(f"drawdown: {{warning: 5%, critical: {MARK}100%}}"), "expected less than 100%, not 100%"),
+        (_rules(f"drawdown: {{critical: {MARK}150%}}"), "expected less than 100%, not 150%"),
+    ],
     "retreat_that_no_price_falls": [
         (_rules(f"trailing_stop: {{warning: 5%, critical: {MARK}100%}}"), "expected less than 100%: no price falls"),
     ],

@@ -175,6 +175,18 @@ async def test_an_answer_that_does_not_come_holds_the_read_up_for_a_moment_alone
     async with asyncio.timeout(5.0):
         snapshot = await desk.read()
     assert (snapshot.orders, snapshot.orders_failure) == (None, "stop orders could not be read: no answer yet")
+    assert snapshot.orders_pending, "one read without them is no news"
+    await desk.resting.close()
+
+
+async def test_another_try_after_a_failure_is_missing_all_the_while(desk: Desk) -> None:
+    desk.fail()
+    failed = await desk.read()
+    desk.orders.failure, desk.orders.hangs = None, True
+    async with asyncio.timeout(5.0):
+        trying = await desk.read(after_s=PAUSE_S)
+    assert trying.orders_failure == "stop orders could not be read: no answer yet"
+    assert [failed.orders_pending, trying.orders_pending] == [False, False]
     await desk.resting.close()
 
 

@@ -222,6 +222,15 @@ def test_the_title_tells_how_an_episode_ended(resolution: Resolution, beginning:
     assert lines_of(row)[0].startswith(beginning)
 
 
+def test_an_end_that_a_read_cannot_tell_apart_says_that_more_may_follow() -> None:
+    """The venue's records lag, so that LIQUIDATED may come half a minute later."""
+    lines = lines_of(resolved_row(facts=facts(resolution=Resolution.POSITION_GONE, resolved_at=after(240))))
+    assert [line for line in lines if "later" in line or line.startswith("Do:")] == [
+        "closed or liquidated, a read alone cannot tell: what the venue's records show of it later is told then",
+        "Do: look at the venue if it was not you",
+    ]
+
+
 def test_a_liquidation_comes_first_in_a_digest_and_a_recovery_last() -> None:
     liquidated = resolved_row(key=key("a"), facts=facts(resolution=Resolution.LIQUIDATED, resolved_at=after(1)))
     told = lines_of(resolved_row(key=key("c")), a_row(key=key("b"), severity=Severity.WARNING), liquidated)

@@ -366,7 +366,7 @@ async def test_explain_shows_a_basket_to_who_asks_for_one_of_its_coins(
     portfolio = remembered(hedged.rules, portfolio_of(hedged.plans, hedged.sights, hedged.clock.now()), {})
     (reading,) = (of for of in hedged.rules["hedge"].evaluate_portfolio("hedge", portfolio) if of.key.subject == NAME)
     assert worked(hedged.rules["hedge"], reading) == "1 - min(250,000 / 250,000 / 100%, its inverse) = 0%"
-    found = Explained(a_snapshot(), (Judged(reading, hedged.rules["hedge"], ()),))
+    found = Explained(a_snapshot(), (Judged(reading, hedged.rules["hedge"], {}),))
     assert bool(_of_underlying(found, coin).judged) is is_shown
 
 

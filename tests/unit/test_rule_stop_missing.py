@@ -129,12 +129,14 @@ def test_without_a_liquidation_price_ahead_any_stop_on_the_losing_side_counts(pr
 # --- what is not known ---
 
 
-def test_orders_that_could_not_be_read_are_unknown_and_not_missing() -> None:
-    snapshot = a_snapshot(LONG, orders=None, orders_failure="stop orders could not be read: timeout: no answer")
+@pytest.mark.parametrize("is_pending", [True, False])
+def test_orders_that_could_not_be_read_are_unknown_and_not_missing(is_pending: bool) -> None:
+    failure = "stop orders could not be read: timeout: no answer"
+    snapshot = a_snapshot(LONG, orders=None, orders_failure=failure, orders_pending=is_pending)
     (reading,) = judge(snapshot, critical="50%", take_profit="required")
     assert reading.is_unknown
     assert {level.verdict for level in reading.levels} == {Verdict.UNKNOWN}
-    assert reading.inputs["why"] == "stop orders could not be read: timeout: no answer"
+    assert reading.inputs == {"why": failure} | ({"is_pending": True} if is_pending else {})
 
 
 def test_nothing_is_said_where_the_venue_never_tells_orders() -> None:

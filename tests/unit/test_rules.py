@@ -203,6 +203,17 @@ def test_of_two_rules_of_one_kind_the_more_specific_one_judges_a_position() -> N
     }
 
 
+def test_of_two_rules_for_the_very_same_the_later_one_alone_is_told_also_of_a_sum_over_some_positions() -> None:
+    rules = {
+        "funding_exposure": a_rule("funding_exposure", warning="1%"),
+        "one": a_rule("funding_exposure", where={"symbol": "BTC/*"}, warning="2%"),
+        "two": a_rule("funding_exposure", where={"symbol": "BTC/*"}, warning="3%"),
+        "third": a_rule("funding_exposure", where={"side": "long"}, warning="4%"),
+    }
+    readings = evaluate_rules(rules, Context(snapshot=a_snapshot(a_position()), markets={}, now=NOON))
+    assert {reading.key.rule for reading in readings} == {"funding_exposure", "two", "third"}
+
+
 @pytest.mark.parametrize(
     ("where", "matches"),
     [

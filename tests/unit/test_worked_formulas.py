@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from monitor.cli.explain import worked
+from monitor.cli.explain import _told, worked
 from monitor.domain.reading import AlertKey, Level, Reading, Scope, Severity, Verdict
 from monitor.rules.base import Rule
 from monitor.rules.stop_missing import StopMissing
@@ -26,7 +26,7 @@ from monitor.rules.trailing_stop import TrailingStop
             StopMissing.model_validate({"warning": "any"}),
             0.75,
             {"covered": 0.25, "stops": 2, "take_profits": 0},
-            "1 - 0.25, the share of the position that reduce-only orders would close in time = 75%",
+            "1 - 25%, the share of the position that reduce-only orders would close in time = 75%",
         ),
         (
             TotalExposure.model_validate({"warning": "5x"}),
@@ -48,3 +48,18 @@ def test_the_figures_stand_where_their_names_stood(
     key = AlertKey(rule.kind, "main", Scope.POSITION, "ETH/USDT:USDT long")
     levels = (Level(Severity.WARNING, Verdict.BREACH, value),)
     assert worked(rule, Reading(key=key, levels=levels, value=value, unit=rule.unit, inputs=inputs)) == numbers
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("btc_fall", -0.0077912, "-0.78%"),
+        ("covered", 0.25, "25%"),
+        ("entry_price", 100_000.0, "100,000"),
+        ("equity", 4_000.4, "4,000"),
+        ("holds_coins_still", False, "no"),
+        ("peak_at", "2025-10-11T00:00:05+00:00", "2025-10-11 00:00:05 UTC"),
+    ],
+)
+def test_an_input_is_written_as_what_it_is(name: str, value: str | float, words: str) -> None:
+    assert _told(name, value) == words
