@@ -300,3 +300,12 @@ def test_a_booking_that_lacks_its_coin_is_a_failure_and_no_crash(reader: Reader)
     del reply[0]["asset"]
     found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
     assert isinstance(found, ReadError), found
+
+
+@pytest.mark.parametrize("nameless", [None, {}, {"name": ""}, []])
+def test_a_dex_without_its_name_hides_neither_its_positions_nor_its_stops(reader: Reader, nameless: Any) -> None:
+    name = "hyperliquid, portfolio-two"
+    dexes = [nameless if dex else dex for dex in reply_of(reader, name, "perpDexs")]
+    heard = reader.read(WORLDS[name], {"perpDexs": json.dumps(dexes)})
+    assert isinstance(heard.observation, PollFailure), heard.observation
+    assert (heard.observation.kind, "stops" in heard.records) == (FailureKind.MALFORMED, False)
