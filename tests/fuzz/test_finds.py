@@ -309,3 +309,16 @@ def test_a_dex_without_its_name_hides_neither_its_positions_nor_its_stops(reader
     heard = reader.read(WORLDS[name], {"perpDexs": json.dumps(dexes)})
     assert isinstance(heard.observation, PollFailure), heard.observation
     assert (heard.observation.kind, "stops" in heard.records) == (FailureKind.MALFORMED, False)
+
+
+@pytest.mark.parametrize("lost", ["contract_size", "settlement_currency"])
+def test_what_was_booked_in_a_currency_whose_futures_are_listed_as_junk_is_told(reader: Reader, lost: str) -> None:
+    name, path = "deribit, coin segregated_pm", "/api/v2/public/get_instruments"
+    reply = reply_of(reader, name, path)
+    for future in reply["result"]:
+        if future["settlement_currency"] == "ETH":
+            del future[lost]
+    found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
+    assert found == reader.known(WORLDS[name]).read.records["bookings"]
+    assert isinstance(found, Ledger)
+    assert "ETH" in {entry.currency for entry in found.entries}
