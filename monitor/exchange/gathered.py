@@ -59,9 +59,12 @@ class Gathered(Generic[T]):
         self._asked_at: dict[str, datetime] = {}
         self._due: dict[str, Instrument] = {}
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def want(self, instruments: Mapping[str, Instrument]) -> None:
-        """Bring those up to date; without waiting."""
+        """Bring those up to date; without waiting. Once closed nothing: nobody would end what began."""
+        if self._is_closed:
+            return
         now = self._clock.now()
         self._wanted_at |= dict.fromkeys(instruments, now)
         for symbol in [symbol for symbol, at in self._wanted_at.items() if now - at > KEPT_FOR]:
@@ -82,6 +85,7 @@ class Gathered(Generic[T]):
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):

@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 # A liquidation price further from the mark than this is a venue's way to say that there is none.
 ABSURD_HIGH = 100.0
 ABSURD_LOW = 0.001
-# Beyond these no figure of an account lies, and products of several such figures stay finite.
+# Beyond these no figure but 0 of an account lies, and products of several such figures stay finite, and above 0.
 LARGEST = 1e30
 SMALLEST = 1e-30
 MAX_INTERVAL_HOURS = 24 * 31
@@ -129,7 +129,8 @@ def boolean(row: Row, key: str) -> bool:
 
 
 def plain_number(value: object) -> float:
-    """A number, sent as one or as text in plain digits; ValueError for anything else and beyond LARGEST.
+    """A number, sent as one or as text in plain digits; ValueError for anything else, and where no figure of an
+    account lies: a product with one too small would be 0.
 
     `float` alone takes "nan", "1_0", " 7 " and the digits of every script.
     """
@@ -141,7 +142,7 @@ def plain_number(value: object) -> float:
         parsed = float(value)
     except OverflowError:  # an integer of more than 308 digits
         parsed = math.inf
-    if not abs(parsed) <= LARGEST:
+    if parsed != 0 and not SMALLEST <= abs(parsed) <= LARGEST:
         raise ValueError(f"{value!r:.40} is not a number that an account has")
     return parsed
 
@@ -160,7 +161,7 @@ def optional_number(row: Row, key: str) -> float | None:
 
 def positive(row: Row, key: str) -> float:
     parsed = number(row, key)
-    if parsed < SMALLEST:
+    if parsed <= 0:
         raise malformed(f"{key}: {parsed} is not above 0")
     return parsed
 
@@ -175,7 +176,7 @@ def not_negative(row: Row, key: str) -> float:
 def optional_positive(row: Row, key: str) -> float | None:
     """None where absent or where the venue writes 0 for "none"."""
     parsed = optional_number(row, key)
-    return parsed if parsed is not None and parsed >= SMALLEST else None
+    return parsed if parsed is not None and parsed > 0 else None
 
 
 def time_of(milliseconds: float) -> datetime:

@@ -152,6 +152,7 @@ PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfi
         ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "quantity", "-0", "stops"),
         ("binanceusdm, mixed", "/fapi/v1/openAlgoOrders", "closePosition", "yes", "stops"),
         ("binanceusdm, mixed", "/sapi/v1/account/apiRestrictions", "enableInternalTransfer", "yes", "key"),
+        ("binancecoinm, coin", "/dapi/v1/openAlgoOrders", "quantity", 5e-324, "stops"),
         ("bingx, mixed", "/openApi/swap/v2/trade/openOrders", "closePosition", "1", "stops"),
         ("bingx, mixed", "/openApi/swap/v2/trade/openOrders", "positionSide", {}, "stops"),
         ("bingx, mixed", "/openApi/v1/account/apiPermissions", "permissions", [[2]], "key"),
@@ -162,12 +163,14 @@ PLANS, STRATEGIES = "/api/v2/mix/order/orders-plan-pending", "/api/v3/trade/unfi
         ("bitget, unified-mixed", "/api/v3/trade/history-orders", "execType", ["liquidation"], "ends"),
         ("bybit, mixed cross", "/v5/order/realtime", "stopOrderType", None, "stops"),
         ("bybit, mixed cross", "/v5/order/realtime", "qty", "", "stops"),
+        ("bybit, mixed cross", "/v5/order/realtime", "qty", 5e-324, "stops"),
         ("bybit, mixed cross", "/v5/user/query-api", "ips", [None], "key"),
         ("deribit, coin segregated_sm", "/api/v2/private/get_open_orders", "is_secondary_oto", "1_0", "stops"),
         ("gate, classic-mixed", "/api/v4/account/detail", "ip_whitelist", [None], "key"),
         ("gate, classic-mixed", "/api/v4/futures/usdt/price_orders", "is_reduce_only", [], "stops"),
         ("gate, classic-mixed", "/api/v4/futures/usdt/autoorder/v1/trail/list", "price_offset", "0%", "stops"),
         ("gate, classic-mixed", "/api/v4/futures/usdt/liquidates", "size", "0", "ends"),
+        ("gate, classic-mixed", "/api/v4/futures/usdt/price_orders", "size", 5e-324, "stops"),
         ("hyperliquid, portfolio-two", "frontendOpenOrders cash", "sz", None, "stops"),
         ("krakenfutures, mixed", "/derivatives/api/v3/openorders", "reduceOnly", [1], "stops"),
         ("krakenfutures, mixed", "/api/auth/v1/api-keys/v3/check", "allowedCidrBlocks", "nan", "key"),
@@ -297,3 +300,25 @@ def test_a_booking_that_lacks_its_coin_is_a_failure_and_no_crash(reader: Reader)
     del reply[0]["asset"]
     found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
     assert isinstance(found, ReadError), found
+
+
+@pytest.mark.parametrize("nameless", [None, {}, {"name": ""}, []])
+def test_a_dex_without_its_name_hides_neither_its_positions_nor_its_stops(reader: Reader, nameless: Any) -> None:
+    name = "hyperliquid, portfolio-two"
+    dexes = [nameless if dex else dex for dex in reply_of(reader, name, "perpDexs")]
+    heard = reader.read(WORLDS[name], {"perpDexs": json.dumps(dexes)})
+    assert isinstance(heard.observation, PollFailure), heard.observation
+    assert (heard.observation.kind, "stops" in heard.records) == (FailureKind.MALFORMED, False)
+
+
+@pytest.mark.parametrize("lost", ["contract_size", "settlement_currency"])
+def test_what_was_booked_in_a_currency_whose_futures_are_listed_as_junk_is_told(reader: Reader, lost: str) -> None:
+    name, path = "deribit, coin segregated_pm", "/api/v2/public/get_instruments"
+    reply = reply_of(reader, name, path)
+    for future in reply["result"]:
+        if future["settlement_currency"] == "ETH":
+            del future[lost]
+    found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
+    assert found == reader.known(WORLDS[name]).read.records["bookings"]
+    assert isinstance(found, Ledger)
+    assert "ETH" in {entry.currency for entry in found.entries}

@@ -175,7 +175,19 @@ async def test_closing_ends_a_read_that_hangs(desk: Desk) -> None:
 
 
 async def test_closing_with_nothing_to_do_is_nothing(desk: Desk) -> None:
-    await desk.gathered.close()
     await desk.want(BTC)
     await desk.gathered.close()
+    await desk.gathered.close()
     assert desk.told() == {BTC.symbol: 1}
+
+
+async def test_what_is_wanted_while_it_closes_and_afterwards_is_not_begun(desk: Desk) -> None:
+    desk.venue.gate.clear()
+    desk.gathered.want(of(BTC))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(desk.gathered.close())
+    await asyncio.sleep(0)
+    desk.gathered.want(of(ETH))
+    await closing
+    desk.gathered.want(of(ETH))
+    assert (desk.gathered._task, desk.venue.asked) == (None, [BTC.symbol])

@@ -93,6 +93,9 @@ KINDS_BY_CODE: Mapping[str, FailureKind] = {
     "12005": FailureKind.REGION,
     "13888": FailureKind.TIMEOUT,
 }
+# What the documents let the log be asked for. An account has other coins as well (staked, tokenised), in which no
+# contract is settled: whether they may be asked for nobody says, and each would cost as much as twenty calls.
+CURRENCIES = frozenset({"BTC", "ETH", "USDC", "USDT", "EURR"})
 # What a refusal of `include_isolated` may be: a word not known, or a key that is not of the main account.
 NOT_SHOWN = (FailureKind.UNSUPPORTED, FailureKind.PERMISSION)
 
@@ -160,7 +163,8 @@ class DeribitVenue(DeribitPrices):
             if refused.kind not in NOT_SHOWN:
                 raise
             told = await _signed(client, client.privateGetGetAccountSummaries)
-        return AccountSettings(mode=account.mode_of(mapping(told, "result")))
+        result = mapping(told, "result")
+        return AccountSettings(mode=account.mode_of(result), parts=account.currencies_of(result))
 
     async def read_account(self, client: Any, settings: AccountSettings, /) -> tuple[Row, list[Row]]:
         """(summaries, positions)."""
@@ -226,9 +230,9 @@ class DeribitVenue(DeribitPrices):
         return ends_in(forced, lambda row: end_of(row, instrument_of(row, instruments, "instrument_name")))
 
     async def read_ledger(
-        self, client: Any, instruments: Instruments, _settings: AccountSettings, since: datetime, /
+        self, client: Any, instruments: Instruments, settings: AccountSettings, since: datetime, /
     ) -> Ledger:
-        return await deribit_ledger.read_ledger(client, instruments, _settled_in(instruments), since)
+        return await deribit_ledger.read_ledger(client, instruments, _booked_in(instruments, settings), since)
 
     async def read_key_facts(self, client: Any) -> KeyFacts:
         reply = mapping(await client.privateGetListApiKeys(), "reply")
@@ -268,6 +272,11 @@ def _shown(settings: AccountSettings) -> dict[str, str]:
 
 def _settled_in(instruments: Instruments) -> list[str]:
     return sorted({instrument.settle for instrument in instruments.values()})
+
+
+def _booked_in(instruments: Instruments, settings: AccountSettings) -> list[str]:
+    """The account's own currencies as well: a contract that is not told whole is not listed, and hides no booking."""
+    return sorted({*_settled_in(instruments), *CURRENCIES.intersection(settings.parts)})
 
 
 async def trades(method: Any, query: Query) -> list[Row]:

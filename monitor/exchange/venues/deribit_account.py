@@ -63,6 +63,11 @@ def mode_of(told: Row) -> str:
     return words + (WITH_ISOLATED if SLOTS in told else "")
 
 
+def currencies_of(told: Row) -> tuple[str, ...]:
+    """Those of the account itself, not of its isolated positions."""
+    return tuple(_coins(told.get("summaries")))
+
+
 def parse(told: Row, listed: Sequence[Row], instruments: Instruments, settings: AccountSettings) -> AccountReading:
     """Raises ReadError (malformed, implausible, unsupported)."""
     if (mode := mode_of(told)) != settings.mode:

@@ -20,8 +20,8 @@ COVERAGE = (
     "Deribit has no call for brackets, a place in the queue of deleveraging, or past deleveragings",
     "under portfolio margin a liquidation may open a hedge, which is told as the end of what it trades against",
     "one contract held across and isolated at once is refused, not misread",
-    "bookings are read by the documents, of currencies that contracts are settled in; gains and funding are booked "
-    "once a day, with the settlement, and what is not yet settled is not among them",
+    "bookings are read by the documents, of currencies that contracts are settled in and of EURR; gains and funding "
+    "are booked once a day, with the settlement, and what is not yet settled is not among them",
     "the key's own account alone is read, not its other subaccounts",
 )
 

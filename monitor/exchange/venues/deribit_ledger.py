@@ -1,9 +1,9 @@
-"""What Deribit booked to an account: private/get_transaction_log of each currency that contracts settle in.
+"""What Deribit booked to an account: private/get_transaction_log, currency by currency.
 
 By Deribit's documents and the rows shown there. The newest rows come first, 250 a page at most, and a token asks for
 the next; one call a second is allowed (10,000 credits, as much as twenty others). What a trade of a future changes is
 its fee; what it gained reaches the balance with the daily settlement, whose change holds the session's funding
-(`total_interest_pl`) too. What is booked in coins that no contract is settled in is not asked for.
+(`total_interest_pl`) too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

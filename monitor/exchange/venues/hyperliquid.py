@@ -215,10 +215,11 @@ def _refuse_other_addresses(role: str) -> None:
 
 
 def _names(dexes: Any) -> tuple[str, ...]:
-    """Of perpDexs: the first place is the main dex's, which has no name."""
+    """Of perpDexs: the first place alone is null, the main dex's, which has no name. Without its name no dex can be
+    asked for, nor what is held and rests there."""
     if not isinstance(dexes, list) or not dexes or dexes[0] is not None:
         raise malformed("perpDexs: expected a list that begins with the main dex")
-    names = tuple(text(mapping(dex, "perpDexs"), "name") for dex in dexes[1:] if dex is not None)
+    names = tuple(text(dex, "name") for dex in rows(dexes[1:], "perpDexs"))
     if len(names) > MAX_DEXES:
         raise ReadError(FailureKind.UNSUPPORTED, f"{len(names)} dexes are more than can be read")
     return names
