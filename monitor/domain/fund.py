@@ -195,8 +195,10 @@ def fund_after(
             fund = _fund(fund, of.equity, flow)
         fund = replace(fund, equity=equity) if fund is not None else None
     since = settled.equity.at if settled is not None else equity.at
-    near = {record.id for record in records.records if record.at > since - NEAR} if records is not None else set()
-    return fund, Pending(settled=settled, steps=steps[count:], flows=flows[count:], used=tuple(sorted(used & near)))
+    if records is not None and records.until > since:
+        # Records that do not get as far (none are read yet behind a start) do not say which are needed no more.
+        used &= {record.id for record in records.records if record.at > since - NEAR}
+    return fund, Pending(settled=settled, steps=steps[count:], flows=flows[count:], used=tuple(sorted(used)))
 
 
 def _is_settled(steps: Sequence[Step], number: int, records: Records | None) -> bool:

@@ -96,6 +96,15 @@ def test_a_record_explains_one_jump_and_not_the_next() -> None:
     assert "probably a transfer" in str(lost(track))
 
 
+def test_a_record_that_explained_a_jump_explains_none_after_a_start_that_has_read_no_records_yet() -> None:
+    told = records(deposit(35), until_s=SETTLED_S + 25)
+    reads = [*JUMP, read(20, 6000, 99, ledger=told), read(SETTLED_S + 25, 3000, 99, ledger=told)]
+    unread = replace(read(SETTLED_S + 26, 3000, 99), ledger_failure="bookings could not be read: no answer yet")
+    later = read(SETTLED_S + 630, 3000, 99, ledger=records(deposit(35), until_s=SETTLED_S + 630))
+    for behind in ([], [unread]):
+        assert lost(after(*reads, *behind, later)) == pytest.approx(0.5, abs=0.001)
+
+
 @pytest.mark.parametrize("told", [9_990.0, 9_999.9, 10_000.0, 10_010.0])
 def test_what_comes_into_next_to_nothing_changes_no_price_by_what_is_not_exact_of_it(told: float) -> None:
     """Coins are valued a moment later than equity was."""
