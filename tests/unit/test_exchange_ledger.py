@@ -119,6 +119,21 @@ async def test_a_booking_is_of_our_time_where_the_venue_has_another(desk: Desk, 
     assert snapshot.ledger.until == desk.clock.now()
 
 
+@pytest.mark.parametrize("moved_s", [-2.0, 2.0])
+async def test_a_booking_is_told_once_where_it_is_learnt_anew_how_far_the_venues_clock_is(
+    desk: Desk, moved_s: float
+) -> None:
+    """It lies where the second read begins: before that by one of the clocks, behind it by the other."""
+    desk.offset.milliseconds = 5_000
+    desk.records.ours_is_ahead = timedelta(seconds=5)
+    booked = desk.clock.now() + timedelta(seconds=10) - OVERLAP - timedelta(seconds=5 + moved_s / 2)
+    desk.records.booked.append(a_booking("funding", booked))
+    assert ids(await desk.read()) == ["funding"]
+    desk.offset.milliseconds += moved_s * 1_000
+    desk.records.ours_is_ahead += timedelta(seconds=moved_s)
+    assert ids(await desk.read(EVERY_S)) == ["funding"]
+
+
 async def test_a_booking_that_appears_minutes_after_its_moment_is_told(desk: Desk) -> None:
     await desk.read()
     desk.records.late_s = 400.0
