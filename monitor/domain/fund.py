@@ -61,7 +61,8 @@ class Stake:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equity:
     """What an account was worth in one read: `total` in dollars, `amounts` by currency, whose `rates` are in dollars,
-    and the positions that move it. Nothing but a transfer can raise one that `is_empty`."""
+    and the positions that move it. Nothing but a transfer can raise one that `is_empty`. Its `mode` at the venue
+    decides what counts."""
 
     at: datetime
     total: float
@@ -69,6 +70,7 @@ class Equity:
     rates: Mapping[str, float] = field(default_factory=dict)
     stakes: tuple[Stake, ...] = ()
     is_empty: bool = False
+    mode: str = ""
 
     @property
     def bare(self) -> "Equity":
@@ -105,13 +107,14 @@ class Fund:
 class Step:
     """From the equity known `since` to this one. `ways` are what nothing explains of the change, give or take how much,
     in dollars, by each way of looking at it. Of what comes in, up to the share `haircut` may not count. `is_of_cash`:
-    no position was held when it began."""
+    no position was held when it began. `is_of_two_modes`: what counts is not what did."""
 
     since: datetime
     equity: Equity
     ways: tuple[tuple[float, float], ...]
     haircut: float = 0.0
     is_of_cash: bool = False
+    is_of_two_modes: bool = False
 
     @property
     def is_odd(self) -> bool:
@@ -249,6 +252,8 @@ def _flow(step: Step, free: Sequence[Record], records: Records | None) -> tuple[
     if step.is_of_cash and step.equity.is_empty:
         # Cash that is gone was taken, whatever is told of it.
         return Flow(amount=step.left), ()
+    if step.is_of_two_modes:
+        return Flow(why=f"{step.words}, and the account's mode changed"), ()
     if records is None or records.since > since or at + SETTLED_AFTER > records.until:
         return Flow(why=f"{step.words}: probably a transfer"), ()
     if any(not record.is_known and record.amount for record in near):

@@ -69,8 +69,7 @@ def ledger_of(
         if found.setdefault(entry.id, entry) != entry:
             return None
     within = (entry for entry in found.values() if since < entry.at <= until)
-    ordered = sorted(within, key=lambda entry: (entry.at, entry.id))
-    return Ledger(since=since, until=until, entries=tuple(ordered), untold=frozenset(untold))
+    return Ledger(since=since, until=until, entries=_in_order(within), untold=frozenset(untold))
 
 
 def later(ledger: Ledger, by: timedelta) -> Ledger:
@@ -82,17 +81,17 @@ def later(ledger: Ledger, by: timedelta) -> Ledger:
 
 
 def continued(before: Ledger | None, told: Ledger) -> Ledger:
-    """What is known once more was told: of the time that both cover, `told` is believed. Where it begins later than the
-    one before ends, nothing says what was booked in between, so that one is let go."""
+    """What is known once more was told. Where it begins later than the one before ends, nothing says what was booked in
+    between, so that one is let go."""
     if before is None or told.since > before.until:
         return told
-    earlier = (entry for entry in before.entries if entry.at <= told.since)
-    later = (entry for entry in before.entries if entry.at > told.until)
+    # By id and not by time: what our clock is ahead of the venue's by may be learnt anew between two reads.
+    entries = {entry.id: entry for entry in (*before.entries, *told.entries)}
     return replace(
         told,
         since=min(before.since, told.since),
         until=max(before.until, told.until),
-        entries=(*earlier, *told.entries, *later),
+        entries=_in_order(entries.values()),
         untold=before.untold | told.untold,
     )
 
@@ -120,7 +119,11 @@ def _added_up(entries: Iterable[Entry], until: datetime) -> Sequence[Entry]:
             continue
         name = f"sum {entry.at:%Y-%m-%d %H} {entry.kind} {entry.currency} {entry.symbol}"
         sums[name] = replace(entry, id=name, amount=entry.amount + (sums[name].amount if name in sums else 0.0))
-    return sorted((*kept, *sums.values()), key=lambda entry: (entry.at, entry.id))
+    return _in_order((*kept, *sums.values()))
+
+
+def _in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(entries, key=lambda entry: (entry.at, entry.id)))
 
 
 def _grouped(pairs: Iterable[tuple[K, Entry]]) -> Mapping[K, Sequence[Entry]]:

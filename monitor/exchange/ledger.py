@@ -57,6 +57,8 @@ class Bookings:
         self._clock = clock
         self._every_s = every_s
         self._ledgers: SharedRead[Ledger] = SharedRead(clock, deadline_s=DEADLINE_S, pause_s=PAUSE_S)
+        # That of the account when its ledger was read last.
+        self._mode: str | None = None
         # What lay in each currency beside unrealised profit, and when that changed.
         self._cash: Mapping[str, float] | None = None
         self._moved_at: datetime | None = None
@@ -123,8 +125,10 @@ class Bookings:
         return replace(snapshot, caveats=(*snapshot.caveats, caveat))
 
     async def _read(self, instruments: Instruments, settings: AccountSettings) -> Ledger:
-        now, before = self._clock.now(), self._ledgers.latest
-        since = now - LOOK_BACK if before is None else max(now - LOOK_BACK, before.value.until - OVERLAP)
+        now, latest = self._clock.now(), self._ledgers.latest
+        # Another mode tells other kinds, of other wallets: what was read in the one before is no beginning of it.
+        before = latest.value if latest is not None and settings.mode == self._mode else None
+        since = now - LOOK_BACK if before is None else max(now - LOOK_BACK, before.until - OVERLAP)
         # The venue's clock is not ours.
         ahead = timedelta(milliseconds=self._client.shared.offset.milliseconds)
         try:
@@ -138,9 +142,8 @@ class Bookings:
             # A reply nobody thought of: the account itself can be read, and must not go blind by it.
             _log.exception("a reply about bookings could not be read", account=self._account)
             raise a_bug(error) from error
-        self._untold, self._untold_at = None, None
-        told = later(told, ahead)
-        return bounded(continued(before.value if before is not None else None, told), now - KEPT, MOST)
+        self._untold, self._untold_at, self._mode = None, None, settings.mode
+        return bounded(continued(before, later(told, ahead)), now - KEPT, MOST)
 
     def _log_change(self, kind: FailureKind | None, detail: str) -> None:
         """No alert tells of it until one needs it."""

@@ -13,6 +13,8 @@ unknown where they say nothing (yet):
 - 0.25 % of equity for interest, dust and trades that began and ended between two reads;
 - 1 % of what a pool of several coins holds: how it is made up is not told, and its coins move.
 
+In another mode of the account other coins count, and by other shares: what changed with it is known by no records.
+
 So a transfer of less than a four-hundredth of the account may pass for a gain or a loss where records do not tell it.
 """
 
@@ -69,6 +71,7 @@ def _equity(snapshot: AccountSnapshot, markets: Markets) -> Equity:
         rates=rates,
         stakes=tuple(_stake(position, snapshot, markets) for position in snapshot.positions),
         is_empty=total <= 0 and not snapshot.positions,
+        mode=snapshot.mode,
     )
 
 
@@ -129,7 +132,14 @@ def _step(before: Equity, now: Equity, snapshot: AccountSnapshot, markets: Marke
         left = change - sum(explained for explained, _ in parts)
         ways.append((left, allowed + sum(slack for _, slack in parts)))
     haircut = HAIRCUT_SHARE if MIXED in now.amounts else 0.0
-    return Step(since=before.at, equity=now, ways=tuple(ways), haircut=haircut, is_of_cash=not before.stakes)
+    return Step(
+        since=before.at,
+        equity=now,
+        ways=tuple(ways),
+        haircut=haircut,
+        is_of_cash=not before.stakes,
+        is_of_two_modes=bool(before.mode) and before.mode != now.mode,
+    )
 
 
 def _pairs(before: Sequence[Stake], now: Sequence[Stake]) -> Iterator[tuple[Stake | None, Stake | None]]:

@@ -34,6 +34,7 @@ class Records:
     # Of how much time one read tells.
     reach: timedelta = KEPT
     ours_is_ahead: timedelta = timedelta(0)
+    untold: frozenset[EntryKind] = frozenset()
 
     async def read_ledger(self, _client: object, _instruments: object, _settings: object, since: datetime) -> Ledger:
         self.since.append(since)
@@ -43,7 +44,7 @@ class Records:
             raise self.failure
         now = self.clock.now() - self.ours_is_ahead
         booked = [e for e in self.booked if (now - e.at).total_seconds() >= self.late_s]
-        told = ledger_of(booked, since, min(now, since + self.reach))
+        told = ledger_of(booked, since, min(now, since + self.reach), self.untold)
         assert told is not None
         return told
 
@@ -53,13 +54,14 @@ class Desk:
         self.clock = ManualClock()
         self.records = Records(self.clock)
         self.offset = ClockOffset()
+        self.settings = AccountSettings()
         client = SimpleNamespace(shared=SimpleNamespace(offset=self.offset))
         self.bookings = Bookings("main", cast(Venue, self.records), client, self.clock, every_s=every_s)
 
     async def read(self, after_s: float = 10.0, equity: float = 1_000.0) -> AccountSnapshot:
         self.clock.elapsed_s += after_s
         snapshot = a_snapshot(equity=equity, observed_at=self.clock.now())
-        return await self.bookings.beside(snapshot, {}, AccountSettings())
+        return await self.bookings.beside(snapshot, {}, self.settings)
 
     async def reads(self, count: int, after_s: float = 10.0) -> AccountSnapshot:
         for _ in range(count):
@@ -117,6 +119,32 @@ async def test_a_booking_is_of_our_time_where_the_venue_has_another(desk: Desk, 
     assert snapshot.ledger is not None
     assert [(entry.id, entry.at) for entry in snapshot.ledger.entries] == [("here", booked_at)]
     assert snapshot.ledger.until == desk.clock.now()
+
+
+async def test_what_one_mode_of_an_account_does_not_tell_another_may(desk: Desk) -> None:
+    desk.records.untold = frozenset([EntryKind.TRANSFER])
+    await desk.read()
+    desk.book("a transfer, long ago", before_s=86_400)
+    desk.records.untold, desk.settings = frozenset(), AccountSettings(mode="classic")
+    snapshot = await desk.read(EVERY_S)
+    assert ids(snapshot) == ["a transfer, long ago"]
+    assert snapshot.ledger is not None
+    assert snapshot.ledger.untold == frozenset()
+
+
+@pytest.mark.parametrize("moved_s", [-2, 2])
+async def test_a_booking_is_told_once_where_it_is_learnt_anew_how_far_the_venues_clock_is(
+    desk: Desk, moved_s: int
+) -> None:
+    """It lies where the second read begins: before that by one of the clocks, behind it by the other."""
+    desk.offset.milliseconds = 5_000
+    desk.records.ours_is_ahead = timedelta(seconds=5)
+    booked = desk.clock.now() + timedelta(seconds=10) - OVERLAP - timedelta(seconds=5 + moved_s / 2)
+    desk.records.booked.append(a_booking("funding", booked))
+    assert ids(await desk.read()) == ["funding"]
+    desk.offset.milliseconds += 1_000 * moved_s
+    desk.records.ours_is_ahead += timedelta(seconds=moved_s)
+    assert ids(await desk.read(EVERY_S)) == ["funding"]
 
 
 async def test_a_booking_that_appears_minutes_after_its_moment_is_told(desk: Desk) -> None:

@@ -206,6 +206,20 @@ def test_records_that_fail_are_waited_for_within_bounds() -> None:
     assert "probably a transfer" in str(lost(track))
 
 
+@pytest.mark.parametrize(
+    ("modes", "known"), [(("single", "multi"), False), (("multi", "multi"), True), (("", "multi"), True)]
+)
+def test_what_another_mode_of_the_account_counts_or_does_not_is_no_loss(modes: tuple[str, str], known: bool) -> None:
+    """Nor is it said to be none: both may have happened while nobody looked."""
+    complete = records(until_s=SETTLED_S + 20)
+    before, then = (
+        replace(read(second, wallet, ledger=complete), mode=mode)
+        for second, wallet, mode in zip((0, 10), (1000, 900), modes, strict=True)
+    )
+    value = lost(after(before, then, replace(read(SETTLED_S + 20, 900, ledger=complete), mode=modes[1])))
+    assert value == pytest.approx(0.1) if known else "the account's mode changed" in str(value)
+
+
 def test_an_account_without_records_keeps_nothing_pending() -> None:
     assert after(read(0), read(10), read(20)).pending.steps == ()
 
