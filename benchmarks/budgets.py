@@ -80,12 +80,12 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One account. `parts` is how many further dexes its settings named; `is_crowd`: it fills more than a page."""
+    """One account. `dexes` is how many further ones its settings named; `is_crowd`: it fills more than a page."""
 
     venue: str
     mode: str
     positions: int
-    parts: int
+    dexes: int
     is_crowd: bool
     costs: Costs
 
@@ -216,7 +216,7 @@ async def measured(case: VenueCase, account: AccountCase, book: Book = book_of) 
             venue=case.venue,
             mode=source._settings.mode,
             positions=len(snapshot.positions),
-            parts=len(source._settings.parts),
+            dexes=len(source._settings.parts) if case.venue == "hyperliquid" else 0,
             is_crowd=book is crowd_of,
             costs=Costs(
                 poll=reads[0],
@@ -283,7 +283,7 @@ def table(all_measured: Iterable[Measured]) -> list[str]:
     """In markdown: of each mode the account that costs most; modes that cost the same stand together."""
     dearest: dict[tuple[str, str, bool, int], Measured] = {}
     for one in all_measured:
-        key = (one.venue, one.mode, one.is_crowd, one.parts)
+        key = (one.venue, one.mode, one.is_crowd, one.dexes)
         dearest[key] = max(dearest.get(key, one), one, key=_price)
     rows: dict[tuple[str, tuple[str, ...]], list[Measured]] = {}
     for one in dearest.values():
@@ -309,7 +309,7 @@ def _holds(those: Sequence[Measured]) -> str:
     """Of accounts in one row."""
     counts = sorted({one.positions for one in those})
     number = f"{counts[0]}-{counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-    return f"{number} positions" + (f", {those[0].parts + 1} dexes" if those[0].parts else "")
+    return f"{number} positions" + (f", {those[0].dexes + 1} dexes" if those[0].dexes else "")
 
 
 def _price(of: Measured) -> float:

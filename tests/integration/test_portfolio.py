@@ -98,7 +98,7 @@ async def test_a_hedge_closed_at_both_venues_is_no_news_and_one_lost_over_a_rest
 
 async def test_what_all_accounts_hold_is_told_and_a_venue_that_fails_resolves_nothing(house: House) -> None:
     """100,000 dollars each way on 12,000 and 20,000."""
-    house.yaml.rules["total_exposure"] = "{warning: 5x, critical: 9x}"
+    house.yaml.rules["total_exposure"] = "{warning: 5x, critical: 9x, keep_firing_for: 0s}"
     async with house.running():
         await house.until(lambda: house.sink.about("^WARNING portfolio: all positions are"))
         alert = house.alert("total_exposure", "*")
