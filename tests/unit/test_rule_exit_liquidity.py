@@ -274,7 +274,10 @@ def accounts(draw: st.DrawFn) -> tuple[AccountSnapshot, Markets]:
 
 def first(snapshot: AccountSnapshot, markets: Markets) -> Reading | None:
     """Of the position that each of these accounts holds first."""
-    subject = snapshot.positions[0].subject if snapshot.positions else ""
+    return of_subject(snapshot.positions[0].subject, snapshot, markets)
+
+
+def of_subject(subject: str, snapshot: AccountSnapshot, markets: Markets) -> Reading | None:
     return next((r for r in judge(snapshot, markets) if r.key.subject == subject), None)
 
 
@@ -323,7 +326,7 @@ def test_a_cut_brings_it_back_and_less_does_not(account: tuple[AccountSnapshot, 
         assert gone.equity < gone.maintenance_margin
         return
     assert isinstance(share, float)
-    after = first(cut(snapshot, share, markets), markets)
+    after = of_subject(reading.key.subject, cut(snapshot, share, markets), markets)
     assert after is None or after.verdict is Verdict.CLEAR
     less = first(cut(snapshot, share * 0.99, markets), markets)
     assert less is not None
