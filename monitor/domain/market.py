@@ -33,12 +33,16 @@ class FundingRate:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One maintenance bracket over notional in settle units: maintenance = notional * rate - amount."""
+    """One maintenance bracket over notional in settle units."""
 
     floor: float
     cap: float
     rate: float
     amount: float
+
+    def maintenance(self, notional: float) -> float:
+        """In settle units; of a notional that this bracket holds."""
+        return notional * self.rate - self.amount
 
 
 Tiers = tuple[Tier, ...]

@@ -43,8 +43,7 @@ def tier_of(tiers: Tiers, notional: float) -> Tier:
 
 def maintenance(tiers: Tiers, notional: float) -> float:
     """Maintenance margin in settle units."""
-    tier = tier_of(tiers, notional)
-    return notional * tier.rate - tier.amount
+    return tier_of(tiers, notional).maintenance(notional)
 
 
 def maintenance_at(position: Position, contracts: float, mark: float, tiers: Tiers | None) -> float | None:

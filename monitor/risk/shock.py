@@ -111,7 +111,7 @@ class _Leg:
             return self.owed_today * growth, None
         notional = self.notional * growth
         tier = tier_of(self.tiers, notional)
-        return (notional * tier.rate - tier.amount) * self.position.pool_rate, tier
+        return tier.maintenance(notional) * self.position.pool_rate, tier
 
 
 @dataclass(frozen=True, slots=True)

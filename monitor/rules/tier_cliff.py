@@ -77,6 +77,6 @@ def _explained(position: Position, below: Tier, above: Tier) -> dict[str, Any]:
         "edge_price": mark / growth if position.instrument.inverse else mark * growth,
         "rate": below.rate,
         "next_rate": above.rate,
-        "maintenance_at_edge": edge * below.rate - below.amount,
-        "maintenance_beyond": edge * above.rate - above.amount,
+        "maintenance_at_edge": below.maintenance(edge),
+        "maintenance_beyond": above.maintenance(edge),
     }
