@@ -23,6 +23,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -159,10 +160,6 @@ async def all_at_once(base_url: str) -> tuple[float, float]:
     return statistics.median(walls), statistics.median(cpus)
 
 
-async def daemon_of_same_reads(base_url: str) -> float:
-    return await whole_daemon(base_url, SAME_READS)
-
-
 async def whole_daemon(base_url: str, kinds: Collection[str] = RULE_KINDS.keys()) -> float:
     """CPU milliseconds per account read of the daemon; the median of its minutes."""
     configure("warning", "json")
@@ -250,7 +247,7 @@ def main() -> int:
         burst_wall_s, burst_cpu_ms = in_a_fresh_process(all_at_once, base_url)
         # Half of the loop before the daemon and half after it: a machine is not equally quick at all times.
         before = in_a_fresh_process(half_a_ccxt_loop, base_url, asyncio.run)
-        daemon_cpu_ms = in_a_fresh_process(daemon_of_same_reads, base_url)
+        daemon_cpu_ms = in_a_fresh_process(partial(whole_daemon, kinds=SAME_READS), base_url)
         all_rules_cpu_ms = in_a_fresh_process(whole_daemon, base_url)
         after = in_a_fresh_process(half_a_ccxt_loop, base_url, asyncio.run)
     loop_wall_s = before[0] + after[0]

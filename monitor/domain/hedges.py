@@ -125,11 +125,9 @@ def folded(
     tracks = [
         known.get(name)
         if name in unknown
-        else _after(known.get(name), name, held.get(name, ()), unseen, tolerance, now)
+        else _after(known.get(name), name, held.get(name, ()), unseen, tolerance, now, looked)
         for name in sorted(known.keys() | held.keys())
     ]
-    if looked:
-        tracks = [replace(of, seen_to_begin=True) if of is not None and of.since == now else of for of in tracks]
     return replace(
         watched,
         venues=before.venues if unseen else watched.venues,
@@ -157,13 +155,15 @@ def _after(
     unseen: Collection[str],
     tolerance: float,
     now: datetime,
+    looked: bool,
 ) -> HedgeTrack | None:
+    """`looked`: all accounts were seen a moment ago, so that what is new began since."""
     if track is not None and not track.accounts.isdisjoint(unseen):
         return track
     long, short = sides(legs)
     if track is None or track.let_go:
         if not unseen and balance(long, short) >= LEAST_BALANCE:
-            return HedgeTrack(underlying=name, since=now, ratio=short / long, legs=legs)
+            return HedgeTrack(underlying=name, since=now, ratio=short / long, legs=legs, seen_to_begin=looked)
         return track if long or short else None
     if not (long or short):
         gone_since = track.gone_since or now
