@@ -195,7 +195,7 @@ def as_snapshot(
     account: RandomAccount, marks: Mapping[str, float], wallets: Mapping[str, float]
 ) -> tuple[AccountSnapshot, Markets]:
     """Notional, PnL, equity and maintenance by the monitor's arithmetic; `wallets` is the cash behind each pool."""
-    instruments = {contract.symbol: _instrument(contract) for contract in account.contracts}
+    instruments = {contract.symbol: instrument_of(contract) for contract in account.contracts}
     tiers = {c.symbol: tuple(Tier(b.floor, b.cap, b.rate, b.amount) for b in c.brackets) for c in account.contracts}
     positions = []
     for h in account.holdings:
@@ -230,7 +230,7 @@ def as_snapshot(
     return snapshot, markets
 
 
-def _instrument(contract: Contract) -> Instrument:
+def instrument_of(contract: Contract) -> Instrument:
     return Instrument(
         venue="paper",
         symbol=contract.symbol,

@@ -1,148 +1,62 @@
 """Remedies proven on the exchange: `python -m benchmarks.remedies --accounts 5000 --seed 1`.
 
-Random accounts on real brackets, judged by each rule of the retail profile. Each remedy that a breach carries is done
-on the paper exchange (collateral deposited, positions closed at the mark), the account is read from its truth again,
-and the rule must be clear; done by 1 % less, it must not be. Rules over all accounts, and exit_liquidity, whose cuts
-pay slippage that the paper exchange does not charge, are proven so by tests of their own. Prints how many were tried,
-and exits 1 where one failed.
+Random accounts on real brackets, judged by each rule of the retail profile; two of them together by the rules over all
+accounts. Each remedy that a breach carries is done on the paper exchange (collateral deposited, positions closed,
+hedges restored, stops placed), the account is read from its truth again, and the rule must be clear; done by 1 % less,
+it must not be. Prints how many were tried, and exits 1 where one failed. What is advised in words (collateral,
+trailing_stop, take_profit, drawdown) has nothing to measure.
 """
 
 import argparse
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
-from benchmarks.oracle_cases import ACCOUNT, NOW, RandomAccount, random_accounts, real_brackets
-from benchmarks.random_market import a_study
+from benchmarks.oracle_cases import ACCOUNT, random_accounts, real_brackets
+from benchmarks.remedies_together import TOGETHER, run_together
+from benchmarks.remedy_cases import PARTS, Case, Tally, World, a_stop, case_of, is_clear
 from benchmarks.rig import measured_on, print_table
 from monitor.config.profiles import PROFILES
-from monitor.domain.account import AccountSnapshot, Instrument, MarginBalance, Position, PriceOrigin
-from monitor.domain.market import FundingRate, Markets, MarketState, Observed, Tier
+from monitor.domain.account import Position
+from monitor.domain.market import Resting
 from monitor.domain.reading import Reading, Scope, Verdict
-from monitor.paper.book import PoolTruth, PositionTruth, liquidatable
-from monitor.paper.contract import Contract
 from monitor.paper.engine import Engine
+from monitor.risk.exit import against
 from monitor.risk.underlying import underlying_of
 from monitor.risk.worth import dollars_per
 from monitor.rules.base import Context, Rule
 from monitor.rules.book import evaluate_rules
 from tests.builders import a_rule
 
-# Done by so much less, a remedy must not suffice.
-SHORT_OF = 0.01
-COLLATERAL, CUT = "add_collateral", "cut_share"
+COLLATERAL, CUT, STOP = "add_collateral", "cut_share", "stop_size"
+WAYS = (COLLATERAL, CUT, STOP)
+# A stop is placed this share of the way from the liquidation price to the mark: where it is hardest to be in time.
+NEAR_LIQUIDATION = 0.01
+# And so far from the mark where nothing is liquidated.
+FAR = 0.5
+IN_WORDS = ("collateral", "trailing_stop", "take_profit", "drawdown")
 
 
-@dataclass(slots=True)
-class Tally:
-    """Of one rule: breaches by what they carry, and what a remedy did not do."""
-
-    breaches: int = 0
-    tried: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
+def judge(kind: str, rule: Rule, context: Context) -> dict[tuple[Scope, str], Reading]:
+    readings = evaluate_rules({kind: rule}, context)
+    return {(reading.key.scope, reading.key.subject): reading for reading in readings}
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One random account, and what is public of its contracts."""
-
-    account: RandomAccount
-    markets: Markets
-
-    def read(self, engine: Engine) -> Context:
-        instruments = {symbol: state.instrument for symbol, state in self.markets.items()}
-        snapshot = AccountSnapshot(
-            account=ACCOUNT,
-            venue="paper",
-            observed_at=NOW,
-            margins=tuple(_balance(pool) for pool in engine.pools(ACCOUNT)),
-            positions=tuple(_position(truth, instruments[truth.symbol]) for truth in engine.positions(ACCOUNT)),
-        )
-        return Context(snapshot=snapshot, markets=self.markets, now=NOW)
-
-    def judge(self, name: str, rule: Rule, engine: Engine) -> dict[tuple[Scope, str], Reading]:
-        readings = evaluate_rules({name: rule}, self.read(engine))
-        return {(reading.key.scope, reading.key.subject): reading for reading in readings}
-
-
-def case_of(account: RandomAccount, rng: Random) -> Case:
-    """Marks, brackets and funding as of now; funding is drawn, so that some accounts pay a lot."""
-    return Case(account, {of.symbol: _state(of, account.marks[of.symbol], rng) for of in account.contracts})
-
-
-def _state(contract: Contract, mark: float, rng: Random) -> MarketState:
-    instrument = Instrument(
-        venue="paper",
-        symbol=contract.symbol,
-        base=contract.base,
-        quote=contract.quote,
-        settle=contract.settle,
-        contract_size=contract.contract_size,
-        inverse=contract.inverse,
-    )
-    rate = FundingRate(
-        instrument=instrument,
-        rate=rng.gauss(0, 0.0005),
-        interval=timedelta(hours=rng.choice((1, 4, 8))),
-        next_at=NOW + timedelta(minutes=30),
-        origin="drawn",
-    )
-    tiers = tuple(Tier(b.floor, b.cap, b.rate, b.amount) for b in contract.brackets)
-    return MarketState(
-        instrument=instrument,
-        mark_price=Observed(mark, NOW),
-        funding=Observed(rate, NOW),
-        tiers=Observed(tiers, NOW),
-        study=Observed(a_study(rng, mark, NOW.date()), NOW),
-    )
-
-
-def _balance(pool: PoolTruth) -> MarginBalance:
-    return MarginBalance(
-        pool=pool.pool,
-        currency=pool.asset,
-        equity=pool.equity,
-        maintenance_margin=pool.maintenance_margin,
-        initial_margin=pool.initial_margin,
-    )
-
-
-def _position(truth: PositionTruth, instrument: Instrument) -> Position:
-    price = truth.liquidation_price
-    return Position(
-        instrument=instrument,
-        side=truth.side,
-        pool=truth.pool,
-        contracts=truth.contracts,
-        size=instrument.size(truth.contracts, truth.mark_price),
-        notional=truth.notional,
-        mark_price=truth.mark_price,
-        entry_price=truth.entry_price,
-        liquidation_price=price,
-        liquidation_price_origin=PriceOrigin.VENUE if price is not None else PriceOrigin.NONE,
-        leverage=truth.leverage,
-        margin_mode=truth.margin_mode,
-        initial_margin=truth.initial_margin,
-        maintenance_margin=truth.maintenance_margin,
-        unrealized_pnl=truth.unrealized_pnl,
-        adl_rank=truth.adl_quantile + 1,
-    )
-
-
-def remedied(case: Case, context: Context, reading: Reading, way: str, part: float) -> Engine:
+def remedied(case: Case, context: Context, reading: Reading, way: str, part: float) -> World:
     """The exchange after that part of the remedy was done."""
-    engine = case.account.on_engine(case.account.marks)
+    world = case.world()
     amount = float(str(reading.inputs[way])) * part
     if way == COLLATERAL:
-        _add(engine, context, reading, amount)
+        _add(world.engine, context, reading, amount)
+    elif way == STOP:
+        position = _position_of(context, reading)
+        trigger = _trigger(position, reading)
+        size = amount / trigger if position.instrument.inverse else amount
+        return world._replace(orders=(*world.orders, a_stop(position, size, trigger)))
     else:
-        for position in _cut_positions(context, reading):
-            symbol, side = position.instrument.symbol, position.side
-            engine.close(ACCOUNT, symbol, side, position.contracts * min(amount, 1.0))
-    return engine
+        _cut(world.engine, context, reading, min(amount, 1.0))
+    return world
 
 
 def _add(engine: Engine, context: Context, reading: Reading, amount: float) -> None:
@@ -156,6 +70,29 @@ def _add(engine: Engine, context: Context, reading: Reading, amount: float) -> N
     engine.deposit(ACCOUNT, position.instrument.settle, amount)
     if position.pool.startswith("isolated:"):
         engine.move_isolated_margin(ACCOUNT, position.instrument.symbol, position.side, amount)
+
+
+def _cut(engine: Engine, context: Context, reading: Reading, share: float) -> None:
+    """At the mark; where leaving is what the rule is about, at what the order book pays."""
+    for position in _cut_positions(context, reading):
+        symbol, contracts = position.instrument.symbol, position.contracts * share
+        book = context.markets[symbol].book
+        price = None
+        if reading.key.rule == "exit_liquidity" and book is not None:
+            price = _paid(position, contracts, against(book.value, position.side))
+        engine.close(ACCOUNT, symbol, position.side, contracts, price)
+
+
+def _paid(position: Position, contracts: float, offers: Sequence[Resting]) -> float:
+    """The average price of so many contracts taken from these offers: of coins where it is linear, of dollars where
+    it is inverse."""
+    left, paid, filled = contracts * position.instrument.contract_size, 0.0, 0.0
+    for offer in offers:
+        taken = min(left, offer.size * (offer.price if position.instrument.inverse else 1.0))
+        paid += taken / offer.price if position.instrument.inverse else taken * offer.price
+        filled, left = filled + taken, left - taken
+    assert left <= 1e-9 * filled, "the book ends before the position does"
+    return filled / paid if position.instrument.inverse else paid / filled
 
 
 def _cut_positions(context: Context, reading: Reading) -> Iterator[Position]:
@@ -177,35 +114,50 @@ def _cut_positions(context: Context, reading: Reading) -> Iterator[Position]:
             yield position
 
 
+def _position_of(context: Context, reading: Reading) -> Position:
+    return next(p for p in context.snapshot.positions if p.subject == reading.key.subject)
+
+
+def _trigger(position: Position, reading: Reading) -> float:
+    mark, within = position.mark_price, reading.inputs["stop_within"]
+    if within is None:
+        return mark * (1 - position.side.sign * FAR)
+    assert isinstance(within, float)
+    return within + (mark - within) * NEAR_LIQUIDATION
+
+
+def _is_in_time(case: Case, context: Context, reading: Reading) -> bool:
+    """Whether the whole position still stands when the mark reaches the stop, so that it can be closed there."""
+    position, engine = _position_of(context, reading), case.world().engine
+    symbol = position.instrument.symbol
+    engine.set_mark(symbol, _trigger(position, reading))
+    left = {(truth.symbol, truth.side): truth.contracts for truth in engine.positions(ACCOUNT)}
+    return left.get((symbol, position.side)) == position.contracts
+
+
 def prove(case: Case, kind: str, rule: Rule, tally: Tally) -> None:
-    engine = case.account.on_engine(case.account.marks)
-    context = case.read(engine)
-    for key, reading in case.judge(kind, rule, engine).items():
+    context = case.read(case.world())
+    for key, reading in judge(kind, rule, context).items():
         if reading.verdict is not Verdict.BREACH:
             continue
         tally.breaches += 1
-        ways = [way for way in (COLLATERAL, CUT) if reading.inputs.get(way) is not None]
+        ways = [way for way in WAYS if reading.inputs.get(way) is not None]
         for way in ways or ["advice" if "advice" in reading.inputs else "nothing"]:
             tally.tried[way] += 1
-            for part, should_be_clear in ((1.0, True), (1 - SHORT_OF, False)) if way in ways else ():
-                after = case.judge(kind, rule, remedied(case, context, reading, way, part)).get(key)
-                is_clear = after is None or after.verdict is Verdict.CLEAR
-                if is_clear is not should_be_clear:
+            for part, should_be_clear in PARTS if way in ways else ():
+                after = judge(kind, rule, case.read(remedied(case, context, reading, way, part))).get(key)
+                if is_clear(after) is not should_be_clear:
                     tally.failed.append(f"{key[1]}: {way} x {part:g} leaves {after and after.verdict}: {reading}")
-
-
-def _is_lost(account: RandomAccount) -> bool:
-    """The exchange would take it before anything is done."""
-    pools = account.on_engine(account.marks).pools(ACCOUNT)
-    return any(liquidatable(pool.equity, pool.maintenance_margin) for pool in pools)
+        if STOP in ways and not _is_in_time(case, context, reading):
+            tally.failed.append(f"{key[1]}: it is taken before the stop that is advised: {reading}")
 
 
 def run(seed: int, count: int, kinds: Mapping[str, Rule]) -> dict[str, Tally]:
     tallies: dict[str, Tally] = defaultdict(Tally)
     for number, account in enumerate(random_accounts(seed, count, real_brackets())):
-        if _is_lost(account):
-            continue
         case = case_of(account, Random(f"{seed}:{number}:market"))
+        if case.is_lost:
+            continue
         for kind, rule in kinds.items():
             prove(case, kind, rule, tallies[kind])
     return tallies
@@ -218,15 +170,20 @@ def main() -> int:
     parser.add_argument("--show", type=int, default=3, help="failures shown of each rule")
     parser.add_argument("--kinds", nargs="*")
     arguments = parser.parse_args()
-    rules = {kind: a_rule(kind, **keys) for kind, keys in PROFILES["retail"].items()}
+    rules = {kind: a_rule(kind, **keys) for kind, keys in PROFILES["retail"].items() if kind not in IN_WORDS}
     rules = {kind: rule for kind, rule in rules.items() if not arguments.kinds or kind in arguments.kinds}
     print(f"{measured_on()}; {arguments.accounts} random accounts, seed {arguments.seed}\n")
-    tallies = run(arguments.seed, arguments.accounts, rules)
-    heads = ("rule", "breaches", COLLATERAL, CUT, "advice", "nothing", "failed")
+    alone = {kind: rule for kind, rule in rules.items() if kind not in TOGETHER or kind == "concentration"}
+    together = {kind: rule for kind, rule in rules.items() if kind in TOGETHER}
+    tallies = run(arguments.seed, arguments.accounts, alone)
+    tallies |= {
+        f"{kind}, of all": of for kind, of in run_together(arguments.seed, arguments.accounts, together).items()
+    }
+    ways = dict.fromkeys(way for tally in tallies.values() for way in tally.tried)
     print_table(
-        heads,
+        ("rule", "breaches", *ways, "failed"),
         [
-            (kind, str(of.breaches), *(str(of.tried[way]) for way in heads[2:-1]), str(len(of.failed)))
+            (kind, str(of.breaches), *(str(of.tried[way]) for way in ways), str(len(of.failed)))
             for kind, of in tallies.items()
         ],
     )

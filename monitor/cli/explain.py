@@ -50,7 +50,7 @@ from monitor.store.database import remembered
 # What to do is the alert's to say; why a figure is unknown stands in its place.
 _NOT_INPUTS = frozenset(
     {
-        *("add_collateral", "cut_share", "cut_size", "cut_positions", "advice", "why", "is_pending"),
+        *("add_collateral", "cut_share", "cut_size", "cut_positions", "cut_besides", "advice", "why", "is_pending"),
         *("action", "restored_side", "restore_size", "restore_coin", "cut_side", "cut_other_size"),
         *("cut_other_share", "stop_size", "stop_unit", "stop_within"),
     }

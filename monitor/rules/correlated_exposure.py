@@ -1,5 +1,6 @@
 """correlated_exposure: how much of all equity is staked on coins that move together."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -58,9 +59,10 @@ class CorrelatedExposure(ThresholdRule):
         stakes, studies = tuple(_stakes(held)), studies_of(accounts)
         if pending := _pending(accounts, studies):
             return (self.of_portfolio(name, PORTFOLIO, None, pending.inputs),)
-        worst = max(_groups(stakes, studies), key=_staked, default=None)
-        if worst is None:
+        groups = sorted(_groups(stakes, studies), key=_staked, reverse=True)
+        if not groups:
             return (self.of_portfolio(name, PORTFOLIO, None, {"equity": equity, "currency": "USD"}, self.all_clear()),)
+        worst = groups[0]
         staked, left_out = _staked(worst), len(held) - len(stakes)
         # Equity that is gone is past any share.
         value = 0.0 if staked == 0 else staked / equity if equity > 0 else None
@@ -68,13 +70,17 @@ class CorrelatedExposure(ThresholdRule):
         inputs |= _figures(worst, studies)
         levels = self.all_breached() if value is None else None
         reading = self.of_portfolio(name, PORTFOLIO, value, inputs, levels)
-        # The cut is of all positions of the group alike.
-        cut_positions = len(worst)
-        return (
-            self.with_remedy(
-                reading, lambda: {**self.remedy_of_equity(staked, equity), "cut_positions": cut_positions}
-            ),
-        )
+        return (self.with_remedy(reading, lambda: self._remedy(groups, equity)),)
+
+    def _remedy(self, groups: Sequence[Sequence[Stake]], equity: float) -> dict[str, Any]:
+        """A cut is of all positions of a group alike; groups that stake too much besides are cut as well."""
+        found: dict[str, Any] = {**self.remedy_of_equity(_staked(groups[0]), equity), "cut_positions": len(groups[0])}
+        cuts = [
+            (_coins(group), self.remedy_of_equity(_staked(group), equity).get("cut_share", 0.0)) for group in groups
+        ]
+        # Rounded up, since less would not do.
+        besides = [f"{_named(coins)} by {math.ceil(share * 100)}%" for coins, share in cuts[1:] if share > 0]
+        return found | ({"cut_besides": "; ".join(besides)} if besides else {})
 
 
 def _stakes(held: Sequence[Held]) -> Iterator[Stake]:
@@ -121,11 +127,21 @@ def _staked(group: Sequence[Stake]) -> float:
     return sum(stake.margin for stake in side) * abs(net) / notional if notional else 0.0
 
 
+def _coins(group: Sequence[Stake]) -> list[str]:
+    """Largest first."""
+    return list(gross_by(lambda one: one.underlying, [stake.held for stake in group]))
+
+
+def _named(coins: Sequence[str]) -> str:
+    more = len(coins) - _MAX_NAMED
+    return ", ".join(coins[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
 def _figures(group: Sequence[Stake], studies: Mapping[str, Study]) -> dict[str, Any]:
-    coins = list(gross_by(lambda one: one.underlying, [stake.held for stake in group]))
+    coins = _coins(group)
     assumed = [coin for coin in coins if all(_correlation(coin, o, studies) is None for o in coins if o != coin)]
     return {
-        "coins": ", ".join(coins[:_MAX_NAMED]) + (f" and {len(coins) - _MAX_NAMED} more" if coins[_MAX_NAMED:] else ""),
+        "coins": _named(coins),
         "coin_count": len(coins),
         "net_notional": sum(stake.held.notional for stake in group),
         "bitcoin_notional": sum(stake.held.notional * _beta(stake.held.underlying, studies) for stake in group),

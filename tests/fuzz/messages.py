@@ -55,6 +55,7 @@ WORDS = (
     "settle",
     "base",
     *("largest_account", "coins", "assumed", "lost_side", "gone", "legs", "action", "restored_side", "cut_side"),
+    "cut_besides",
 )
 NUMBERS = (
     *("mark_price", "liquidation_price", "own_liquidation_price", "equity", "add_collateral", "cut_size"),

@@ -23,6 +23,8 @@ from tests.unit.portfolio_kit import held
 BTC, ETH, SOL, GOLD = "BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT", "XAUT/USDT:USDT"
 # What a coin's days have of bitcoin's and of its own.
 MIXES = {BTC: (1.0, 0.0), ETH: (1.3, 0.5), SOL: (1.5, 0.8), GOLD: (0.05, 1.0)}
+# Coins of which two move as one, and two others as another one.
+TWO_GROUPS = {"A": BTC, "B": BTC, "X": GOLD, "Y": GOLD}
 MARK = {BTC: 100_000.0, ETH: 4_000.0, SOL: 200.0, GOLD: 4_000.0}
 
 
@@ -155,6 +157,31 @@ def test_either_remedy_is_enough_and_no_more_than_needed() -> None:
             assert whole(added=added).verdict is Verdict.CLEAR, seed
             assert whole(added=added * 0.99).verdict is not Verdict.CLEAR, seed
     assert proven > 40
+
+
+def test_a_second_group_that_stakes_too_much_is_cut_as_well() -> None:
+    """Two coins of each, of which the first two stake 25 % of equity and the others 23.6 %."""
+    studies = {f"{coin}/USDT:USDT": Observed(study_of(like), NOON) for coin, like in TWO_GROUPS.items()}
+    markets = {symbol: MarketState(instrument=an_instrument(symbol), study=of) for symbol, of in studies.items()}
+
+    def after(first: float, second: float) -> Reading:
+        dollars = {symbol: 12_500.0 if TWO_GROUPS[symbol.partition("/")[0]] == BTC else 11_800.0 for symbol in studies}
+        left = {BTC: 1 - first, GOLD: 1 - second}
+        positions = [
+            held(symbol, worth * left[TWO_GROUPS[symbol.partition("/")[0]]], mark_price=1.0, leverage=10.0)
+            for symbol, worth in dollars.items()
+        ]
+        snapshot = a_snapshot(*positions, equity=10_000.0)
+        return judge(Context(snapshot=snapshot, markets=markets, now=NOON), profile="retail")
+
+    reading = after(0.0, 0.0)
+    assert (reading.inputs["coins"], reading.inputs["cut_positions"]) == ("A, B", 2)
+    assert reading.inputs["cut_besides"] == "X, Y by 24%"
+    share = reading.inputs["cut_share"]
+    assert isinstance(share, float)
+    assert after(share, 0.0).verdict is Verdict.BREACH
+    assert after(share, 0.24).verdict is Verdict.CLEAR
+    assert after(0.0, 0.24).inputs.get("cut_besides") is None
 
 
 def test_it_asks_for_candles() -> None:

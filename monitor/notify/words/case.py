@@ -118,7 +118,8 @@ def _cut(case: Case) -> str | None:
         return None
     count = case.number("cut_positions")
     whole = f"all {count:.0f} positions" if count is not None and count > 1 else "positions"
-    return f"cut {whole} by {share_text}"
+    besides = case.words("cut_besides", 80)
+    return f"cut {whole} by {share_text}" + (f", those of {besides}" if besides else "")
 
 
 def joined(*parts: str | None) -> str | None:
