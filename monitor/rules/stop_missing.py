@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from monitor.domain.account import OrderKind, Position, PriceOrigin, StopOrder
+from monitor.domain.account import OrderKind, Position, PriceOrigin, Side, StopOrder
 from monitor.domain.reading import Level, Need, Reading, Severity, Verdict
 from monitor.domain.study import NoStudy
-from monitor.risk.liquidation import liquidation_prices, solved_price
+from monitor.risk.liquidation import liquidation_prices
 from monitor.rules.base import Context, ThresholdRule
 from monitor.rules.quantities import ANY_SHARE, AtrThreshold, Share
 
@@ -197,15 +197,21 @@ def _share(order: StopOrder, position: Position) -> float:
 
 
 def _liquidation_ahead(position: Position, context: Context) -> float | None:
-    """The venue's price or our own, where it lies on the losing side of the mark; None where there is none, where it is
-    not known, and at the mark itself, of which liquidation_distance speaks."""
-    price = position.liquidation_price
-    if price is None and position.liquidation_price_origin is not PriceOrigin.NONE:
-        own = liquidation_prices(context.snapshot, position, context.markets)
-        price, _ = solved_price(own, position.mark_price)
-    if price is None or position.side.sign * (position.mark_price - price) <= 0:
+    """Where the mark would have to go against the position for the venue to take it: None where that is nowhere, where
+    it is not known, and at the mark itself, of which liquidation_distance speaks.
+
+    The venue's price, unless that lies on the winning side: there the other leg of a hedge has the pool taken first,
+    and what lies on this side is ours to find.
+    """
+    price, mark = position.liquidation_price, position.mark_price
+    if price is not None and position.side.sign * (mark - price) > 0:
+        return price
+    if position.liquidation_price_origin is PriceOrigin.NONE or price == mark:
         return None
-    return price
+    own = liquidation_prices(context.snapshot, position, context.markets)
+    if own is None:
+        return None
+    return own.below if position.side is Side.LONG else own.above
 
 
 def _a_stop(position: Position, contracts: float, trigger: float) -> StopOrder:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor.domain.account import AccountSnapshot, OrderKind, Position, PriceOrigin, Side, StopOrder
+from monitor.domain.market import Markets, Tier
 from monitor.domain.reading import Reading, Scope, Severity, Verdict
 from monitor.notify.message import render
 from monitor.rules.base import Context
 from monitor.rules.book import evaluate_rules
-from tests.builders import NOON, a_position, a_rule, a_snapshot, an_instrument
+from tests.builders import NOON, a_market, a_position, a_rule, a_snapshot, an_instrument
 from tests.outbox import a_row, facts, key
 
 INVERSE = "BTC/USD:BTC"
@@ -44,9 +45,9 @@ def held(position: Position, *orders: StopOrder) -> AccountSnapshot:
     return a_snapshot(position, equity=20_000.0, orders=orders, orders_at=NOON - timedelta(seconds=30))
 
 
-def judge(snapshot: AccountSnapshot, **keys: Any) -> tuple[Reading, ...]:
+def judge(snapshot: AccountSnapshot, *, markets: Markets | None = None, **keys: Any) -> tuple[Reading, ...]:
     rule = a_rule("stop_missing", **{"warning": "any", **keys})
-    return evaluate_rules({"stop_missing": rule}, Context(snapshot=snapshot, markets={}, now=NOON))
+    return evaluate_rules({"stop_missing": rule}, Context(snapshot=snapshot, markets=markets or {}, now=NOON))
 
 
 LONG, SHORT = a_long(), a_long(side=Side.SHORT, **ABOVE)
@@ -115,15 +116,27 @@ def test_the_own_liquidation_price_stands_in_for_one_that_is_not_told() -> None:
         assert reading.inputs["liquidation_price"] == pytest.approx(88_400, abs=20)
 
 
-@pytest.mark.parametrize("price", [None, 105_000.0, 100_000.0])
+@pytest.mark.parametrize("price", [None, 100_000.0])
 def test_without_a_liquidation_price_ahead_any_stop_on_the_losing_side_counts(price: float | None) -> None:
-    """A venue's word that there is none is believed; legs that hedge each other are liquidated on one side alone."""
+    """A venue's word that there is none is believed."""
     origin = PriceOrigin.NONE if price is None else PriceOrigin.VENUE
     position = a_long(liquidation_price=price, liquidation_price_origin=origin)
     (reading,) = judge(held(position, a_stop(position, 10.0)))
     assert reading.value == 0.0
     (reading,) = judge(held(position))
     assert (reading.inputs["stop_size"], reading.inputs["stop_within"]) == (1.0, None)
+
+
+def test_a_hedge_that_a_rise_would_end_sooner_needs_its_longs_stop_above_what_a_fall_would_end() -> None:
+    """A hundredth of it is open: a fall costs that, and from 110,000 dollars a leg on maintenance rises by more."""
+    tiers = (Tier(0, 110_000, 0.004, 0), Tier(110_000, 1e12, 0.05, 5_060))
+    long = a_long(liquidation_price=111_390.0)
+    short = a_position(side=Side.SHORT, contracts=0.99, mark_price=100_000.0)
+    for trigger, uncovered in ((48_000.0, 1.0), (50_000.0, 0.0)):
+        snapshot = a_snapshot(long, short, equity=900.0, orders=(a_stop(long, trigger),))
+        reading = judge(snapshot, markets=a_market(tiers=tiers))[0]
+        assert reading.inputs["liquidation_price"] == pytest.approx(49_020, abs=1)
+        assert reading.value == uncovered
 
 
 # --- what is not known ---
