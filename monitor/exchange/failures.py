@@ -45,8 +45,12 @@ def a_bug(error: Exception) -> ReadError:
     return ReadError(FailureKind.MALFORMED, f"a bug in perpwatch: {type(error).__name__}")
 
 
-class UnknownSymbolError(ReadError):
-    """A position in an instrument that is not in the venue's list as we last read it."""
+class OldListError(ReadError):
+    """What was read and the venue's list of contracts, as we last read it, contradict each other."""
+
+
+class UnknownSymbolError(OldListError):
+    """A position in an instrument that is not listed."""
 
     def __init__(self, raw_symbol: str) -> None:
         super().__init__(FailureKind.MALFORMED, f"position in an instrument the venue does not list: {raw_symbol}")

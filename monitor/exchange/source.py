@@ -15,7 +15,7 @@ from monitor.domain.market import Markets
 from monitor.domain.reading import Need
 from monitor.exchange.client import release
 from monitor.exchange.ends import Ends
-from monitor.exchange.failures import ReadError, UnknownSymbolError, failure_from
+from monitor.exchange.failures import OldListError, ReadError, failure_from
 from monitor.exchange.ledger import Bookings
 from monitor.exchange.market_data import MarketData
 from monitor.exchange.plausibility import Plausibility
@@ -37,7 +37,7 @@ MAY_BE_ANOTHER_MODE = (
     FailureKind.UNSUPPORTED,
     FailureKind.PERMISSION,
 )
-# A symbol we do not know may be a listing younger than our list.
+# A symbol that we do not know may be a listing younger than our list.
 UNLISTED_MAX_AGE_S = 60.0
 # What no retry heals is not asked for again at once: a venue bans addresses that keep knocking with a bad key.
 PAUSES_S = {
@@ -209,7 +209,7 @@ class AccountSource:
         mode_was_known = self._settings_at is not None
         try:
             return await self._attempt()
-        except UnknownSymbolError:
+        except OldListError:
             await self._market.instruments_within(UNLISTED_MAX_AGE_S)
         except ReadError as failed:
             if failed.kind is FailureKind.CLOCK:

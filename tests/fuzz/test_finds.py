@@ -17,7 +17,7 @@ from monitor.exchange.modes import mode_error
 from monitor.exchange.registry import is_venue
 from tests.builders import needs_shared
 from tests.fuzz.junk import places
-from tests.fuzz.venues import Figures, Reader, figures_of
+from tests.fuzz.reading import Figures, Reader, figures_of
 from tests.fuzz.worlds import worlds
 
 POSITIONS = "/v5/position/list"
@@ -302,13 +302,29 @@ def test_a_booking_that_lacks_its_coin_is_a_failure_and_no_crash(reader: Reader)
     assert isinstance(found, ReadError), found
 
 
-@pytest.mark.parametrize("nameless", [None, {}, {"name": ""}, []])
-def test_a_dex_without_its_name_hides_neither_its_positions_nor_its_stops(reader: Reader, nameless: Any) -> None:
+MALFORMED, IMPLAUSIBLE = FailureKind.MALFORMED, FailureKind.IMPLAUSIBLE
+
+
+@pytest.mark.parametrize(
+    ("others", "kind"),
+    [([{}], MALFORMED), ([{"name": ""}], MALFORMED), ([[]], MALFORMED), ([None], IMPLAUSIBLE), ([], IMPLAUSIBLE)],
+)
+def test_a_dex_that_is_not_named_hides_neither_its_positions_nor_its_stops(
+    reader: Reader, others: list[Any], kind: FailureKind
+) -> None:
     name = "hyperliquid, portfolio-two"
-    dexes = [nameless if dex else dex for dex in reply_of(reader, name, "perpDexs")]
-    heard = reader.read(WORLDS[name], {"perpDexs": json.dumps(dexes)})
-    assert isinstance(heard.observation, PollFailure), heard.observation
-    assert (heard.observation.kind, "stops" in heard.records) == (FailureKind.MALFORMED, False)
+    reader.known(WORLDS[name])
+    observation = reader.read(WORLDS[name], {"perpDexs": json.dumps([None, *others])}).observation
+    assert isinstance(observation, PollFailure), observation
+    assert observation.kind is kind
+
+
+def test_a_dex_that_is_no_more_leaves_an_empty_place_in_both_lists(reader: Reader) -> None:
+    name = "hyperliquid, portfolio-two"
+    told = {question: [*reply_of(reader, name, question), None] for question in ("perpDexs", "allPerpMetas")}
+    heard = reader.read(WORLDS[name], {question: json.dumps(reply) for question, reply in told.items()})
+    assert isinstance(heard.observation, AccountSnapshot), heard.observation
+    assert figures_of(heard) == reader.known(WORLDS[name]).figures
 
 
 @pytest.mark.parametrize("lost", ["contract_size", "settlement_currency"])

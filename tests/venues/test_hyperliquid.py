@@ -16,6 +16,7 @@ from monitor.exchange.venues.hyperliquid import VENUE, tiers_of
 from monitor.exchange.venues.hyperliquid_account import STANDARD, UNIFIED
 from monitor.exchange.venues.hyperliquid_records import NO_KEY
 from monitor.exchange.venues.venue import AccountSettings
+from monitor.paper.dialects import hyperliquid_market
 from monitor.paper.dialects.hyperliquid import address_of
 from monitor.paper.engine import Engine
 from tests.reading import ShiftedClock, failed, good
@@ -157,6 +158,19 @@ async def test_a_position_on_a_dex_that_was_not_there_before_is_seen_once_the_de
         house.engine.open("two", "xyz:TSLA", Side.LONG, 30, 400.0, 5)
         clock.ahead += timedelta(minutes=11)
         assert len(good(await source.observe()).positions) == 4
+
+
+async def test_a_list_of_dexes_cut_short_is_never_taken_for_closed_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ShiftedClock()
+    async with two(clock) as (source, _):
+        assert len(good(await source.observe()).positions) == 3
+        clock.ahead += timedelta(minutes=11)
+        with monkeypatch.context() as cut:
+            cut.setitem(hyperliquid_market.PUBLIC, "perpDexs", lambda _call, _dex: [None])
+            failure = failed(await source.observe())
+            assert (failure.kind, "cash" in failure.detail) == (FailureKind.IMPLAUSIBLE, True)
+        clock.ahead += timedelta(minutes=1)
+        assert len(good(await source.observe()).positions) == 3
 
 
 async def test_marks_are_asked_of_the_dexes_in_which_something_is_held() -> None:

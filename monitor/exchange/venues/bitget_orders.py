@@ -276,7 +276,11 @@ async def page_of(
 
 
 def _list_or_none(told: object) -> list[Row]:
-    """Where there is nothing to list, some of the venue's replies hold null."""
+    """Where there is nothing to list, some of the venue's replies hold null.
+
+    Whether all do so the documents leave open. Of stop orders it is the louder reading: at worst a stop is told to be
+    missing that is not.
+    """
     return rows(told if told is not None else [], "orders")
 
 

@@ -215,11 +215,11 @@ def _refuse_other_addresses(role: str) -> None:
 
 
 def _names(dexes: Any) -> tuple[str, ...]:
-    """Of perpDexs: the first place alone is null, the main dex's, which has no name. Without its name no dex can be
-    asked for, nor what is held and rests there."""
+    """Of perpDexs: the first place is the main dex's, which has no name, and is null. So is that of a dex that is no
+    more: one whose contracts are listed is missed when an account is parsed."""
     if not isinstance(dexes, list) or not dexes or dexes[0] is not None:
         raise malformed("perpDexs: expected a list that begins with the main dex")
-    names = tuple(text(dex, "name") for dex in rows(dexes[1:], "perpDexs"))
+    names = tuple(text(dex, "name") for dex in rows([dex for dex in dexes if dex is not None], "perpDexs"))
     if len(names) > MAX_DEXES:
         raise ReadError(FailureKind.UNSUPPORTED, f"{len(names)} dexes are more than can be read")
     return names

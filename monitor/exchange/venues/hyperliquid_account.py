@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.domain.account import Estimate, FailureKind, MarginBalance, MarginMode, Position, PriceOrigin, Side
-from monitor.exchange.failures import ReadError, UnknownSymbolError
+from monitor.exchange.failures import OldListError, ReadError, UnknownSymbolError
 from monitor.exchange.values import (
     Row,
     malformed,
@@ -99,6 +99,10 @@ def parse(
     if pooled is (settings.mode == STANDARD):
         raise ReadError(FailureKind.IMPLAUSIBLE, f"balances are not told as those of a {settings.mode} account")
     settles = {dex_of(coin): instrument.settle for coin, instrument in instruments.items()}
+    if unread := settles.keys() - states.keys():
+        # Positions there would be missing as if they were closed.
+        names = ", ".join(sorted(unread))
+        raise OldListError(FailureKind.IMPLAUSIBLE, f"contracts of {names:.60} are listed, but not among the dexes")
     pool_of = _POOLS[settings.mode]
     books = [
         _book(dex, settles.get(dex), mapping(state, "clearinghouseState"), instruments, pool_of)
