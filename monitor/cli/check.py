@@ -17,7 +17,8 @@ from monitor.daemon import counted
 from monitor.domain.account import PollFailure
 from monitor.domain.reading import Severity
 from monitor.exchange.modes import credentials_of
-from monitor.exchange.registry import Exchanges, coverage, exact_venues
+from monitor.exchange.registry import Exchanges, coverage, exact_venues, venue_of
+from monitor.exchange.venues.figures import Exactness, Figure
 from monitor.exchange.venues.venue import KeyFacts
 from monitor.log import configure
 from monitor.notify.text import duration
@@ -26,6 +27,15 @@ from monitor.watching import access_of
 
 # Binance refuses a request whose time is further off than its receive window of 5 s.
 MAX_SKEW_S = 1.0
+# What rules say nothing without, where a venue never tells it.
+_RESTS_ON = {
+    "adl_rank": Figure.ADL_RANK,
+    "collateral": Figure.COLLATERAL,
+    "stop_missing": Figure.STOP_ORDERS,
+    "tier_cliff": Figure.BRACKETS,
+}
+_NOTHING_THERE = "nothing is judged there"
+_INSTEAD = {"collateral": "a coin is judged there by the mark of its own perpetual, and not at all where it has none"}
 _CAPITAL = re.compile("[A-Z]")
 
 
@@ -71,6 +81,7 @@ def offline_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"{name}: {account.venue}, read every {settings.poll_interval_of(name):g} s")
     for venue in dict.fromkeys(account.venue for account in settings.accounts.values()):
         yield from _seen_of(venue)
+    yield from _untold(settings)
     for name, rule in settings.rules.items():
         kind = "" if name == rule.kind else f" ({rule.kind})"
         yield Finding("ok", f"rule {name}{kind}: {rule_words(rule)}")
@@ -125,6 +136,19 @@ def _seen_of(venue: str) -> Iterator[Finding]:
         hint = f"; {exact} would be read whole" if exact else ""
         yield Finding("warning", f"{venue} is read with gaps{hint}")
     yield from (Finding("", f"{venue}: {sentence}") for sentence in coverage(venue))
+
+
+def _untold(settings: Settings) -> Iterator[Finding]:
+    """Rules of which it is known beforehand that they have nothing to judge by."""
+    for name, rule in settings.rules.items():
+        figure = _RESTS_ON.get(rule.kind)
+        if figure is None:
+            continue
+        read = {of.venue for account, of in settings.accounts.items() if rule.where.matches_account(account, of.venue)}
+        mute = sorted(venue for venue in read if venue_of(venue).figures[figure].exactness is Exactness.UNKNOWN)
+        if mute:
+            tell = f"{' and '.join(mute)} {'tells' if len(mute) == 1 else 'tell'} no {str(figure).replace('_', ' ')}"
+            yield Finding("", f"rule {name}: {tell}: {_INSTEAD.get(rule.kind, _NOTHING_THERE)}")
 
 
 async def online_findings(settings: Settings, clock: Clock) -> list[Finding]:

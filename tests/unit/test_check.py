@@ -3,6 +3,7 @@
 import pytest
 
 from monitor.cli.check import offline_findings
+from monitor.config.settings import AccountSettings
 from tests.unit.config_kit import MINIMAL, read
 
 
@@ -58,3 +59,23 @@ def test_a_repeat_that_is_shorter_than_the_least_of_some_rules_is_told_in_one_li
 
 def test_the_repeats_of_the_house_are_told_as_no_contradiction() -> None:
     assert not found("", "too short", "")
+
+
+@pytest.mark.parametrize(
+    ("venue", "rule", "keys", "told"),
+    [
+        ("deribit", "adl_rank", "warning: 4", "deribit tells no adl rank: nothing is judged there"),
+        ("deribit", "mine", "kind: adl_rank, warning: 4, where: {venue: binanceusdm}", None),
+        ("okx", "adl_rank", "warning: 4", None),
+        ("gate", "collateral", "warning: 1%", "gate tells no collateral prices: a coin is judged there by the mark"),
+        ("phemex", "stop_missing", "warning: any", "phemex tells no stop orders: nothing is judged there"),
+    ],
+)
+def test_a_rule_that_a_venue_tells_nothing_for_is_named_with_it(
+    venue: str, rule: str, keys: str, told: str | None
+) -> None:
+    accounts = {"main": AccountSettings(venue="binanceusdm"), "other": AccountSettings(venue=venue)}
+    settings = read(f"{MINIMAL}rules: {{{rule}: {{{keys}}}}}\n").model_copy(update={"accounts": accounts})
+    lines = [of.text for of in offline_findings(settings) if not of.level and of.text.startswith(f"rule {rule}: ")]
+    assert len(lines) == (told is not None)
+    assert all(told in line for line in lines if told)
