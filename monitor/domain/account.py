@@ -113,6 +113,11 @@ class Position:
     estimates: tuple[Estimate, ...] = ()
 
     @property
+    def units(self) -> float:
+        """What is held, in what its contracts are written in: base units of a linear one, quote units of an inverse."""
+        return self.contracts * self.instrument.contract_size
+
+    @property
     def subject(self) -> str:
         """How an alert names this position: `BTC/USDT:USDT long`."""
         return f"{self.instrument.symbol} {self.side}"

@@ -14,6 +14,9 @@ from monitor.domain.fund import NOTHING_PENDING, Equity, Fund, Pending, Records,
 
 # A crash may cost this share of a best mark, of a gain or of a peak: less is not worth a write of its own.
 WORTH_WRITING = 0.001
+# A split or a redenomination is of three for two at least. What is no whole unit after it is paid out, and the mark may
+# have moved since the last read.
+LEAST_SPLIT, PAID_OUT, MOVED_BESIDE = 1.4, 0.01, 0.1
 _OPPOSITE = {Side.LONG: Side.SHORT, Side.SHORT: Side.LONG}
 
 
@@ -21,7 +24,7 @@ _OPPOSITE = {Side.LONG: Side.SHORT, Side.SHORT: Side.LONG}
 class PositionTrack:
     """One position since watching it began. `best_mark` is the most favourable mark that was read, `best_gain` the most
     that a mark was beyond the entry price of its read, as a share of that; None where no entry price was told.
-    `most_contracts` were held at once."""
+    `most_units` were held at once, `units` at `mark_price` when it was read last."""
 
     symbol: str
     side: Side
@@ -31,7 +34,9 @@ class PositionTrack:
     best_gain: float | None
     entry_price: float | None
     absent_reads: int = 0
-    most_contracts: float = 0.0
+    most_units: float = 0.0
+    units: float = 0.0
+    mark_price: float = 0.0
 
     @property
     def subject(self) -> str:
@@ -88,7 +93,7 @@ def _moved_on(old: PositionTrack, new: PositionTrack) -> bool:
         return False
     if (old.subject, old.since, old.absent_reads) != (new.subject, new.since, new.absent_reads):
         return True
-    if new.most_contracts - old.most_contracts >= WORTH_WRITING * old.most_contracts > 0:
+    if new.most_units - old.most_units >= WORTH_WRITING * old.most_units > 0:
         return True
     if old.best_gain is None or new.best_gain is None:
         return old.best_gain is not new.best_gain
@@ -112,7 +117,7 @@ def _positions(before: Track | None, snapshot: AccountSnapshot, at: datetime) ->
     known = {track.subject: track for track in before.positions} if before else {}
     held = {position.subject for position in snapshot.positions}
     for position in snapshot.positions:
-        track = known.get(position.subject)
+        track = _as_split(known.get(position.subject), position)
         yield _begun(position, at) if track is None or _is_another(track, position) else _continued(track, position, at)
     for subject, track in known.items():
         opposite = f"{track.symbol} {_OPPOSITE[track.side]}"
@@ -136,18 +141,42 @@ def _begun(position: Position, at: datetime) -> PositionTrack:
         best_at=at,
         best_gain=gain_of(position),
         entry_price=position.entry_price,
-        most_contracts=position.contracts,
+        most_units=position.units,
+        units=position.units,
+        mark_price=position.mark_price,
     )
 
 
 def _continued(track: PositionTrack, position: Position, at: datetime) -> PositionTrack:
     if position.side.sign * (position.mark_price - track.best_mark) > 0:
         track = replace(track, best_mark=position.mark_price, best_at=at)
-    if position.contracts > track.most_contracts:
-        track = replace(track, most_contracts=position.contracts)
     gain = gain_of(position)
     if gain is not None and (track.best_gain is None or gain > track.best_gain):
         track = replace(track, best_gain=gain)
-    if track.absent_reads or track.entry_price != position.entry_price:
-        track = replace(track, entry_price=position.entry_price, absent_reads=0)
-    return track
+    return replace(
+        track,
+        entry_price=position.entry_price,
+        absent_reads=0,
+        most_units=max(track.most_units, position.units),
+        units=position.units,
+        mark_price=position.mark_price,
+    )
+
+
+def _as_split(track: PositionTrack | None, position: Position) -> PositionTrack | None:
+    """The track in prices and units of this read, where the contract was split or redenominated since the last: entry
+    price and mark are so many times the old ones, and what was paid for the position is the same. Marks of before
+    would be no marks of it."""
+    if track is None or not (track.entry_price and position.entry_price and track.units and track.mark_price):
+        return track
+    times, units = position.entry_price / track.entry_price, position.units / track.units
+    paid = units if position.instrument.inverse else units * times
+    moved = position.mark_price / track.mark_price / times
+    if max(times, 1 / times) < LEAST_SPLIT or abs(paid - 1) > PAID_OUT or abs(moved - 1) > MOVED_BESIDE:
+        return track
+    return replace(
+        track,
+        best_mark=track.best_mark * times,
+        most_units=track.most_units * units,
+        entry_price=position.entry_price,
+    )

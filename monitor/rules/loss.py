@@ -56,7 +56,7 @@ class Loss(ThresholdRule):
             booked = realised_of(context.snapshot, context.markets, position, track.since)
         if track is not None and booked is not None:
             # Who closes half of a position has lost no larger share of it by that.
-            most = margin.amount * max(1.0, track.most_contracts / position.contracts)
+            most = margin.amount * max(1.0, track.most_units / position.units)
             whole = max(0.0, -pnl - booked.amount)
             if whole * staked >= loss * most * (1 - ROUNDING):
                 loss, staked = whole, most
@@ -85,7 +85,7 @@ class Loss(ThresholdRule):
 def _unread(position: Position, context: Context) -> str | None:
     """Why it may have lost more: it was cut, and what that booked is not known."""
     track = context.track.of(position) if context.track is not None else None
-    if track is None or track.most_contracts <= position.contracts or not may_tell(context.snapshot, position):
+    if track is None or track.most_units <= position.units or not may_tell(context.snapshot, position):
         return None
     return behind(context.snapshot, context.now)
 

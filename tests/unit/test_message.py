@@ -75,6 +75,26 @@ def test_each_kind_of_rule_has_its_own_headline(changes: dict[str, Any], title: 
     assert lines_of(a_row(facts=facts(**changes)))[0] == title
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("leverage", "no equity is left"),
+        ("volatility_leverage", "no equity is left"),
+        ("total_exposure", "no equity is left"),
+        ("position_size", "no equity is left"),
+        ("correlated_exposure", "no equity is left"),
+        ("funding_exposure", "no equity is left"),
+        ("margin_ratio", "equity is gone"),
+        ("exit_liquidity", "no margin buffer left"),
+    ],
+)
+def test_what_is_beyond_any_number_is_not_called_unknown(kind: str, words: str) -> None:
+    gone = facts(rule_kind=kind, value=None, unit=Unit.LEVERAGE, threshold=5.0, inputs={"equity": -400.0})
+    title, *body = lines_of(a_row(facts=gone))
+    assert words in title
+    assert "unknown" not in " ".join(body)
+
+
 def test_a_blind_account_is_told_with_its_last_good_read_and_what_is_held_there() -> None:
     assert lines_of(blind_row("main")) == [
         "CRITICAL main: no good read for 1 min (rate_limit)",

@@ -14,7 +14,7 @@ from monitor.risk.booked import RECENT
 from monitor.risk.track import track_after
 from monitor.rules.base import Context
 from monitor.rules.book import evaluate_rules
-from tests.builders import NOON, a_booking, a_ledger, a_market, a_position, a_rule, a_snapshot, at
+from tests.builders import NOON, a_booking, a_ledger, a_market, a_position, a_rule, a_snapshot, an_instrument, at
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 DAY_S = 86_400.0
@@ -184,6 +184,16 @@ def test_a_position_that_was_cut_is_not_safe_while_what_that_booked_is_not_known
     # Nor is it waited for what is never told.
     untold = ledger and replace(ledger, untold=frozenset([EntryKind.REALISED]))
     assert judge("loss", replace(cut, ledger_failure=None), untold, track).value == pytest.approx(20 / 96)
+
+
+def test_contracts_of_another_size_are_no_cut() -> None:
+    """Ten contracts of one coin became one of ten: nothing was closed, so nothing of it is waited for."""
+    (held,) = read(10, 99.0).positions
+    resized = replace(held, contracts=1.0, instrument=an_instrument(contract_size=10.0))
+    now = replace(a_snapshot(resized), ledger_failure=FAILING)
+    reading = judge("loss", now, LATE, remembered(read(10, 99.0), now))
+    assert reading.verdict is Verdict.CLEAR
+    assert reading.value == pytest.approx(10 / 198)
 
 
 def test_what_was_booked_counts_while_later_bookings_are_not_known() -> None:

@@ -106,6 +106,49 @@ def test_the_other_leg_of_a_hedge_takes_nothing_from_this_one() -> None:
     assert [position.since for position in track.positions] == [NOON, NOON]
 
 
+INVERSE = "BTC/USD:BTC"
+
+
+@pytest.mark.parametrize(
+    ("side", "times", "symbol"),
+    [
+        (Side.LONG, 0.1, "BTC/USDT:USDT"),
+        (Side.LONG, 1000.0, "BTC/USDT:USDT"),
+        (Side.SHORT, 10.0, "BTC/USDT:USDT"),
+        (Side.SHORT, 2 / 3, "BTC/USDT:USDT"),
+        (Side.LONG, 0.1, INVERSE),
+    ],
+)
+@pytest.mark.parametrize("between", [(), (GONE,), (failure(2),)])
+def test_a_contract_that_was_split_or_redenominated_keeps_its_retreat(
+    side: Side, times: float, symbol: str, between: tuple[AccountSnapshot | PollFailure, ...]
+) -> None:
+    """Netflix was split ten for one, while perpetuals on it were held."""
+    best = 100 + 20 * side.sign
+    contracts = 4 if symbol == INVERSE else round(4 / times, 3)
+    then = read(103 * times, seconds=9, side=side, symbol=symbol, contracts=contracts, entry_price=100 * times)
+    before = [read(mark, side=side, symbol=symbol, contracts=4) for mark in (100, best, 104)]
+    track, held = only(after(*before, *between, then)), then.positions[0]
+    assert track.best_mark == pytest.approx(best * times)
+    assert track.since == NOON
+    assert track.best_gain == pytest.approx(0.2)
+    assert track.most_units == pytest.approx(held.units, rel=1e-3), "nothing was cut"
+
+
+@pytest.mark.parametrize(
+    ("mark", "contracts", "entry"),
+    [
+        pytest.param(10.0, 4.0, 100.0, id="a crash"),
+        pytest.param(120.0, 2.0, 200.0, id="another position for as much money at marks of before"),
+        pytest.param(50.0, 8.0, 75.0, id="as much again was bought lower"),
+        pytest.param(50.0, 4.0, 50.0, id="another position of as many contracts after a fall"),
+    ],
+)
+def test_what_trading_does_is_no_split(mark: float, contracts: float, entry: float) -> None:
+    track = only(after(read(120, contracts=4), read(mark, seconds=10, contracts=contracts, entry_price=entry)))
+    assert track.best_mark == 120
+
+
 MARKS = st.lists(st.floats(0.01, 1e6), min_size=1, max_size=12)
 
 

@@ -64,6 +64,12 @@ class Case:
     def currency(self) -> str:
         return self.words("currency", 20) or self.words("settle", 20) or ""
 
+    def measured(self, what: str, of: str = "") -> str | None:
+        """`Leverage 6x (critical at 5x)`; nothing where it is beyond any number, of which the headline says why."""
+        if self.facts.value is None:
+            return None
+        return f"{what} {quantity(self.facts.value, self.facts.unit)}{of}{self.threshold}"
+
     @property
     def threshold(self) -> str:
         """` (critical at 6%)`, or nothing where the rule has no threshold."""

@@ -1,6 +1,6 @@
 """What leaving a position would cost."""
 
-from monitor.notify.text import amount, duration, percent, price, quantity
+from monitor.notify.text import amount, duration, percent, price
 from monitor.notify.words.case import Case, joined, labelled
 
 
@@ -18,7 +18,7 @@ def details(case: Case) -> list[str | None]:
     buffer, last, mark = case.number("margin_buffer"), case.number("last_price"), case.number("mark_price")
     seen = case.time("book_at")
     return [
-        f"Exit at once {quantity(case.facts.value, case.facts.unit)} of the margin buffer{case.threshold}",
+        case.measured("Exit at once", " of the margin buffer"),
         joined(_slippage(case), labelled("buffer", _money(case, buffer)), case.since),
         joined(
             labelled("down to" if case.words("side") == "long" else "up to", price(last) if last is not None else None),

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from monitor.notify.text import amount, duration, percent, quantity
+from monitor.notify.text import amount, duration, percent
 from monitor.notify.words.case import Case, joined
 
 _DAY_S = 86_400
@@ -27,7 +27,7 @@ def details(case: Case) -> list[str | None]:
         next_text = None
     every = f" every {duration(interval_h * 3600)}" if interval_h is not None and worst else ""
     return [
-        f"Funding {quantity(case.facts.value, case.facts.unit)} of equity{case.threshold}",
+        case.measured("Funding", " of equity"),
         joined(next_text, f"{percent(annualised, 0)} per year" if annualised is not None else None, case.since),
         joined(f"largest: {worst}{every}" if worst else None, _lasts(case)),
         _paid(case),

@@ -58,9 +58,9 @@ def ratio_headline(case: Case) -> str:
 
 def ratio_details(case: Case) -> list[str | None]:
     maintenance, equity = case.number("maintenance_margin"), case.number("equity")
-    venue_ratio = case.number("venue_margin_ratio")
+    venue_ratio, ratio = case.number("venue_margin_ratio"), case.measured("Margin ratio")
     return [
-        f"Margin ratio {quantity(case.facts.value, case.facts.unit)}{case.threshold}, liquidation at 100%",
+        f"{ratio}, liquidation at 100%" if ratio else None,
         joined(
             f"maintenance {amount(maintenance)} {case.currency}".rstrip() if maintenance is not None else None,
             f"equity {amount(equity)} {case.currency}".rstrip() if equity is not None else None,

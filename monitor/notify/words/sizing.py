@@ -14,7 +14,7 @@ def leverage_headline(case: Case) -> str:
 def leverage_details(case: Case) -> list[str | None]:
     notional, equity = case.number("notional"), case.number("equity")
     return [
-        f"Leverage {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        case.measured("Leverage"),
         joined(
             f"notional {amount(notional)} USD" if notional is not None else None,
             f"equity {amount(equity)} USD" if equity is not None else None,
@@ -35,7 +35,7 @@ def volatility_headline(case: Case) -> str:
 def volatility_details(case: Case) -> list[str | None]:
     sigma, notional, equity = case.number("daily_sigma"), case.number("notional"), case.number("equity")
     return [
-        f"An ordinary day moves the equity by {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        case.measured("An ordinary day moves the equity by"),
         joined(
             f"what is held moves {percent(sigma)} a day" if sigma is not None else None,
             f"notional {amount(notional)} USD" if notional is not None else None,
@@ -56,7 +56,7 @@ def exposure_details(case: Case) -> list[str | None]:
     gross, net, equity = (case.number(name) for name in ("gross_notional", "net_notional", "equity"))
     largest, its_notional = case.words("largest_account", 40), case.number("largest_notional")
     return [
-        f"Exposure {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        case.measured("Exposure"),
         joined(
             f"notional {amount(gross)} USD" if gross is not None else None,
             f"net {amount(net)} USD" if net is not None else None,
@@ -79,7 +79,7 @@ def size_headline(case: Case) -> str:
 def size_details(case: Case) -> list[str | None]:
     equity = case.number("equity")
     return [
-        f"Position size {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        case.measured("Position size"),
         joined(_initial_margin(case), f"equity {amount(equity)} USD" if equity is not None else None, case.since),
         case.words("why", 200),
     ]
@@ -118,7 +118,7 @@ def correlated_details(case: Case) -> list[str | None]:
     net, bitcoin, left_out = (case.number(name) for name in ("net_notional", "bitcoin_notional", "left_out"))
     assumed = case.words("assumed", 60)
     return [
-        f"Correlated stake {quantity(case.facts.value, case.facts.unit)}{case.threshold}",
+        case.measured("Correlated stake"),
         joined(
             f"initial margin {amount(staked)} USD" if staked is not None else None,
             f"equity {amount(equity)} USD" if equity is not None else None,
