@@ -319,6 +319,17 @@ def test_a_dex_that_is_not_named_hides_neither_its_positions_nor_its_stops(
     assert observation.kind is kind
 
 
+@pytest.mark.parametrize("untold", [None, ""])
+def test_a_position_whose_amount_is_not_told_is_not_taken_for_an_empty_one(reader: Reader, untold: str | None) -> None:
+    name, path = "okx, hedged futures mode", "/api/v5/account/positions"
+    reply = reply_of(reader, name, path)
+    for row in reply["data"]:
+        told = {**reply, "data": [{**of, "pos": untold} if of is row else of for of in reply["data"]]}
+        observation = reader.read(WORLDS[name], {path: json.dumps(told)}).observation
+        assert isinstance(observation, PollFailure), observation
+        assert observation.kind is FailureKind.MALFORMED
+
+
 def test_a_dex_that_is_no_more_leaves_an_empty_place_in_both_lists(reader: Reader) -> None:
     name = "hyperliquid, portfolio-two"
     told = {question: [*reply_of(reader, name, question), None] for question in ("perpDexs", "allPerpMetas")}

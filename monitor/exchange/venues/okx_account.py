@@ -60,7 +60,7 @@ class Leg(NamedTuple):
 def parse(balance: Row, listed: Sequence[Row], instruments: Instruments, settings: AccountSettings) -> AccountReading:
     """Raises ReadError (malformed, implausible, unsupported)."""
     mode = settings.mode.partition(",")[0]
-    held = [row for row in listed if (optional_number(row, "pos") or 0.0) != 0]
+    held = [row for row in listed if _is_held(row)]
     coins = _coins(balance)
     rates = dollar_rates(coins, value="eqUsd", equity="eq")
     legs = [_leg(row, instruments, mode, rates) for row in held if is_of_contract(row)]
@@ -91,6 +91,11 @@ def _coins(balance: Row) -> dict[str, Row]:
 
 
 # --- positions ---
+
+
+def _is_held(row: Row) -> bool:
+    """OKX lists empty ones with 0: a contract whose amount is not told is no empty one."""
+    return (number(row, "pos") if is_of_contract(row) else optional_number(row, "pos") or 0.0) != 0
 
 
 def is_of_contract(row: Row) -> bool:
