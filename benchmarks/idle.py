@@ -24,6 +24,7 @@ SAMPLES = 5
 PARTS = {
     "bare interpreter": "pass",
     "ccxt, every venue's class": "import ccxt.async_support",
+    "ccxt, one venue's class": "import monitor.exchange.lean, ccxt.async_support as ccxt; ccxt.binanceusdm",
     "Apprise with a plugin opened": "import apprise; apprise.Apprise().add('json://127.0.0.1/')",
     "SQLAlchemy and Alembic": "import sqlalchemy, alembic.command",
     "pydantic settings": "import pydantic_settings",
