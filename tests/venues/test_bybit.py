@@ -364,6 +364,7 @@ def rights(**changes: Any) -> dict[str, Any]:
     [
         (READ_ONLY, False, False, False),
         ({**READ_ONLY, "permissions": {"Wallet": ["Withdraw"]}, "ips": ["10.0.0.1"]}, False, False, True),
+        ({**READ_ONLY, "ips": [""]}, False, False, False),
         (rights(), False, False, False),
         (rights(permissions={"ContractTrade": ["Order"]}), True, False, False),
         (rights(permissions={"Spot": ["SpotTrade"], "Wallet": ["Withdraw"]}, ips=["10.0.0.1"]), True, True, True),

@@ -33,6 +33,8 @@ ENDS = {"BustTrade": EndKind.LIQUIDATED, "AdlTrade": EndKind.DELEVERAGED}
 # Groups of permissions under which something can be bought, sold or lent.
 TRADES = ("ContractTrade", "Spot", "Options", "Derivatives", "CopyTrading", "BlockTrade", "Exchange", "Earn")
 MOVES_FUNDS_OUT = ("Withdraw", "SubMemberTransfer", "SubMemberTransferList")
+# A place without an address binds a key to none.
+EVERYWHERE = frozenset({"*", ""})
 # Keys bound to an address do not expire; some replies write the first moment of the epoch for it.
 NEVER = datetime(1971, 1, 1, tzinfo=UTC)
 
@@ -111,7 +113,7 @@ def key_facts(key: Row, *, ahead_s: float) -> KeyFacts:
     return KeyFacts(
         may_trade=read_only == 0 and any(granted.values()),
         may_withdraw=read_only == 0 and any(name in wallet for name in MOVES_FUNDS_OUT),
-        ip_restricted=bool(addresses) and "*" not in addresses,
+        ip_restricted=bool(addresses) and not EVERYWHERE.intersection(addresses),
         clock_ahead_s=ahead_s,
         expires_at=_expiry(key),
         notes=("the key may move funds between this account's own wallets",) if moves_within else (),
