@@ -393,7 +393,8 @@ class _Strict(_VenuesOwn):  # type: ignore[misc]  # what `super()` is, the venue
         return Reply(
             status=status,
             headers=headers,
-            code=None if code is None else str(code),
-            message=None if message is None else str(message),
+            # Lists are no words, and may be nested deeper than can be written out.
+            code=str(code) if isinstance(code, str | int | float) else None,
+            message=str(message) if isinstance(message, str | int | float) else None,
             received_at=self.shared.clock.now(),
         )

@@ -319,6 +319,17 @@ def test_a_dex_that_is_not_named_hides_neither_its_positions_nor_its_stops(
     assert observation.kind is kind
 
 
+@pytest.mark.parametrize("told", ["retCode", "retMsg"])
+def test_what_a_venue_says_nested_too_deep_to_be_written_out_is_a_failure_and_no_crash(
+    reader: Reader, told: str
+) -> None:
+    name, path = "bybit, coin portfolio", "/v5/account/info"
+    reply = json.dumps({**reply_of(reader, name, path), "retCode": 10001, "retMsg": "no", told: "HERE"})
+    nested = "[" * 985 + "]" * 985
+    observation = reader.read(WORLDS[name], {path: reply.replace('"HERE"', nested)}).observation
+    assert isinstance(observation, PollFailure), observation
+
+
 @pytest.mark.parametrize("untold", [None, ""])
 def test_a_position_whose_amount_is_not_told_is_not_taken_for_an_empty_one(reader: Reader, untold: str | None) -> None:
     name, path = "okx, hedged futures mode", "/api/v5/account/positions"
