@@ -38,6 +38,7 @@ from monitor.pipeline import Source, run_cycle
 from monitor.plan import AccountPlan
 from monitor.store.store import Store
 from monitor.watching import access_of
+from tests.reading import spend_at_will
 
 # In real time: nothing here takes this long, unless it hangs.
 STEP_DEADLINE_S = 30.0
@@ -217,10 +218,13 @@ def _needed(settings: Settings) -> dict[Threshold, timedelta]:
 
 def _watched(case: Case, settings: Settings, exchanges: Exchanges, engine: Engine, clock: SteppedClock) -> Watched:
     url = settings.channels[case.name].url.get_secret_value()
+    source = exchanges.open_account(access_of(settings, case.name))
+    # Within a step no time passes, so whoever waited for his turn would wait for ever.
+    spend_at_will(source._client.shared.budget)
     return Watched(
         case=case,
         plan=AccountPlan.of(settings, case.name),
-        source=exchanges.open_account(access_of(settings, case.name)),
+        source=source,
         sight=Sight(since=clock.now()),
         channel=ObservedChannel(case.name, url, clock),
         truth=Truth(case, engine, limits_of(settings)),
