@@ -341,6 +341,15 @@ def test_a_position_whose_amount_is_not_told_is_not_taken_for_an_empty_one(reade
         assert observation.kind is FailureKind.MALFORMED
 
 
+def test_a_row_that_is_no_order_is_no_order_without_a_trigger(reader: Reader) -> None:
+    name, path = "kucoinfutures, unified-mixed", "/api/ua/v1/unified/order/open-list"
+    reply = reply_of(reader, name, path)
+    items = next(value for value in reply["data"].values() if isinstance(value, list))
+    items[0] = {"a": 1}
+    found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["stops"]
+    assert isinstance(found, ReadError), found
+
+
 def test_a_dex_that_is_no_more_leaves_an_empty_place_in_both_lists(reader: Reader) -> None:
     name = "hyperliquid, portfolio-two"
     told = {question: [*reply_of(reader, name, question), None] for question in ("perpDexs", "allPerpMetas")}

@@ -18,12 +18,12 @@ def classic_stop(row: Row, instruments: Instruments) -> StopOrder | None:
 
 
 def unified_stop(row: Row, instruments: Instruments) -> StopOrder | None:
-    """None for an order that rests without a trigger of its own."""
-    trigger = optional_positive(row, "triggerPrice")
+    """None for an order that rests without a trigger of its own; what lacks its side is none."""
+    side, trigger = _reduces(row), optional_positive(row, "triggerPrice")
     if trigger is None:
         return None
     rises, unit = _rises(row, "triggerDirection"), text(row, "sizeUnit")
-    return _stop(row, instruments, _reduces(row), rises=rises, trigger=trigger, unit=unit)
+    return _stop(row, instruments, side, rises=rises, trigger=trigger, unit=unit)
 
 
 def _stop(row: Row, instruments: Instruments, side: Side, *, rises: bool, trigger: float, unit: str) -> StopOrder:
