@@ -125,9 +125,7 @@ def _hedger_of(account: RandomAccount, rng: Random) -> RandomAccount:
 
 def _mirror(contract: Contract, mark: float, *, inverse: bool) -> Contract:
     """A contract on the same coin, of that kind."""
-    if contract.inverse:
-        return contract
-    if not inverse:
+    if contract.inverse or not inverse:
         return contract
     return Contract(
         symbol=f"{contract.base}/USD:{contract.base}",
