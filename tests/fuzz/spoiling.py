@@ -20,6 +20,8 @@ NO_NUMBER: tuple[Any, ...] = (
 )
 # Without it an order rests at KuCoin that waits for no price, and a row of bookings moved no money of that kind.
 OPTIONAL = frozenset({"triggerPrice", "realized_pnl", "realized_funding", "fee", "commission", "total_interest_pl"})
+# Hyperliquid's main dex has no name.
+NAMELESS = frozenset({"sourceDex", "destinationDex"})
 # Numbers that no account has, yet numbers.
 ODD: tuple[Any, ...] = (
     *(0, "0", "-0", -1, "-5", "0.00000000", "1e300", "1e-999999999", 10**9, 1e308, "1e-300", 5e-324, 10**30, "1e15"),
@@ -91,6 +93,8 @@ def _no_number(reply: Any, dice: random.Random) -> Spoilt:
     def change(container: Any, key: Any, dice: random.Random) -> str:
         junk, before = dice.choice(NO_NUMBER), container[key]
         if _is_no_junk(junk, before) or (key in OPTIONAL and junk in (MISSING, None, "")):
+            return "left"
+        if key in NAMELESS and junk == "":
             return "left"
         if junk is MISSING:
             if isinstance(container, list):

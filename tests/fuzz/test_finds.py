@@ -294,6 +294,13 @@ def test_a_booking_whose_coin_or_side_is_junk_is_a_failure_and_no_crash(
     assert found.kind is FailureKind.MALFORMED
 
 
+def test_a_bill_without_its_amount_is_a_failure_and_no_bill_of_nothing(reader: Reader) -> None:
+    name = "okx, two portfolio"
+    without = spoilt(reader, name, "/api/v5/account/bills", "balChg", None)
+    found = reader.read(WORLDS[name], without).records["bookings"]
+    assert isinstance(found, ReadError), found
+
+
 def test_a_booking_that_lacks_its_coin_is_a_failure_and_no_crash(reader: Reader) -> None:
     name, path = "binanceusdm, mixed portfolio", "/papi/v1/um/income"
     reply = reply_of(reader, name, path)

@@ -41,7 +41,7 @@ def entries(client: Any, row: Row, instruments: Instruments) -> Iterator[Entry]:
             yield from _entry(client, row, instruments, " profit", EntryKind.REALISED, _amount(row, "pnl"))
         yield from _entry(client, row, instruments, " fee", EntryKind.FEE, _amount(row, "fee"))
         return
-    amount = _amount(row, "balChg") or _amount(row, "posBalChg")
+    amount = _amount(row, "balChg") or _amount(row, "posBalChg") or number(row, "balChg")
     yield from _entry(client, row, instruments, "", KINDS.get(kind, EntryKind.OTHER), amount)
 
 
