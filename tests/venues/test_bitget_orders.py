@@ -211,8 +211,18 @@ async def test_what_a_key_may_do(
         assert facts.clock_ahead_s == pytest.approx(0, abs=1)
 
 
-async def test_a_kind_of_permission_that_is_not_known_is_not_taken_to_read_only() -> None:
-    async with reading(IN_ONE, permission_kind="telepathic") as (_, source, _clock):
+@pytest.mark.parametrize(
+    ("account", "profile"),
+    [
+        (IN_ONE, {"permission_kind": "telepathic"}),
+        (IN_ONE, {"permissions": ("read", "")}),
+        (MIXED, {"authorities": ("cor", "")}),
+    ],
+)
+async def test_a_permission_that_is_not_known_or_not_told_is_not_taken_to_read_only(
+    account: AccountCase, profile: Mapping[str, Any]
+) -> None:
+    async with reading(account, **profile) as (_, source, _clock):
         facts = await source.key_facts()
         assert not isinstance(facts, KeyFacts)
         assert facts.kind is FailureKind.MALFORMED

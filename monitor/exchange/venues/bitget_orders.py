@@ -290,7 +290,7 @@ def _list_or_none(told: object) -> list[Row]:
 def key_facts(info: Row, clock_ahead_s: float) -> KeyFacts:
     """Of either API's reply; the unified one tells `permissions`, and whether they are to read alone."""
     words = info.get("permissions", info.get("authorities"))
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
         raise malformed("account/info does not tell what the key may do")
     addresses = info.get("ips")
     kind = info.get("permType")
