@@ -203,9 +203,10 @@ async def test_a_position_that_is_missing_from_its_wallet_is_not_a_flat_account(
         ([_row(size="NaN")], FailureKind.MALFORMED),
         ([_row(price=0)], FailureKind.MALFORMED),
         ([_row(maxFixedLeverage="ten")], FailureKind.MALFORMED),
+        ([_row(maxFixedLeverage="")], FailureKind.MALFORMED),
         ([_row(symbol="OP_XBTUSD_261225_C_90000")], FailureKind.MALFORMED),
     ],
-    ids=["twice", "side", "below nought", "amount", "price", "leverage", "an option"],
+    ids=["twice", "side", "below nought", "amount", "price", "leverage", "empty leverage", "an option"],
 )
 def test_positions_that_cannot_be_are_a_failure(rows: list[dict[str, Any]], kind: FailureKind) -> None:
     with pytest.raises(ReadError) as failure:

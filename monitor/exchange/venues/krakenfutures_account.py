@@ -128,6 +128,8 @@ def _position(row: Row, instruments: Instruments, tickers: Mapping[str, Row]) ->
         raise malformed(f"{instrument.symbol}: the tickers do not list it")
     contracts, mark_price = positive(row, "size"), positive(tickers[row["symbol"]], "markPrice")
     entry_price, leverage = positive(row, "price"), optional_positive(row, "maxFixedLeverage")
+    if row.get("maxFixedLeverage") == "":
+        raise malformed(f"{instrument.symbol}: maxFixedLeverage is empty")  # without the field it is margined across
     return Position(
         instrument=instrument,
         side=side,
