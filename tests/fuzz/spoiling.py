@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ NO_NUMBER: tuple[Any, ...] = (
 )
 # Without it an order rests at KuCoin that waits for no price, and a row of bookings moved no money of that kind.
 OPTIONAL = frozenset({"triggerPrice", "realized_pnl", "realized_funding", "fee", "commission", "total_interest_pl"})
+# Without it, or with null, a position at Kraken is margined across.
+OF_ISOLATED = frozenset({"maxFixedLeverage"})
 # Hyperliquid's main dex has no name.
 NAMELESS = frozenset({"sourceDex", "destinationDex"})
 # Numbers that no account has, yet numbers.
@@ -71,11 +73,20 @@ def _changed(reply: Any, dice: random.Random, change: Callable[[Any, Any, random
     said, changed = list[str](), list[tuple[Any, Any]]()
     for _ in range(dice.choice((1, 1, 2, 3))):
         container, key = dice.choice(list(places(holder)) or [(None, None)])
-        # What has been changed is no longer the venue's word, by which junk is told from what it may say.
-        if container is not None and not any(container is at and key == name for at, name in changed):
+        # What has been changed, or stands within it, is no longer the venue's word, by which junk is told from what
+        # it may say.
+        within = (place for at, name in changed for place in _itself_and_inside(at, name))
+        if container is not None and not any(container is at and key == name for at, name in within):
             changed.append((container, key))
             said.append(f"{key} {change(container, key, dice)}")
     return ", ".join(said), json.dumps(holder[""]) if holder else ""
+
+
+def _itself_and_inside(container: Any, key: Any) -> Iterator[tuple[Any, Any]]:
+    yield container, key
+    is_there = key in container if isinstance(container, dict) else key < len(container)
+    if is_there and isinstance(container[key], dict | list):
+        yield from places(container[key])
 
 
 def _is_no_junk(junk: Any, before: Any) -> bool:
@@ -93,6 +104,8 @@ def _no_number(reply: Any, dice: random.Random) -> Spoilt:
     def change(container: Any, key: Any, dice: random.Random) -> str:
         junk, before = dice.choice(NO_NUMBER), container[key]
         if _is_no_junk(junk, before) or (key in OPTIONAL and junk in (MISSING, None, "")):
+            return "left"
+        if key in OF_ISOLATED and junk in (MISSING, None):
             return "left"
         if key in NAMELESS and junk == "":
             return "left"

@@ -376,3 +376,24 @@ def test_what_was_booked_in_a_currency_whose_futures_are_listed_as_junk_is_told(
     assert found == reader.known(WORLDS[name]).read.records["bookings"]
     assert isinstance(found, Ledger)
     assert "ETH" in {entry.currency for entry in found.entries}
+
+
+def test_a_page_of_bookings_at_mexc_without_its_list_is_not_a_page_without_bookings(reader: Reader) -> None:
+    name, path = "mexc, mixed", "/api/v1/private/account/transfer_record"
+    reply = {**reply_of(reader, name, path), "data": []}
+    found = reader.read(WORLDS[name], {path: json.dumps(reply)}).records["bookings"]
+    assert isinstance(found, ReadError), found
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "listed"),
+    [
+        ("bybit, coin cross", "/v5/user/query-api", "ips"),
+        ("deribit, coin segregated_pm", "/api/v2/private/list_api_keys", "ip_whitelist"),
+        ("gate, classic-mixed", "/api/v4/account/detail", "ip_whitelist"),
+    ],
+)
+def test_a_key_bound_to_an_empty_address_is_not_called_bound(reader: Reader, name: str, path: str, listed: str) -> None:
+    found = reader.read(WORLDS[name], spoilt(reader, name, path, listed, [""])).records["key"]
+    assert isinstance(found, tuple), found
+    assert [getattr(key, "ip_restricted", None) for key in found] == [False]

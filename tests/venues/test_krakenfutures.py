@@ -194,6 +194,11 @@ async def test_a_position_that_is_missing_from_its_wallet_is_not_a_flat_account(
     assert "cross:USD" in failure.detail
 
 
+def test_a_position_whose_fixed_leverage_is_null_is_margined_across() -> None:
+    reading = _read(_row(maxFixedLeverage=None))
+    assert [(p.margin_mode, p.pool, p.leverage) for p in reading.positions] == [(MarginMode.CROSS, "cross:USD", None)]
+
+
 @pytest.mark.parametrize(
     ("rows", "kind"),
     [
@@ -204,9 +209,10 @@ async def test_a_position_that_is_missing_from_its_wallet_is_not_a_flat_account(
         ([_row(price=0)], FailureKind.MALFORMED),
         ([_row(maxFixedLeverage="ten")], FailureKind.MALFORMED),
         ([_row(maxFixedLeverage="")], FailureKind.MALFORMED),
+        ([_row(maxFixedLeverage=0)], FailureKind.MALFORMED),
         ([_row(symbol="OP_XBTUSD_261225_C_90000")], FailureKind.MALFORMED),
     ],
-    ids=["twice", "side", "below nought", "amount", "price", "leverage", "empty leverage", "an option"],
+    ids=["twice", "side", "below nought", "amount", "price", "leverage", "empty leverage", "leverage 0", "an option"],
 )
 def test_positions_that_cannot_be_are_a_failure(rows: list[dict[str, Any]], kind: FailureKind) -> None:
     with pytest.raises(ReadError) as failure:

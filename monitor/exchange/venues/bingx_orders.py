@@ -25,7 +25,7 @@ from monitor.exchange.values import (
 )
 from monitor.exchange.venues.bingx_account import SIDES
 from monitor.exchange.venues.contracts import ends_in, instrument_of
-from monitor.exchange.venues.venue import Instruments, KeyFacts
+from monitor.exchange.venues.venue import Instruments, KeyFacts, is_bound
 
 KINDS: Mapping[str, OrderKind] = {
     "STOP": OrderKind.STOP,
@@ -105,7 +105,7 @@ def _by_numbers(info: Row, clock_ahead_s: float) -> KeyFacts:
     return KeyFacts(
         may_trade=True if TRADES & set(may) else None if strange else False,
         may_withdraw=True if MOVES_MONEY & set(may) else None if strange else False,
-        ip_restricted=bool(words(info, "ipAddresses")) if "ipAddresses" in info else None,
+        ip_restricted=is_bound(words(info, "ipAddresses")) if "ipAddresses" in info else None,
         clock_ahead_s=clock_ahead_s,
         notes=(f"the key has a permission that is not known: {', '.join(strange):.80}",) if strange else (),
     )

@@ -18,6 +18,7 @@ from monitor.exchange.values import (
     text,
     time_of,
     word,
+    words,
 )
 from monitor.exchange.venues.bitget_rows import data_of, side_of
 from monitor.exchange.venues.contracts import ends_in, instrument_of
@@ -289,14 +290,17 @@ def _list_or_none(told: object) -> list[Row]:
 
 def key_facts(info: Row, clock_ahead_s: float) -> KeyFacts:
     """Of either API's reply; the unified one tells `permissions`, and whether they are to read alone."""
-    words = info.get("permissions", info.get("authorities"))
-    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+    name = "permissions" if "permissions" in info else "authorities"
+    if name not in info:
         raise malformed("account/info does not tell what the key may do")
+    granted = words(info, name)
+    if "" in granted:
+        raise malformed(f"{name}: a permission is not named")
     addresses = info.get("ips")
     kind = info.get("permType")
-    if "permissions" in info and kind not in (READ_ONLY, READ_AND_WRITE):
+    if name == "permissions" and kind not in (READ_ONLY, READ_AND_WRITE):
         raise malformed(f"permType: {kind!r:.40} is not known")
-    writes = set(words) if "permissions" in info else {word for word in words if _writes(word)}
+    writes = set(granted) if name == "permissions" else {word for word in granted if _writes(word)}
     trades = writes - MOVES_MONEY if kind != READ_ONLY else set()
     return KeyFacts(
         may_trade=bool(trades),

@@ -16,7 +16,7 @@ from monitor.exchange.values import (
     time_of,
     words,
 )
-from monitor.exchange.venues.venue import KeyFacts
+from monitor.exchange.venues.venue import KeyFacts, is_bound
 
 # The order or trade that closes a position of a side is of the other.
 CLOSES = {"Sell": Side.LONG, "Buy": Side.SHORT}
@@ -33,8 +33,6 @@ ENDS = {"BustTrade": EndKind.LIQUIDATED, "AdlTrade": EndKind.DELEVERAGED}
 # Groups of permissions under which something can be bought, sold or lent.
 TRADES = ("ContractTrade", "Spot", "Options", "Derivatives", "CopyTrading", "BlockTrade", "Exchange", "Earn")
 MOVES_FUNDS_OUT = ("Withdraw", "SubMemberTransfer", "SubMemberTransferList")
-# A place without an address binds a key to none.
-EVERYWHERE = frozenset({"*", ""})
 # Keys bound to an address do not expire; some replies write the first moment of the epoch for it.
 NEVER = datetime(1971, 1, 1, tzinfo=UTC)
 
@@ -108,12 +106,11 @@ def key_facts(key: Row, *, ahead_s: float) -> KeyFacts:
     # A group that the reply does not name is not granted.
     granted = {name: words(permissions, name) for name in (*TRADES, "Wallet")}
     wallet = granted.pop("Wallet")
-    addresses = words(key, "ips")
     moves_within = read_only == 0 and "AccountTransfer" in wallet
     return KeyFacts(
         may_trade=read_only == 0 and any(granted.values()),
         may_withdraw=read_only == 0 and any(name in wallet for name in MOVES_FUNDS_OUT),
-        ip_restricted=bool(addresses) and not EVERYWHERE.intersection(addresses),
+        ip_restricted=is_bound(words(key, "ips")),
         clock_ahead_s=ahead_s,
         expires_at=_expiry(key),
         notes=("the key may move funds between this account's own wallets",) if moves_within else (),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from monitor.domain.account import End, EndKind, Instrument, OrderKind, Side, StopOrder
 from monitor.exchange.values import Row, boolean, flag, malformed, optional_positive, positive, text, time_of, words
 from monitor.exchange.venues.deribit_account import base_units
-from monitor.exchange.venues.venue import KeyFacts
+from monitor.exchange.venues.venue import KeyFacts, is_bound
 
 # The order, or the trade, that closes a position of a side is of the other.
 CLOSES = {"sell": Side.LONG, "buy": Side.SHORT}
@@ -86,7 +86,7 @@ def key_facts(keys: Sequence[Row], client_id: str, *, ahead_s: float) -> KeyFact
     return KeyFacts(
         may_trade=not writes.isdisjoint((*TRADING, "account")),
         may_withdraw=not writes.isdisjoint(WITHDRAWING),
-        ip_restricted=bool(words(own[0], "ip_whitelist")) if own[0].get("ip_whitelist") is not None else None,
+        ip_restricted=is_bound(words(own[0], "ip_whitelist")) if own[0].get("ip_whitelist") is not None else None,
         clock_ahead_s=ahead_s,
         notes=tuple(notes),
     )

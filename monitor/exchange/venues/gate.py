@@ -55,6 +55,7 @@ from monitor.exchange.venues.venue import (
     KeyFacts,
     Mark,
     clock_ahead_s,
+    is_bound,
     marks_of,
 )
 
@@ -257,7 +258,7 @@ class GateVenue(GatePrices):
         return KeyFacts(
             may_trade=None if writes is None else bool(writes - orders.MOVES_MONEY),
             may_withdraw=None if writes is None else bool(writes & orders.MOVES_MONEY),
-            ip_restricted=bool(words(account, "ip_whitelist")) if "ip_whitelist" in account else None,
+            ip_restricted=is_bound(words(account, "ip_whitelist")) if "ip_whitelist" in account else None,
             clock_ahead_s=clock_ahead_s(client, number(mapping(server, "time"), "server_time")),
             notes=() if own is not None else ("Gate tells what a key may do to keys of the main account alone",),
         )

@@ -21,7 +21,6 @@ from monitor.exchange.values import (
     mapping,
     not_negative,
     number,
-    optional_positive,
     positive,
     rows,
     text,
@@ -127,9 +126,9 @@ def _position(row: Row, instruments: Instruments, tickers: Mapping[str, Row]) ->
     if row["symbol"] not in tickers:
         raise malformed(f"{instrument.symbol}: the tickers do not list it")
     contracts, mark_price = positive(row, "size"), positive(tickers[row["symbol"]], "markPrice")
-    entry_price, leverage = positive(row, "price"), optional_positive(row, "maxFixedLeverage")
-    if row.get("maxFixedLeverage") == "":
-        raise malformed(f"{instrument.symbol}: maxFixedLeverage is empty")  # without the field it is margined across
+    entry_price = positive(row, "price")
+    # Null or without it is margined across; anything else says that it is isolated.
+    leverage = None if row.get("maxFixedLeverage") is None else positive(row, "maxFixedLeverage")
     return Position(
         instrument=instrument,
         side=side,

@@ -9,7 +9,7 @@ from monitor.domain.account import End, EndKind, OrderKind, Side, StopOrder
 from monitor.exchange.values import Row, flag, malformed, mapping, optional_positive, positive, text
 from monitor.exchange.venues.contracts import ends_in, instrument_of
 from monitor.exchange.venues.krakenfutures_account import listed, named, time_at
-from monitor.exchange.venues.venue import Instruments, KeyFacts
+from monitor.exchange.venues.venue import Instruments, KeyFacts, is_bound
 
 # Fills are told by hundreds; each page but the first costs 25 of 500 in 10 s.
 FILLS_A_PAGE, MAX_PAGES = 100, 10
@@ -29,7 +29,6 @@ END_KINDS = {
     "unwindcounterparty": EndKind.DELEVERAGED,
 }
 LEVELS = {"NO_ACCESS": False, "READ_ONLY": False, "FULL_ACCESS": True}
-EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 
 
 def _reduces(row: Row) -> Side:
@@ -103,11 +102,10 @@ def key_facts(reply: object, *, ahead_s: float) -> KeyFacts:
     """Rights to transfer are rights to withdraw. A key for every address is told by null, no ranges, or all of them."""
     key = mapping(reply, "api-keys/v3/check")
     rights = mapping(key.get("permissions"), "permissions")
-    ranges = _ranges(key)
     return KeyFacts(
         may_trade=_may_act(rights, "general"),
         may_withdraw=_may_act(rights, "transfer"),
-        ip_restricted=bool(ranges) and not ranges & EVERYWHERE,
+        ip_restricted=is_bound(_ranges(key)),
         clock_ahead_s=ahead_s,
     )
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from monitor.domain.ledger import Entry, EntryKind, Ledger
 from monitor.exchange.together import together
-from monitor.exchange.values import Row, not_negative, number, text, time_of
+from monitor.exchange.values import Row, mapping, not_negative, number, rows, text, time_of
 from monitor.exchange.venues.bookings import MAX_PAGES, Cursor, Page, booked, merged, read_bookings
-from monitor.exchange.venues.mexc_orders import rows_of_page
+from monitor.exchange.venues.mexc_orders import told
 from monitor.exchange.venues.venue import Instruments
 
 PAGE = 100
@@ -26,7 +26,7 @@ NOT_MOVED = frozenset({"WAIT", "FAILED"})
 
 
 async def read_ledger(client: Any, instruments: Instruments, since: datetime) -> Ledger:
-    told = (
+    pages = (
         _read(
             client,
             client.contractPrivateGetPositionFundingRecords,
@@ -36,13 +36,14 @@ async def read_ledger(client: Any, instruments: Instruments, since: datetime) ->
         ),
         _read(client, client.contractPrivateGetAccountTransferRecord, _transfer, _moved, since),
     )
-    return merged(await together(*told))
+    return merged(await together(*pages))
 
 
 async def _read(client: Any, call: Any, entries: Any, at: Any, since: datetime) -> Ledger:
     async def ask(cursor: Cursor | None) -> Page:
         number_ = int(cursor or 1)
-        page = rows_of_page(await call({"page_num": number_, "page_size": PAGE}), "bookings")
+        data = mapping(told(await call({"page_num": number_, "page_size": PAGE}), "bookings"), "bookings.data")
+        page = rows(data.get("resultList"), "bookings.resultList")
         return Page(page, number_ + 1 if len(page) >= PAGE else None)
 
     until = time_of(client.milliseconds())

@@ -1,6 +1,6 @@
 """The shape every venue module has: what the rest of exchange/ asks of it, and what it answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, Self, TypeVar
@@ -101,6 +101,15 @@ class KeyFacts:
 def clock_ahead_s(client: Any, server_ms: float) -> float:
     """How far our clock is ahead of the venue's time, for KeyFacts."""
     return float((client.shared.clock.now().timestamp() * 1000 - server_ms) / 1000)
+
+
+# What stands in a list of addresses where a key works from every one of them.
+EVERYWHERE = frozenset({"", "*", "0.0.0.0/0", "::/0"})
+
+
+def is_bound(addresses: Collection[str]) -> bool:
+    """Whether a key works from those addresses alone, for KeyFacts."""
+    return bool(addresses) and EVERYWHERE.isdisjoint(addresses)
 
 
 class Extras:
