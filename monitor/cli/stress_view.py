@@ -84,7 +84,7 @@ def _pool(pool: StressedPool) -> dict[str, Any]:
         "margin_ratio": balance.margin_ratio,
         "btc_fall": pool.moves.fall if pool.moves else None,
         "btc_rise": pool.moves.rise if pool.moves else None,
-        "holds_coins_still": pool.is_of_several_coins,
+        "holds_coins_still": pool.holds_coins_still,
         "shocks": {name: _outcome(outcome) for name, outcome in pool.outcomes.items()},
     }
 
@@ -186,7 +186,7 @@ def _sum(worth: float | None, currency: str) -> str:
 
 
 def _notes(pool: StressedPool) -> Iterator[str]:
-    if pool.is_of_several_coins:
+    if pool.holds_coins_still:
         yield HELD_STILL
     whys: dict[str, list[str]] = {}
     for name, outcome in pool.outcomes.items():

@@ -6,8 +6,9 @@ Fees and slippage of a cut are not counted: equity stays as it is at the mark.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from monitor.domain.account import AccountSnapshot, MarginBalance, Position
+from monitor.domain.account import AccountSnapshot, Collateral, MarginBalance, Position
 from monitor.domain.market import Markets
+from monitor.risk.backing import DOLLARS
 from monitor.risk.margin import maintenance_at
 from monitor.risk.reprice import change, surplus, tiers_of
 
@@ -26,11 +27,13 @@ class Remedy:
 
 
 def with_collateral(snapshot: AccountSnapshot, pool: str, amount: float) -> AccountSnapshot:
-    """The account after `amount` of the pool's currency was added to the pool."""
+    """The account after `amount` of the pool's currency was added to the pool; dollars to one of several coins."""
     margins = tuple(
         replace(m, equity=m.equity + amount) if m.pool == pool and m.equity is not None else m for m in snapshot.margins
     )
-    return replace(snapshot, margins=margins)
+    balance, added = snapshot.margin(pool), Collateral(coin=DOLLARS, price=1.0, amount=amount)
+    is_of_coins = snapshot.collateral and balance is not None and balance.currency == DOLLARS
+    return replace(snapshot, margins=margins, collateral=(*snapshot.collateral, *([added] if is_of_coins else ())))
 
 
 def with_cut(snapshot: AccountSnapshot, shares: Mapping[str, float], markets: Markets) -> AccountSnapshot:

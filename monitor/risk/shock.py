@@ -2,14 +2,17 @@
 
 A shock gives each coin one rate or several: at size x its marks stand at mark * (1 + rate * x), but never at 0. Of
 several rates the pool takes, coin by coin, the one that leaves it least: so a beta that is too low hides no loss, and
-one that is too high lends no gain. All contracts on one coin move alike. What collateral counts stands still.
+one that is too high lends no gain. All contracts on one coin move alike, and so does what is held of it as collateral,
+where the venue tells that (`backing`).
 
 With g = 1 + rate * x for linear contracts and 1 / (1 + rate * x) for inverse ones, a position's notional in settle
-units becomes notional * g and its gain is +-notional * (g - 1): what `reprice` says, in relative terms.
+units becomes notional * g and its gain is +-notional * (g - 1): what `reprice` says, in relative terms. In a pool of
+several coins what an inverse contract gains and owes is paid in a coin whose price moves as well: there its gain in
+dollars is +-notional * (1 + rate * x - 1), as of a linear one.
 
-The smallest size that liquidates is not sampled for. What a coin's contracts gain is a * (f - 1) + b * (1 / f - 1) of
-the factor f of its marks, and turns at most once; the maintenance of its linear contracts rises with f, that of its
-inverse ones falls. So the figures at both ends of a stretch bound the surplus everywhere between; and where no contract
+The smallest size that liquidates is not sampled for. What a coin gains is a * (f - 1) + b * (1 / f - 1) of the factor f
+of its marks, and turns at most once; the maintenance of its linear contracts rises with f, that of its inverse ones
+falls. So the figures at both ends of a stretch bound the surplus everywhere between; and where no contract
 leaves its bracket on the way, what linear ones leave is a straight line. Stretch by stretch the search walks away from
 today's marks, as far as each bound stays above 0, until it stands before the root.
 """
@@ -21,9 +24,10 @@ from typing import NamedTuple, Self
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, Position
 from monitor.domain.market import Markets, Tier, Tiers
+from monitor.risk.backing import Backing, backing_of
 from monitor.risk.margin import maintenance_at, tier_of
 from monitor.risk.reprice import tiers_of
-from monitor.risk.worth import STABLECOINS
+from monitor.risk.worth import stands_still
 
 BITCOIN = "BTC"
 # Of any other coin that loses: on 10 October 2025 the average one fell three times as far as BTC.
@@ -49,16 +53,16 @@ RatesOf = Callable[[str], Rates]
 
 
 class _Figures(NamedTuple):
-    """What one coin's contracts do where its marks are multiplied by `factor`, in the pool's currency.
+    """What one coin does to the pool where its marks are multiplied by `factor`, in the pool's currency.
 
-    `worth` is gain less maintenance. Between two factors with the same `line` it is a straight line: its contracts are
-    in the same brackets, and none is inverse; None where it bends right here.
+    `worth` is gain less maintenance, which rises or falls with the factor. Between two factors with the same `line`
+    worth is a straight line: its contracts are in the same brackets, and none bends; None where it bends right here.
     """
 
     factor: float
     gain: float
-    linear_owed: float
-    inverse_owed: float
+    rising_owed: float
+    falling_owed: float
     worth: float
     line: tuple[Tier | None, ...] | None
 
@@ -75,12 +79,12 @@ _State = tuple[_OfCoin, ...]
 
 def btc_rates(betas: Mapping[str, float] | None = None) -> RatesOf:
     """How each coin may move with BTC: BTC by 1; any other by its beta or ALT_BETA where that is worse, and by no more
-    than GAINING_BETA where it gains. A dollar token stands still."""
+    than GAINING_BETA where it gains. Money and dollar tokens stand still."""
 
     def rates(coin: str) -> Rates:
         if coin == BITCOIN:
             return (1.0,)
-        if coin.upper() in STABLECOINS:
+        if stands_still(coin):
             return (0.0,)
         beta = (betas or {}).get(coin, ALT_BETA)
         return min(beta, GAINING_BETA), max(beta, ALT_BETA)
@@ -95,40 +99,62 @@ def factor_of(move: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Leg:
+    """`is_converted` of an inverse contract whose coin the pool counts at its price."""
+
     position: Position
     notional: float
     owed_today: float
     tiers: Tiers | None
+    is_converted: bool
 
     @property
     def signed(self) -> float:
         """The notional in the pool's currency, below 0 of a short."""
         return self.position.side.sign * self.notional * self.position.pool_rate
 
-    def owed(self, growth: float) -> tuple[float, Tier | None]:
-        """With the bracket that it is in then, where that is known."""
+    def owed(self, factor: float) -> tuple[float, Tier | None]:
+        """Where the mark is multiplied so, in the pool's currency; with the bracket that it is in then, where known."""
+        growth = 1 / factor if self.position.instrument.inverse else factor
+        coin = factor if self.is_converted else 1.0
         if not self.tiers:
-            return self.owed_today * growth, None
+            return self.owed_today * growth * coin, None
         notional = self.notional * growth
         tier = tier_of(self.tiers, notional)
-        return tier.maintenance(notional) * self.position.pool_rate, tier
+        return tier.maintenance(notional) * self.position.pool_rate * coin, tier
+
+    def gain(self, factor: float) -> float:
+        is_bent = self.position.instrument.inverse and not self.is_converted
+        return self.signed * (1 - 1 / factor if is_bent else factor - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Coin:
-    """The legs on one coin; the slopes are what they gain as their notionals grow by one."""
+    """The legs on one coin, by which way their maintenance goes with its marks, and what is held of it.
 
+    The slopes are what linear legs gain by the factor of the marks, and bent ones by one over it; what converted legs
+    gain is of the coin itself, and counts as what is held of it does.
+    """
+
+    name: str
     rates: Rates
-    linear: tuple[_Leg, ...]
-    inverse: tuple[_Leg, ...]
-    linear_slope: float
-    inverse_slope: float
+    rising: tuple[_Leg, ...]
+    falling: tuple[_Leg, ...]
+    held: Backing | None
+    counted: Backing
+    straight_slope: float
+    bent_slope: float
+    is_bent: bool
 
     @classmethod
-    def of(cls, rates: Rates, legs: Sequence[_Leg]) -> Self:
-        linear = tuple(leg for leg in legs if not leg.position.instrument.inverse)
-        inverse = tuple(leg for leg in legs if leg.position.instrument.inverse)
-        return cls(rates, linear, inverse, sum(leg.signed for leg in linear), -sum(leg.signed for leg in inverse))
+    def of(cls, name: str, rates: Rates, legs: Sequence[_Leg], held: Backing | None) -> Self:
+        rising = tuple(leg for leg in legs if not leg.position.instrument.inverse)
+        falling = tuple(leg for leg in legs if leg.position.instrument.inverse)
+        own = held or Backing(0.0)
+        counted = replace(own, worth=own.worth + sum(leg.signed for leg in falling if leg.is_converted))
+        bent = [leg.signed for leg in falling if not leg.is_converted]
+        return cls(
+            name, rates, rising, falling, held, counted, sum(leg.signed for leg in rising), -sum(bent), bool(bent)
+        )
 
     def at(self, size: float) -> _OfCoin:
         figures = tuple([self.figures(size, rate) for rate in self.rates])
@@ -136,28 +162,36 @@ class _Coin:
 
     def figures(self, size: float, rate: float) -> _Figures:
         factor = factor_of(rate * size)
-        gain, linear_owed, inverse_owed = self.gain(factor), 0.0, 0.0
-        line: tuple[Tier | None, ...] | None = () if factor > LEAST_MARK and not self.inverse else None
-        for leg in self.linear:
+        gain, rising_owed, falling_owed = self.gain(factor), 0.0, 0.0
+        line: tuple[Tier | None, ...] | None = () if factor > LEAST_MARK and not self.is_bent else None
+        for leg in self.rising:
             owed, tier = leg.owed(factor)
-            linear_owed += owed
+            rising_owed += owed
             if line is not None:
                 line += (tier,)
-        for leg in self.inverse:
-            inverse_owed += leg.owed(1 / factor)[0]
-        return _Figures(factor, gain, linear_owed, inverse_owed, gain - linear_owed - inverse_owed, line)
+        for leg in self.falling:
+            owed, tier = leg.owed(factor)
+            falling_owed += owed
+            if line is not None:
+                line += (tier,)
+        return _Figures(factor, gain, rising_owed, falling_owed, gain - rising_owed - falling_owed, line)
+
+    def slope(self, factor: float) -> float:
+        """What is gained by the factor of the marks, on that side of today's."""
+        return self.straight_slope + self.counted.slope(factor)
 
     def gain(self, factor: float) -> float:
-        return self.linear_slope * (factor - 1) + self.inverse_slope * (1 / factor - 1)
+        return self.slope(factor) * (factor - 1) + self.bent_slope * (1 / factor - 1)
 
     def least(self, one: _Figures, other: _Figures) -> float:
-        """A lower bound of gain less maintenance between the two."""
+        """A lower bound of gain less maintenance between the two, which lie on one side of today's marks."""
         gain = min(one.gain, other.gain)
-        if self.linear_slope > 0 and self.inverse_slope > 0:
-            turn = math.sqrt(self.inverse_slope / self.linear_slope)
+        slope = self.slope(max(one.factor, other.factor))
+        if slope > 0 and self.bent_slope > 0:
+            turn = math.sqrt(self.bent_slope / slope)
             if min(one.factor, other.factor) < turn < max(one.factor, other.factor):
                 gain = self.gain(turn)
-        return gain - max(one.linear_owed, other.linear_owed) - max(one.inverse_owed, other.inverse_owed)
+        return gain - max(one.rising_owed, other.rising_owed) - max(one.falling_owed, other.falling_owed)
 
     def worst_rate(self, size: float) -> float:
         return min(self.rates, key=lambda rate: self.figures(size, rate).worth)
@@ -176,15 +210,17 @@ class PoolPath:
         """None where equity or maintenance is not known."""
         if balance.equity is None or balance.maintenance_margin is None:
             return None
+        backing = backing_of(snapshot, balance) or {}
         fixed = balance.equity - balance.maintenance_margin
-        coins: dict[str, list[_Leg]] = {}
+        coins: dict[str, list[_Leg]] = {coin: [] for coin in backing if any(rates_of(coin))}
         for position in snapshot.positions_in(balance.pool):
-            leg = _leg(position, tiers_of(markets, position))
+            leg = _leg(position, tiers_of(markets, position), is_converted=bool(backing))
             if leg is None:
                 return None
             fixed += leg.owed_today
             coins.setdefault(position.instrument.base, []).append(leg)
-        return cls(balance, fixed, tuple(_Coin.of(rates_of(coin), legs) for coin, legs in coins.items()))
+        moving = (_Coin.of(coin, rates_of(coin), legs, backing.get(coin)) for coin, legs in coins.items())
+        return cls(balance, fixed, tuple(moving))
 
     def surplus(self, size: float) -> float:
         """Equity - maintenance at that size; the venue liquidates where it reaches 0."""
@@ -199,21 +235,20 @@ class PoolPath:
             equity=balance.equity + sum(figure.gain for figure in figures),
             maintenance_margin=balance.equity
             - self.fixed
-            + sum(figure.linear_owed + figure.inverse_owed for figure in figures),
+            + sum(figure.rising_owed + figure.falling_owed for figure in figures),
             available=None,
             initial_margin=None,
             venue_margin_ratio=None,
         )
 
     def gains(self, size: float) -> dict[str, float]:
-        """What each position has gained at that size, in the pool's currency, by its name."""
-        found = {}
+        """What each position and each coin held has gained at that size, in the pool's currency, by its name."""
+        found: dict[str, float] = {}
         for coin in self.coins:
             factor = factor_of(coin.worst_rate(size) * size)
-            for position in (leg.position for leg in (*coin.linear, *coin.inverse)):
-                mark = position.mark_price
-                gain = position.instrument.pnl(position.side, position.contracts, mark, mark * factor)
-                found[position.subject] = gain * position.pool_rate
+            found |= {leg.position.subject: leg.gain(factor) for leg in (*coin.rising, *coin.falling)}
+            if coin.held is not None:
+                found[f"{coin.name} held"] = coin.held.change(factor)
         return found
 
     def first(self, end: float) -> float | None:
@@ -264,10 +299,12 @@ class PoolPath:
         return min(here, there) + bent, is_straight
 
 
-def _leg(position: Position, tiers: Tiers | None) -> _Leg | None:
+def _leg(position: Position, tiers: Tiers | None, *, is_converted: bool) -> _Leg | None:
     owed = maintenance_at(position, position.contracts, position.mark_price, tiers)
     notional = position.instrument.notional(position.contracts, position.mark_price)
-    return None if owed is None else _Leg(position, notional, owed * position.pool_rate, tiers)
+    if owed is None:
+        return None
+    return _Leg(position, notional, owed * position.pool_rate, tiers, is_converted and position.instrument.inverse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +326,3 @@ class BtcMoves:
 def btc_moves(path: PoolPath) -> BtcMoves:
     """For a path whose size is a move of BTC."""
     return BtcMoves(path.first(LARGEST_FALL), path.first(LARGEST_RISE))
-
-
-def is_of_several_coins(balance: MarginBalance, positions: Sequence[Position]) -> bool:
-    """Which coins the pool holds is not told, and so not what a shock makes of them."""
-    return balance.currency == "USD" or any(p.instrument.settle != balance.currency for p in positions)

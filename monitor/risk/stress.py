@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, Observation, PollFailure
 from monitor.domain.market import Markets
-from monitor.risk.shock import BITCOIN, BtcMoves, PoolPath, Rates, btc_moves, btc_rates, is_of_several_coins
-from monitor.risk.worth import STABLECOINS, UnknownWorthError, dollars_per
+from monitor.risk.backing import backing_of
+from monitor.risk.shock import BITCOIN, BtcMoves, PoolPath, Rates, btc_moves, btc_rates
+from monitor.risk.worth import STABLECOINS, UnknownWorthError, dollars_per, stands_still
 
 UNKNOWN_MARGIN = "its equity, or the maintenance margin of a position in it, is not known"
 
@@ -32,7 +33,7 @@ class Shock:
             return (self.moves[name],)
         if name in self.collateral:
             return (self.collateral[name] - 1,)
-        if name in STABLECOINS:
+        if stands_still(name):
             return (0.0,)
         if self.others is not None:
             return (self.others,)
@@ -89,7 +90,7 @@ def outcome(snapshot: AccountSnapshot, balance: MarginBalance, markets: Markets,
     positions = snapshot.positions_in(balance.pool)
     if path is None:
         return _unknown(balance, UNKNOWN_MARGIN)
-    if shock.collateral and is_of_several_coins(balance, positions):
+    if shock.collateral and backing_of(snapshot, balance) is None:
         return _unknown(balance, "how much of it is in dollar tokens is not told")
     after = path.at(1.0)
     share = path.first(1.0) if positions else None
@@ -120,11 +121,14 @@ def _dollars(after: MarginBalance, snapshot: AccountSnapshot, markets: Markets, 
 
 @dataclass(frozen=True, slots=True)
 class StressedPool:
-    """`moves` are those of BTC that liquidate the pool, other coins moving by beta; None where unknown."""
+    """`moves` are those of BTC that liquidate the pool, other coins moving by beta; None where unknown.
+
+    `holds_coins_still` where the venue does not tell which coins are behind it.
+    """
 
     balance: MarginBalance
     moves: BtcMoves | None
-    is_of_several_coins: bool
+    holds_coins_still: bool
     outcomes: Mapping[str, Outcome]
 
     @property
@@ -159,7 +163,7 @@ def stressed(
             StressedPool(
                 balance,
                 btc_moves(path) if path and positions else None,
-                is_of_several_coins(balance, positions),
+                backing_of(snapshot, balance) is None,
                 {shock.name: outcome(snapshot, balance, markets, shock) for shock in shocks},
             )
         )
@@ -202,4 +206,5 @@ def unheld(shock: Shock, accounts: Iterable[StressedAccount]) -> list[str]:
         if isinstance(account.observation, AccountSnapshot):
             held |= {position.instrument.base.upper() for position in account.observation.positions}
             held |= {balance.currency.upper() for balance in account.observation.margins}
+            held |= {one.coin.upper() for one in account.observation.collateral}
     return sorted({*shock.moves, *shock.collateral} - held)

@@ -11,10 +11,17 @@ from monitor.domain.account import AccountSnapshot, Position
 from monitor.domain.market import Markets
 
 STABLECOINS = frozenset({"USD", "USDT", "USDC", "USDE", "FDUSD", "USDS", "USDD", "TUSD", "DAI", "PYUSD", "USD1"})
+# Money that does not move with coins.
+FIAT = frozenset({"USD", "EUR", "GBP", "CHF", "JPY", "CAD", "AUD", "BRL", "TRY"})
 
 
 class UnknownWorthError(Exception):
     """The message says what could not be valued."""
+
+
+def stands_still(coin: str) -> bool:
+    """Whether its price in dollars does not move with the market: money, and every token named after the dollar."""
+    return coin.upper() in FIAT or "USD" in coin.upper() or coin.upper() in STABLECOINS
 
 
 def dollars_per(coin: str, snapshot: AccountSnapshot, markets: Markets) -> float:

@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
 from monitor.domain.reading import Need, Reading, Scope
+from monitor.risk.backing import backing_of, moving_coins
 from monitor.risk.remedy import smallest_share, with_collateral, with_cut
-from monitor.risk.shock import LARGEST_FALL, LARGEST_RISE, PoolPath, btc_moves, btc_rates, is_of_several_coins
+from monitor.risk.shock import LARGEST_FALL, LARGEST_RISE, PoolPath, btc_moves, btc_rates
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
 from monitor.rules.quantities import Threshold
 
@@ -24,7 +25,8 @@ class CommonShock(ThresholdRule):
     Each liquidation price holds while nothing else moves; in a crash everything does, and the pool is gone long before
     any of them. BTC counts with a beta of 1; any other coin that loses with its beta, of 2.5 at least, and one that
     gains with its beta, of 1 at most. Betas are measured over the last hundred days, where candles are told.
-    A pool of one instrument has its liquidation price for this, and is not judged here.
+    Coins held as collateral move as well, where the venue tells which. A pool of one instrument and no such coin has
+    its liquidation price for this, and is not judged here.
     """
 
     kind: Literal["common_shock"] = "common_shock"
@@ -48,8 +50,9 @@ class CommonShock(ThresholdRule):
 
     def _applies(self, balance: MarginBalance, snapshot: AccountSnapshot) -> bool:
         positions = snapshot.positions_in(balance.pool)
-        several = len({position.instrument.symbol for position in positions}) > 1
-        return several and any(self.where.matches_position(position) for position in positions)
+        moving = {position.instrument.symbol for position in positions}
+        moving |= moving_coins(snapshot, balance)
+        return len(moving) > 1 and any(self.where.matches_position(position) for position in positions)
 
     def _judge(self, name: str, balance: MarginBalance, context: Context) -> Reading:
         path = PoolPath.of(context.snapshot, balance, context.markets, btc_rates(context.betas))
@@ -63,7 +66,7 @@ class CommonShock(ThresholdRule):
             "btc_rise": moves.rise,
             "equity": balance.equity,
             "maintenance_margin": balance.maintenance_margin,
-            "holds_coins_still": is_of_several_coins(balance, context.snapshot.positions_in(balance.pool)),
+            "holds_coins_still": backing_of(context.snapshot, balance) is None,
         }
         if context.bitcoin is not None:
             inputs["daily_sigma"] = context.bitcoin.sigma

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.domain.account import AccountSnapshot, MarginMode, Position, Side
+from monitor.domain.account import AccountSnapshot, Collateral, MarginMode, Position, Side
 from monitor.domain.market import Markets
 from monitor.domain.reading import AlertKey, Reading, Scope, Severity, Verdict
 from monitor.notify.message import render
@@ -106,6 +106,57 @@ def test_a_pool_of_several_coins_says_that_their_worth_is_held_still(currency: s
     (balance,) = snapshot.margins
     (reading,) = judge(replace(snapshot, margins=(replace(balance, currency=currency),)))
     assert reading.inputs["holds_coins_still"] is still
+
+
+def on_coins(*positions: Position, btc: float, counts: float = 1.0) -> AccountSnapshot:
+    """1,000 in a pool of dollars, of which so much is Bitcoin of which that share counts."""
+    snapshot = a_snapshot(*(replace(position, pool="cross:USD") for position in positions))
+    (balance,) = snapshot.margins
+    held = (("USDT", 1.0, 1_000 - btc), ("BTC", 100.0, btc / counts / 100))
+    return replace(
+        snapshot,
+        margins=(replace(balance, currency="USD"),),
+        collateral=tuple(Collateral(coin=coin, price=price, amount=amount) for coin, price, amount in held),
+    )
+
+
+@pytest.mark.parametrize(
+    ("side", "contracts", "btc", "fall", "rise"),
+    [
+        (Side.LONG, 40.0, 1_000.0, -0.2, None),
+        (Side.LONG, 40.0, 0.0, None, None),
+        (Side.LONG, 40.0, 1.0, None, None),
+        (Side.SHORT, 10.0, 1_000.0, None, None),
+        (Side.SHORT, 20.0, 500.0, None, 1_000 / 1_500),
+    ],
+    ids=["falls with it", "in dollars", "next to nothing", "hedged by it", "hedged in part"],
+)
+def test_coins_held_as_collateral_move_with_the_market(
+    side: Side, contracts: float, btc: float, fall: float | None, rise: float | None
+) -> None:
+    """The liquidation price of the lone position holds them still."""
+    found = judge(on_coins(a_position(side=side, contracts=contracts, rate=1e-9), btc=btc))
+    if btc < 10:
+        assert found == ()
+        return
+    (reading,) = found
+    assert (reading.inputs["btc_fall"], reading.inputs["btc_rise"]) == pytest.approx((fall, rise), abs=1e-5)
+    assert reading.inputs["holds_coins_still"] is False
+
+
+@pytest.mark.parametrize("counts", [1.0, 0.5])
+def test_a_coin_that_loses_with_the_positions_is_named_among_them_and_the_remedy_clears_it(counts: float) -> None:
+    snapshot = on_coins(a_position(contracts=90.0, rate=1e-9), btc=1_000.0, counts=counts)
+    (reading,) = judge(snapshot)
+    inputs = reading.inputs
+    assert reading.value == pytest.approx(0.1, abs=1e-5)
+    assert [inputs[f"loser_{rank}"] for rank in (1, 2)] == ["BTC/USDT:USDT long", "BTC held"]
+    assert inputs["loss_2"] == pytest.approx(100.0, abs=0.1)
+    assert "loses most there: BTC/USDT:USDT long -900 USD, BTC held -100 USD" in message_of(reading)
+    needed = inputs["add_collateral"]
+    assert isinstance(needed, float)
+    assert judge(with_collateral(snapshot, "cross:USD", needed))[0].verdict is Verdict.CLEAR
+    assert judge(with_collateral(snapshot, "cross:USD", 0.99 * needed))[0].verdict is not Verdict.CLEAR
 
 
 def test_no_cut_is_advised_where_it_is_not_known_that_margin_is_shared() -> None:

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.oracle_cases import as_snapshot, random_account
-from monitor.domain.account import AccountSnapshot, MarginBalance, Position, Side
+from monitor.domain.account import AccountSnapshot, Collateral, MarginBalance, Position, Side
 from monitor.domain.market import Markets
 from monitor.paper.contract import Bracket
-from monitor.risk.reprice import reprice
+from monitor.risk.margin import maintenance_at
+from monitor.risk.reprice import reprice, tiers_of
 from monitor.risk.shock import (
     LARGEST_FALL,
     LARGEST_RISE,
@@ -187,16 +188,61 @@ def surplus_by_repricing(snapshot: AccountSnapshot, markets: Markets, size: floa
     return min(found)
 
 
-@given(st.integers(0, 2**32))
+def with_coins(rng: Random, snapshot: AccountSnapshot) -> AccountSnapshot:
+    """What stands behind the pool: some of its coins, held or owed, one that no contract is on, and dollars for the
+    rest. A venue's haircut takes the same of all that is held."""
+    (balance,), gross = snapshot.margins, gross_of(snapshot.positions)
+    worth = {coin: gross * rng.uniform(-0.2, 1) for coin in ("BTC", "ETH", "XRP") if rng.random() < 0.7}
+    counts = rng.choice((1.0, 0.9))
+    dollars = (balance.equity or 0.0) - sum(counted(figure, counts) for figure in worth.values())
+    held = [Collateral(coin=coin, price=7.0, amount=figure / 7) for coin, figure in worth.items()]
+    return replace(snapshot, collateral=(Collateral(coin="USDT", price=1.0, amount=dollars), *held))
+
+
+def counted(worth: float, counts: float) -> float:
+    return worth * counts if worth > 0 else worth
+
+
+def surplus_of_coins(snapshot: AccountSnapshot, markets: Markets, size: float) -> float:
+    """Coin by coin: what it holds and its inverse contracts gain, at the price it then has; the least that any of its
+    rates leaves."""
+    (balance,) = snapshot.margins
+    dollars, *held = snapshot.collateral
+    worth = {one.coin: (one.amount or 0.0) * one.price for one in held}
+    above = sum(figure for figure in worth.values() if figure > 0)
+    below = sum(figure for figure in worth.values() if figure < 0)
+    counts = ((balance.equity or 0.0) - (dollars.amount or 0.0) - below) / above if above else 1.0
+    total = dollars.amount or 0.0
+    for coin in sorted({*worth, *(position.instrument.base for position in snapshot.positions)}):
+        figure = worth.get(coin, 0.0)
+        share = counts if figure > 0 else 1.0
+        found = []
+        for rate in btc_rates()(coin):
+            factor = factor_of(rate * size)
+            left = share * figure * factor
+            for position in (p for p in snapshot.positions if p.instrument.base == coin):
+                mark, inverse = position.mark_price, position.instrument.inverse
+                gain = position.instrument.pnl(position.side, position.contracts, mark, mark * factor)
+                owed = maintenance_at(position, position.contracts, mark * factor, tiers_of(markets, position))
+                assert owed is not None
+                left += (gain * share * factor - owed * factor if inverse else gain - owed) * position.pool_rate
+            found.append(left)
+        total += min(found)
+    return total
+
+
+@given(st.integers(0, 2**32), st.booleans())
 @settings(deadline=None)
-def test_no_size_that_liquidates_lies_before_the_one_that_is_found(seed: int) -> None:
+def test_no_size_that_liquidates_lies_before_the_one_that_is_found(seed: int, has_coins: bool) -> None:
     rng = Random(seed)
     snapshot, markets = a_mixed_pool(rng)
+    snapshot = with_coins(rng, snapshot) if has_coins else snapshot
     path, gross = path_of(snapshot, markets), gross_of(snapshot.positions)
+    by_hand = surplus_of_coins if has_coins else surplus_by_repricing
     for end in (LARGEST_FALL, LARGEST_RISE):
         sizes = [0.0, end, *(rng.uniform(0.0, end) for _ in range(3))]
         for size in sizes:
-            assert path.surplus(size) == pytest.approx(surplus_by_repricing(snapshot, markets, size), abs=1e-9 * gross)
+            assert path.surplus(size) == pytest.approx(by_hand(snapshot, markets, size), abs=1e-9 * gross)
             pool = path.at(size)
             assert (pool.equity or 0) - (pool.maintenance_margin or 0) == pytest.approx(
                 path.surplus(size), abs=1e-9 * gross

@@ -8,7 +8,7 @@ import typer
 
 from monitor.cli.stress import shock_of
 from monitor.cli.stress_view import as_object, print_tables
-from monitor.domain.account import AccountSnapshot, FailureKind, MarginBalance, PollFailure, Side
+from monitor.domain.account import AccountSnapshot, Collateral, FailureKind, MarginBalance, PollFailure, Side
 from monitor.risk.reprice import reprice
 from monitor.risk.stress import HISTORIC, Outcome, Shock, StressedAccount, dollars_of, first_of, outcome, stressed
 from tests.builders import NOON, a_position, a_snapshot
@@ -102,6 +102,23 @@ def test_what_a_pool_of_several_coins_holds_of_a_dollar_token_is_not_known() -> 
     assert (found.after.equity, found.dollars, found.is_liquidated) == (None, None, None)
     assert found.why == "how much of it is in dollar tokens is not told"
     assert after(of_several_coins(), BY_NAME["2025-10-10"]).is_liquidated is False
+
+
+def test_a_dollar_token_that_falls_takes_what_of_it_is_told_to_stand_behind_a_pool_of_several_coins() -> None:
+    book = of_several_coins()
+    held = tuple(
+        Collateral(coin=coin, price=1.0, amount=amount) for coin, amount in (("USDT", 1_500.0), ("EUR", 500.0))
+    )
+    found = after(replace(book, collateral=held), BY_NAME["stablecoin 0.65"])
+    assert found.why == ""
+    assert found.after.equity == pytest.approx(2_000 - 0.35 * 1_500)
+    assert (found.dollars, found.is_liquidated) == (found.after.equity, False)
+
+
+def test_coins_behind_a_pool_fall_by_their_own_figures() -> None:
+    held = (Collateral(coin="ETH", price=100.0, amount=10.0), Collateral(coin="USDT", price=1.0, amount=1_000.0))
+    found = after(replace(of_several_coins(), collateral=held), BY_NAME["2025-10-10"])
+    assert found.after.equity == pytest.approx(2_000 - 160 - 310 - 160)
 
 
 @pytest.mark.parametrize(
