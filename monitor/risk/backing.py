@@ -7,11 +7,14 @@ coins gain, and what they lose counts whole.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.domain.account import AccountSnapshot, MarginBalance
 from monitor.risk.worth import stands_still
 
+Coins = Mapping[str, "Backing"]
+
+NO_COINS: Coins = {}
 DOLLARS = "USD"
 # Of the equity. Less than this of a coin moves nothing.
 DUST_SHARE = 0.01
@@ -32,12 +35,16 @@ class Backing:
         """Dollars of equity that the factor of its price multiplies, on that side of 1."""
         return self.worth * (self.gained if self.worth * (factor - 1) > 0 else self.lost)
 
+    def plus(self, worth: float) -> "Backing":
+        """With what contracts that are settled in the coin gain as if so much more of it were held."""
+        return replace(self, worth=self.worth + worth)
+
     def change(self, factor: float) -> float:
         """Of the equity in dollars, where the price goes to `factor` times today's."""
         return self.slope(factor) * (factor - 1)
 
 
-def backing_of(snapshot: AccountSnapshot, balance: MarginBalance) -> Mapping[str, Backing] | None:
+def backing_of(snapshot: AccountSnapshot, balance: MarginBalance) -> Coins | None:
     """What is behind the pool by coin, empty where that is its own currency alone; None where it is not told."""
     if balance.currency != DOLLARS:
         is_of_one = all(p.instrument.settle == balance.currency for p in snapshot.positions_in(balance.pool))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from monitor.domain.account import AccountSnapshot, Estimate, MarginBalance, Position, PriceOrigin
 from monitor.domain.market import Markets
+from monitor.risk.backing import backing_of
 from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.risk.margin import maintenance
 from monitor.risk.reprice import tiers_of
@@ -18,6 +19,9 @@ BY_POSITIONS_ESTIMATED = Estimate("maintenance_margin", "sum of its positions by
 BY_SOLVE = Estimate("liquidation_price", "the mark at which the pool's equity meets its maintenance")
 BY_SOLVE_OF_COINS = Estimate(
     "liquidation_price", "the mark at which the pool's equity meets its maintenance, its coins worth what they are now"
+)
+BY_SOLVE_WITH_COIN = Estimate(
+    "liquidation_price", "the mark at which the pool's equity meets its maintenance, what it holds of the coin included"
 )
 
 
@@ -61,12 +65,19 @@ def _with_price(snapshot: AccountSnapshot, position: Position, markets: Markets)
     price, origin = solved_price(liquidation_prices(snapshot, position, markets), position.mark_price)
     if origin is PriceOrigin.UNKNOWN:
         return position
-    basis = BY_SOLVE_OF_COINS if is_of_coins(snapshot, position) else BY_SOLVE
-    estimates = (*position.estimates, basis)
+    estimates = (*position.estimates, _basis(snapshot, position))
     return replace(position, liquidation_price=price, liquidation_price_origin=origin, estimates=estimates)
 
 
+def _basis(snapshot: AccountSnapshot, position: Position) -> Estimate:
+    if not is_of_coins(snapshot, position):
+        return BY_SOLVE
+    balance = snapshot.margin(position.pool)
+    is_told = balance is not None and backing_of(snapshot, balance) is not None
+    return BY_SOLVE_WITH_COIN if is_told else BY_SOLVE_OF_COINS
+
+
 def is_of_coins(snapshot: AccountSnapshot, position: Position) -> bool:
-    """Its pool is one of several coins: what they are worth may move with the mark, which our own solve leaves out."""
+    """Its pool is one of several coins: what they are worth may move with the mark, which venues' prices leave out."""
     balance = snapshot.margin(position.pool)
     return balance is not None and balance.currency != position.instrument.settle

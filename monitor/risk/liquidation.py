@@ -3,7 +3,8 @@
 Between two bracket edges a pool's surplus (equity - maintenance) is linear in x, x being the mark of a linear contract
 and 1/mark of an inverse one. So the surplus is evaluated on both sides of the edges, walking away from today's mark,
 and the root lies on the straight line of the first segment in which it changes sign; or at an edge, where maintenance
-jumps because the rate of a bracket holds for the whole position. All legs of the instrument move together.
+jumps because the rate of a bracket holds for the whole position. All legs of the instrument move together, and with
+them its coin behind the pool, where that is told: then x is the mark of an inverse contract as well (see `backing`).
 
 For one long leg of size s this is the textbook P' = (E - s*P - MM_other - amount) / (s * (rate - 1)); hedge mode,
 brackets and inverse contracts come with it.
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, Position, PriceOrigin
 from monitor.domain.market import Markets
+from monitor.risk.backing import NO_COINS, Coins, backing_of
 from monitor.risk.reprice import surplus, tiers_of
 
 # Beyond the last bracket edge the line is followed to this multiple of it; a root further out counts as none. So far,
@@ -54,32 +56,45 @@ def liquidation_prices(snapshot: AccountSnapshot, position: Position, markets: M
     if balance is None:
         return None
     legs = [p for p in snapshot.positions_in(position.pool) if p.instrument == position.instrument]
-    here = surplus(balance, legs, {position.instrument.symbol: position.mark_price}, markets)
+    coins = coins_moved(snapshot, balance, position)
+    here = surplus(balance, legs, position.instrument, 1.0, markets, coins)
     if here is None:
         return None
     if here <= 0:
         return LiquidationPrices(None, None, already=True)
-    falling = _root(balance, legs, markets, upwards=False)
-    rising = _root(balance, legs, markets, upwards=True)
-    return LiquidationPrices(*((rising, falling) if position.instrument.inverse else (falling, rising)))
+    falling = _root(balance, legs, markets, coins, upwards=False)
+    rising = _root(balance, legs, markets, coins, upwards=True)
+    turns = position.instrument.inverse and not coins
+    return LiquidationPrices(*((rising, falling) if turns else (falling, rising)))
 
 
-def _root(balance: MarginBalance, legs: list[Position], markets: Markets, *, upwards: bool) -> float | None:
+def coins_moved(snapshot: AccountSnapshot, balance: MarginBalance, position: Position) -> Coins:
+    """The coins behind its pool, where they are told; a venue that tells a liquidation price holds them still in it,
+    and so does ours beside it."""
+    if position.liquidation_price_origin is PriceOrigin.VENUE:
+        return NO_COINS
+    return backing_of(snapshot, balance) or NO_COINS
+
+
+def _root(
+    balance: MarginBalance, legs: list[Position], markets: Markets, coins: Coins, *, upwards: bool
+) -> float | None:
     """The mark at the first sign change of the surplus, going up or down in x from today's mark."""
     instrument, mark = legs[0].instrument, legs[0].mark_price
+    turns = instrument.inverse and not coins
 
     def turned(value: float) -> float:
         """A mark as x, and x as a mark."""
-        return 1 / value if instrument.inverse else value
+        return 1 / value if turns else value
 
     def surplus_at(at: float) -> float:
-        there = surplus(balance, legs, {instrument.symbol: turned(at)}, markets)
+        there = surplus(balance, legs, instrument, turned(at) / mark, markets, coins)
         assert there is not None, "it was known at today's mark"
         return there
 
     hair, x = HAIR if upwards else -HAIR, turned(mark)
     here = surplus_at(x)
-    for edge in _edges(legs, markets, x, upwards=upwards):
+    for edge in _edges(legs, markets, x, upwards=upwards, as_marks=bool(coins)):
         there = surplus_at(edge * (1 - hair))
         if there <= 0:
             return turned(x + (edge - x) * here / (here - there))
@@ -90,13 +105,14 @@ def _root(balance: MarginBalance, legs: list[Position], markets: Markets, *, upw
     return None
 
 
-def _edges(legs: list[Position], markets: Markets, x: float, *, upwards: bool) -> Iterator[float]:
+def _edges(legs: list[Position], markets: Markets, x: float, *, upwards: bool, as_marks: bool) -> Iterator[float]:
     """Bracket edges beyond x in walking order, closed by a far (up) or a tiny (down) last one."""
-    edges = sorted(
+    edges = [
         tier.cap / (leg.contracts * leg.instrument.contract_size)
         for leg in legs
         for tier in (tiers_of(markets, leg) or ())[:-1]
-    )
+    ]
+    edges = sorted(1 / edge for edge in edges) if as_marks and legs[0].instrument.inverse else sorted(edges)
     if upwards:
         yield from (edge for edge in edges if edge > x)
         yield max([x, *edges]) * FAR

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from monitor.domain.account import AccountSnapshot, Collateral, MarginBalance, Position
 from monitor.domain.market import Markets
 from monitor.risk.backing import DOLLARS
+from monitor.risk.liquidation import coins_moved
 from monitor.risk.margin import maintenance_at
-from monitor.risk.reprice import change, surplus, tiers_of
+from monitor.risk.reprice import surplus, tiers_of
 
 # A remedy overshoots its target by this share, so that rounding cannot leave it just short.
 OVERSHOOT = 1e-6
@@ -87,25 +88,26 @@ def remedy_for_distance(
     pool's surplus there and at the price wanted, so that our brackets only ever bridge the gap between the two.
     """
     balance = snapshot.margin(position.pool)
-    symbol, mark = position.instrument.symbol, position.mark_price
+    mark = position.mark_price
     direction = 1 if liquidation_price > mark else -1
     wanted = mark * (1 + direction * target * (1 + OVERSHOOT))
     if balance is None or wanted <= 0:
         return Remedy(add_collateral=None, cut_share=None)
-    legs = snapshot.positions_in(position.pool)
-    others = [leg for leg in legs if leg.subject != position.subject]
-    tiers = tiers_of(markets, position)
-    anchor = surplus(balance, legs, {symbol: liquidation_price}, markets)
-    there = surplus(balance, legs, {symbol: wanted}, markets)
-    without = surplus(balance, others, {symbol: wanted}, markets)
-    if anchor is None or there is None or without is None:
+    coins = coins_moved(snapshot, balance, position)
+
+    def left_at(price: float, after: AccountSnapshot) -> float | None:
+        pool = after.margin(position.pool)
+        assert pool is not None, "no remedy takes a pool away"
+        return surplus(pool, after.positions_in(position.pool), position.instrument, price / mark, markets, coins)
+
+    anchor, there = left_at(liquidation_price, snapshot), left_at(wanted, snapshot)
+    if anchor is None or there is None:
         return Remedy(add_collateral=None, cut_share=None)
 
     def enough(share: float) -> bool:
-        pnl, maintenance = change(position, wanted, tiers, 1 - share)
-        assert maintenance is not None, "it was known for the whole position"
-        left = (pnl - maintenance) * position.pool_rate
-        return without + _saved(position, _maintenance_left(position, share, markets)) + left >= anchor
+        left = left_at(wanted, with_cut(snapshot, {position.subject: share}, markets))
+        assert left is not None, "it was known for the whole position"
+        return left >= anchor
 
     return Remedy(add_collateral=max(0.0, anchor - there), cut_share=smallest_share(enough))
 

@@ -7,8 +7,9 @@ of the brackets' figure. At today's marks the venue's numbers stand as they were
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from monitor.domain.account import AccountSnapshot, MarginBalance, Position, PriceOrigin
+from monitor.domain.account import AccountSnapshot, Instrument, MarginBalance, Position, PriceOrigin
 from monitor.domain.market import Markets, Tiers
+from monitor.risk.backing import NO_COINS, Backing, Coins
 from monitor.risk.margin import maintenance_at
 
 
@@ -17,34 +18,42 @@ def tiers_of(markets: Markets, position: Position) -> Tiers | None:
     return state.tiers.value if state is not None and state.tiers is not None else None
 
 
-def change(position: Position, mark: float, tiers: Tiers | None, share: float = 1.0) -> tuple[float, float | None]:
-    """(change of equity, change of maintenance) in settle units when the mark of that share of it goes to `mark`."""
-    contracts = position.contracts * share
-    pnl = position.instrument.pnl(position.side, contracts, position.mark_price, mark)
-    before = maintenance_at(position, contracts, position.mark_price, tiers)
-    after = maintenance_at(position, contracts, mark, tiers)
-    return pnl, None if before is None or after is None else after - before
+def change(position: Position, mark: float, tiers: Tiers | None) -> tuple[float, tuple[float, float] | None]:
+    """(change of equity, maintenance before and after) in settle units when its mark goes to `mark`."""
+    pnl = position.instrument.pnl(position.side, position.contracts, position.mark_price, mark)
+    before = maintenance_at(position, position.contracts, position.mark_price, tiers)
+    after = maintenance_at(position, position.contracts, mark, tiers)
+    return pnl, None if before is None or after is None else (before, after)
 
 
 def surplus(
-    balance: MarginBalance, positions: Iterable[Position], marks: Mapping[str, float], markets: Markets
+    balance: MarginBalance,
+    positions: Iterable[Position],
+    instrument: Instrument,
+    factor: float,
+    markets: Markets,
+    coins: Coins = NO_COINS,
 ) -> float | None:
-    """Equity - maintenance margin of a pool at other marks (by symbol); the venue liquidates where it reaches 0.
+    """Equity - maintenance margin of a pool with one instrument at `factor` times its mark; at 0 the venue liquidates.
 
-    `positions` are the pool's; those whose symbol is not in `marks` stay as they are. None where a figure is unknown.
+    `positions` are the pool's. Of the `coins` behind it that of the instrument moves along; with any told, what inverse
+    contracts gain and owe is of a coin whose price moves. None where a figure is unknown.
     """
     if balance.equity is None or balance.maintenance_margin is None:
         return None
-    total = balance.equity - balance.maintenance_margin
+    total, coin = balance.equity - balance.maintenance_margin, coins.get(instrument.base, Backing(0.0))
     for position in positions:
-        mark = marks.get(position.instrument.symbol)
-        if mark is None:
+        if position.instrument != instrument:
             continue
-        pnl, maintenance = change(position, mark, tiers_of(markets, position))
-        if maintenance is None:
+        pnl, owed = change(position, position.mark_price * factor, tiers_of(markets, position))
+        if owed is None:
             return None
-        total += (pnl - maintenance) * position.pool_rate
-    return total
+        before, after = owed
+        if coins and instrument.inverse:
+            coin = coin.plus(position.side.sign * position.notional * position.pool_rate)
+            pnl, after = 0.0, after * factor
+        total += (pnl - (after - before)) * position.pool_rate
+    return total + coin.change(factor)
 
 
 def reprice(snapshot: AccountSnapshot, marks: Mapping[str, float], markets: Markets) -> AccountSnapshot:
@@ -53,8 +62,8 @@ def reprice(snapshot: AccountSnapshot, marks: Mapping[str, float], markets: Mark
     positions = []
     for position in snapshot.positions:
         mark = marks.get(position.instrument.symbol, position.mark_price)
-        pnl, maintenance = change(position, mark, tiers_of(markets, position))
-        rate = position.pool_rate
+        pnl, owed = change(position, mark, tiers_of(markets, position))
+        rate, maintenance = position.pool_rate, None if owed is None else owed[1] - owed[0]
         in_pool = pnl * rate, None if maintenance is None else maintenance * rate
         moved.setdefault(position.pool, []).append(in_pool)
         positions.append(_moved(position, mark, pnl, maintenance))

@@ -149,8 +149,7 @@ class _Coin:
     def of(cls, name: str, rates: Rates, legs: Sequence[_Leg], held: Backing | None) -> Self:
         rising = tuple(leg for leg in legs if not leg.position.instrument.inverse)
         falling = tuple(leg for leg in legs if leg.position.instrument.inverse)
-        own = held or Backing(0.0)
-        counted = replace(own, worth=own.worth + sum(leg.signed for leg in falling if leg.is_converted))
+        counted = (held or Backing(0.0)).plus(sum(leg.signed for leg in falling if leg.is_converted))
         bent = [leg.signed for leg in falling if not leg.is_converted]
         return cls(
             name, rates, rising, falling, held, counted, sum(leg.signed for leg in rising), -sum(bent), bool(bent)

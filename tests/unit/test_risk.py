@@ -1,10 +1,12 @@
 """Margin arithmetic: brackets, repricing, liquidation prices and remedies, against figures worked by hand."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from monitor.domain.account import AccountSnapshot, Position, Side
+from monitor.domain.account import AccountSnapshot, Collateral, Position, PriceOrigin, Side
 from monitor.domain.market import Tier
 from monitor.risk.liquidation import LiquidationPrices, liquidation_prices
 from monitor.risk.margin import maintenance
@@ -194,3 +196,34 @@ def test_a_distance_remedy_moves_the_liquidation_price_to_its_target(snapshot: A
     assert after is not None
     moved = after.below if nearest < position.mark_price else after.above
     assert moved is None or abs(moved / position.mark_price - 1) == pytest.approx(target, rel=0.01)
+
+
+@pytest.mark.parametrize("counts", [1.0, 0.8])
+def test_a_liquidation_price_of_our_own_falls_with_the_coin_that_secures_it_and_so_is_its_remedy(counts: float) -> None:
+    """40 contracts and 1,000 in Bitcoin at 100, less a haircut: gone 1,000 lower by 5,000 a unit of the move."""
+    long = a_position(contracts=40, rate=1e-9, pool="cross:USD", liquidation_price_origin=PriceOrigin.UNKNOWN)
+    snapshot, market = a_snapshot(long, equity=1_000), a_market(tiers=flat_tiers(1e-9))
+    (balance,) = snapshot.margins
+    snapshot = replace(
+        snapshot,
+        margins=(replace(balance, currency="USD"),),
+        collateral=(Collateral(coin="BTC", price=100.0, amount=10 / counts),),
+    )
+    prices = liquidation_prices(snapshot, long, market)
+    assert prices is not None
+    assert prices.below == pytest.approx(80.0)
+    assert prices.above is None
+    told = replace(long, liquidation_price_origin=PriceOrigin.VENUE)
+    beside = liquidation_prices(replace(snapshot, positions=(told,)), told, market)
+    assert beside is not None
+    assert beside.below == pytest.approx(75.0), "as the venue has it"
+    remedy = remedy_for_distance(snapshot, long, 80.0, 0.25, market)
+    assert remedy.add_collateral == pytest.approx(250.0, rel=1e-4)
+    after = liquidation_prices(with_collateral(snapshot, "cross:USD", remedy.add_collateral or 0.0), long, market)
+    assert after is not None
+    assert after.below == pytest.approx(75.0, rel=1e-4)
+    assert remedy.cut_share == pytest.approx(0.25, abs=1e-3)
+    reduced = with_cut(snapshot, {long.subject: remedy.cut_share or 0.0}, market)
+    after = liquidation_prices(reduced, reduced.positions[0], market)
+    assert after is not None
+    assert after.below == pytest.approx(75.0, rel=1e-3)

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.oracle_cases import as_snapshot, random_account
-from monitor.domain.account import AccountSnapshot, Collateral, MarginBalance, Position, Side
+from monitor.domain.account import AccountSnapshot, Collateral, MarginBalance, Position, PriceOrigin, Side
 from monitor.domain.market import Markets
 from monitor.paper.contract import Bracket
+from monitor.risk.liquidation import liquidation_prices
 from monitor.risk.margin import maintenance_at
 from monitor.risk.reprice import reprice, tiers_of
 from monitor.risk.shock import (
@@ -206,29 +207,34 @@ def counted(worth: float, counts: float) -> float:
 def surplus_of_coins(snapshot: AccountSnapshot, markets: Markets, size: float) -> float:
     """Coin by coin: what it holds and its inverse contracts gain, at the price it then has; the least that any of its
     rates leaves."""
-    (balance,) = snapshot.margins
     dollars, *held = snapshot.collateral
+    coins = sorted({*(one.coin for one in held), *(position.instrument.base for position in snapshot.positions)})
+    return (dollars.amount or 0.0) + sum(
+        min(left_of_coin(snapshot, markets, coin, factor_of(rate * size)) for rate in btc_rates()(coin))
+        for coin in coins
+    )
+
+
+def left_of_coin(
+    snapshot: AccountSnapshot, markets: Markets, coin: str, factor: float, symbol: str | None = None
+) -> float:
+    """Dollars, at that factor of its price; of contracts those alone move that are of `symbol`, where one is given."""
+    (balance,), (dollars, *held) = snapshot.margins, snapshot.collateral
     worth = {one.coin: (one.amount or 0.0) * one.price for one in held}
     above = sum(figure for figure in worth.values() if figure > 0)
     below = sum(figure for figure in worth.values() if figure < 0)
-    counts = ((balance.equity or 0.0) - (dollars.amount or 0.0) - below) / above if above else 1.0
-    total = dollars.amount or 0.0
-    for coin in sorted({*worth, *(position.instrument.base for position in snapshot.positions)}):
-        figure = worth.get(coin, 0.0)
-        share = counts if figure > 0 else 1.0
-        found = []
-        for rate in btc_rates()(coin):
-            factor = factor_of(rate * size)
-            left = share * figure * factor
-            for position in (p for p in snapshot.positions if p.instrument.base == coin):
-                mark, inverse = position.mark_price, position.instrument.inverse
-                gain = position.instrument.pnl(position.side, position.contracts, mark, mark * factor)
-                owed = maintenance_at(position, position.contracts, mark * factor, tiers_of(markets, position))
-                assert owed is not None
-                left += (gain * share * factor - owed * factor if inverse else gain - owed) * position.pool_rate
-            found.append(left)
-        total += min(found)
-    return total
+    share = 1.0
+    if worth.get(coin, 0.0) > 0:
+        share = ((balance.equity or 0.0) - (dollars.amount or 0.0) - below) / above
+    left = share * worth.get(coin, 0.0) * factor
+    for position in (p for p in snapshot.positions if p.instrument.base == coin):
+        moved = factor if symbol in (None, position.instrument.symbol) else 1.0
+        mark, coins = position.mark_price, moved if position.instrument.inverse else 1.0
+        gain = position.instrument.pnl(position.side, position.contracts, mark, mark * moved)
+        owed = maintenance_at(position, position.contracts, mark * moved, tiers_of(markets, position))
+        assert owed is not None
+        left += (gain * (share if position.instrument.inverse else 1.0) - owed) * coins * position.pool_rate
+    return left
 
 
 @given(st.integers(0, 2**32), st.booleans())
@@ -257,3 +263,32 @@ def test_no_size_that_liquidates_lies_before_the_one_that_is_found(seed: int, ha
         else:
             ahead = [path.surplus(found + math.copysign(PRECISION * step, end)) for step in range(1, 21)]
             assert min(ahead) <= 0
+
+
+@given(st.integers(0, 2**32))
+@settings(deadline=None)
+def test_our_own_liquidation_price_moves_what_is_held_of_the_coin_as_well(seed: int) -> None:
+    """Where the venue tells none. Beyond the coin of the contract nothing else moves."""
+    rng = Random(seed)
+    told, markets = a_mixed_pool(rng)
+    untold = [replace(p, liquidation_price=None, liquidation_price_origin=PriceOrigin.UNKNOWN) for p in told.positions]
+    snapshot = with_coins(rng, replace(told, positions=tuple(untold)))
+    position = rng.choice(snapshot.positions)
+    coin, symbol = position.instrument.base, position.instrument.symbol
+    (balance,), gross = snapshot.margins, gross_of(snapshot.positions)
+    rest = (balance.equity or 0.0) - (balance.maintenance_margin or 0.0)
+    rest -= left_of_coin(snapshot, markets, coin, 1.0)
+
+    def surplus(mark: float) -> float:
+        return rest + left_of_coin(snapshot, markets, coin, mark / position.mark_price, symbol)
+
+    prices = liquidation_prices(snapshot, position, markets)
+    assert prices is not None
+    assert not prices.already
+    for root, end in ((prices.below, 1e-6), (prices.above, 1e6)):
+        last = position.mark_price * end if root is None else root
+        path = [position.mark_price * (last / position.mark_price) ** (step / 200) for step in range(200)]
+        assert min(map(surplus, path)) > -1e-6 * gross
+        if root is not None:
+            beyond = root * (1 + math.copysign(1e-9, root - position.mark_price))
+            assert surplus(beyond) <= 1e-6 * gross

@@ -12,8 +12,10 @@ from monitor.paper.contract import Contract
 from monitor.paper.dialects.bitget import BITGET, PASSPHRASE
 from monitor.paper.dialects.bitget_account import worth
 from monitor.paper.engine import Engine
+from monitor.paper.unified import unified_liquidation_price
+from tests.paper import START
 from tests.reading import ShiftedClock
-from tests.venues.books import Sizes
+from tests.venues.books import Sizes, a_book
 from tests.venues.kit import (
     AccountCase,
     House,
@@ -67,11 +69,17 @@ def _classic_told(truth: PositionTruth) -> Mapping[Figure, Any]:
 
 
 def _unified_told(truth: PositionTruth) -> Mapping[Figure, Any]:
-    """Across, what it binds holds the fee of closing; contracts settled in coin have no rank."""
+    """Across, what it binds holds the fee of closing; contracts settled in coin have no rank.
+
+    The book's figures are the same at any time.
+    """
+    if truth.isolated_wallet is not None:
+        return {Figure.INITIAL: truth.isolated_wallet}
+    engine = a_book(START, SIZES, _terms)
+    price = unified_liquidation_price(engine, engine.account(truth.account), truth.symbol)
     if truth.symbol.endswith("_PERP"):
-        return {Figure.ADL_RANK: None}
-    across = truth.initial_margin + TAKER_FEE * truth.notional
-    return {Figure.INITIAL: across if truth.isolated_wallet is None else truth.isolated_wallet}
+        return {Figure.LIQUIDATION_PRICE: price, Figure.ADL_RANK: None}
+    return {Figure.LIQUIDATION_PRICE: price, Figure.INITIAL: truth.initial_margin + TAKER_FEE * truth.notional}
 
 
 def _maintenance_where_isolated(truth: PositionTruth) -> frozenset[Figure]:

@@ -12,6 +12,7 @@ from monitor.paper.unified import unified_liquidation_price, worth
 from tests.paper import START
 from tests.venues.books import a_book
 from tests.venues.kit import AccountCase, PoolTruth, VenueCase, all_together, isolated_alone
+from tests.venues.moving import price_with_its_coin
 
 WALLET = "/v5/account/wallet-balance"
 USDT, USDC, INVERSE = (f"/v5/position/list {scope}" for scope in ("linear USDT", "linear USDC", "inverse"))
@@ -25,18 +26,16 @@ def _unified(engine: Engine, owner: Account) -> tuple[PoolTruth, ...]:
     return (replace(pool, venue_margin_ratio=pool.maintenance_margin / pool.equity),)
 
 
-def _price(truth: PositionTruth) -> float | None:
+def _of_cross(truth: PositionTruth) -> Mapping[Figure, Any]:
     """The book's figures are the same at any time."""
     engine = a_book(START, SIZES)
-    return unified_liquidation_price(engine, engine.account(truth.account), truth.symbol)
-
-
-def _of_cross(truth: PositionTruth) -> Mapping[Figure, Any]:
-    return {Figure.LIQUIDATION_PRICE: _price(truth)}
+    return {Figure.LIQUIDATION_PRICE: unified_liquidation_price(engine, engine.account(truth.account), truth.symbol)}
 
 
 def _of_portfolio(truth: PositionTruth) -> Mapping[Figure, Any]:
-    return {Figure.LIQUIDATION_PRICE: _price(truth), Figure.LEVERAGE: None, Figure.INITIAL: None}
+    engine = a_book(START, SIZES)
+    price = price_with_its_coin(engine, engine.account(truth.account), truth.symbol)
+    return {Figure.LIQUIDATION_PRICE: price, Figure.LEVERAGE: None, Figure.INITIAL: None}
 
 
 def _cross(account: str, *symbols: str) -> AccountCase:

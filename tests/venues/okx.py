@@ -10,6 +10,7 @@ from monitor.exchange.venues.figures import Figure, estimated
 from monitor.paper.book import Account, PositionTruth
 from monitor.paper.dialects.okx import BALANCE, OKX, POSITIONS, passphrase_of
 from monitor.paper.dialects.okx_account import (
+    DISCOUNT,
     FUTURES,
     MULTI,
     PORTFOLIO,
@@ -24,9 +25,11 @@ from tests.paper import START
 from tests.venues.books import Sizes, a_book
 from tests.venues.kit import AccountCase, PoolTruth, VenueCase, all_together, isolated_alone, per_currency
 from tests.venues.mexc import whole_rate
+from tests.venues.moving import price_with_its_coin
 
 SIZES: Sizes = {("BTC", "USDT"): 0.01, ("ETH", "USDT"): 0.1, ("BTC", "USDC"): 0.01, ("ETH", "ETH"): 10.0}
 OURS = estimated("made of other figures")
+COUNTS = {"BTC": DISCOUNT, "ETH": DISCOUNT}
 
 
 def _with_ratio(pool: PoolTruth) -> PoolTruth:
@@ -60,7 +63,9 @@ def _expected(truth: PositionTruth, mode: str) -> Mapping[Figure, Any]:
         engine = a_book(START, SIZES, whole_rate)
         told[Figure.LIQUIDATION_PRICE] = liquidation_price_of(engine, engine.account(truth.account), truth.symbol)
     if mode == PORTFOLIO:
+        price = price_with_its_coin(engine, engine.account(truth.account), truth.symbol, COUNTS)
         told |= {Figure.LEVERAGE: None, Figure.INITIAL: None, Figure.MAINTENANCE: truth.maintenance_margin}
+        told |= {Figure.LIQUIDATION_PRICE: price}
     return told
 
 

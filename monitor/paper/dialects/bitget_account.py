@@ -13,6 +13,7 @@ from monitor.paper.contract import Contract
 from monitor.paper.dialect import ApiError, Call, Json
 from monitor.paper.engine import Engine
 from monitor.paper.formats import milliseconds
+from monitor.paper.unified import unified_liquidation_price
 
 RANKS = 5
 USDT, USDC, COIN = PRODUCTS = ("USDT-FUTURES", "USDC-FUTURES", "COIN-FUTURES")
@@ -220,9 +221,12 @@ def unified_positions(call: Call) -> Json:
 
 
 def _unified_position(call: Call, contract: Contract, p: PositionTruth) -> Json:
-    across = p.initial_margin + p.notional * contract.fee_rate
+    across, price = p.initial_margin + p.notional * contract.fee_rate, p.liquidation_price
+    if p.isolated_wallet is None:
+        price = unified_liquidation_price(call.engine, call.owner, p.symbol)
     return {
         **_in_common(contract, p),
+        "liquidationPrice": figure(price or 0.0),
         "category": product_of(contract),
         "holdMode": "hedge_mode" if call.owner.hedge_mode else "one_way_mode",
         "posSide": str(p.side),
