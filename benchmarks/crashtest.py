@@ -104,7 +104,10 @@ async def settle(house: House, figures: Figures) -> None:
     """A last life, left alone until every episode is over and nothing waits; then what was told is looked at."""
     house.mark(CALM)
     figures.starts += 1
+    asked = house.server.counts.total()
     async with a_process(house.folder, "run", "-c", str(house.path)) as process:
+        # Before it has set up how it ends, SIGTERM ends it by itself: in silence, but there is nothing to lose yet.
+        await eventually(lambda: house.server.counts.total() > asked, "the first request")
         await quiet(house.database, SETTLE_WITHIN_S)
         process.terminate()
         await process.communicate()
