@@ -1,9 +1,9 @@
 """The coins behind a margin pool, and what their prices do to its equity.
 
 A pool of several coins counts each at its price in US dollars, less what the venue's haircut takes of it. Its equity is
-told with the haircuts off, so the share of the coins that counts is what of it is not in dollar tokens, over what they
-are worth. Beside isolated positions, whose margin may be among what is held, that share is too low: it holds for what
-coins gain, and what they lose counts whole.
+told with the haircuts off, so the share that counts of the coins whose haircut is not told is what of the equity is in
+nothing else, over what they are worth. Beside isolated positions, whose margin may be among what is held, that share is
+too low: it holds for what coins gain, and what they lose counts whole.
 """
 
 from collections.abc import Mapping
@@ -54,14 +54,16 @@ def backing_of(snapshot: AccountSnapshot, balance: MarginBalance) -> Coins | Non
     is_told = snapshot.collateral and all(one.amount is not None for one in snapshot.collateral)
     if balance.equity is None or pooled != [balance] or not is_told:
         return None
-    held: dict[str, float] = {}
+    held: dict[str, Backing] = {}
     for one in snapshot.collateral:
-        held[one.coin] = held.get(one.coin, 0.0) + (one.amount or 0.0) * one.price
-    falling = {coin: worth for coin, worth in held.items() if worth > 0 and not stands_still(coin)}
-    counted = balance.equity - sum(worth for coin, worth in held.items() if coin not in falling)
+        counts = 1 - one.haircut if one.haircut is not None and (one.amount or 0.0) > 0 else 1.0
+        before = held.get(one.coin, Backing(0.0, counts, counts))
+        held[one.coin] = before.plus((one.amount or 0.0) * one.price)
+    untold = {one.coin for one in snapshot.collateral if one.haircut is None and not stands_still(one.coin)}
+    falling = {coin: one.worth for coin, one in held.items() if coin in untold and one.worth > 0}
+    counted = balance.equity - sum(one.worth * one.lost for coin, one in held.items() if coin not in falling)
     share = min(max(counted / sum(falling.values()), 0.0), 1.0) if falling else 1.0
-    moving = {coin: Backing(worth, 1.0 if isolated else share, share) for coin, worth in falling.items()}
-    return {coin: Backing(worth) for coin, worth in held.items()} | moving
+    return held | {coin: Backing(worth, 1.0 if isolated else share, share) for coin, worth in falling.items()}
 
 
 def moving_coins(snapshot: AccountSnapshot, balance: MarginBalance) -> frozenset[str]:

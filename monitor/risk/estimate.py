@@ -12,6 +12,7 @@ from monitor.risk.backing import backing_of
 from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.risk.margin import maintenance
 from monitor.risk.reprice import tiers_of
+from monitor.risk.worth import stands_still
 
 BY_BRACKETS = Estimate("maintenance_margin", "brackets x notional at the mark")
 BY_POSITIONS = Estimate("maintenance_margin", "sum of its positions")
@@ -70,11 +71,12 @@ def _with_price(snapshot: AccountSnapshot, position: Position, markets: Markets)
 
 
 def _basis(snapshot: AccountSnapshot, position: Position) -> Estimate:
-    if not is_of_coins(snapshot, position):
-        return BY_SOLVE
     balance = snapshot.margin(position.pool)
-    is_told = balance is not None and backing_of(snapshot, balance) is not None
-    return BY_SOLVE_WITH_COIN if is_told else BY_SOLVE_OF_COINS
+    assert balance is not None, "it was solved for"
+    coins = backing_of(snapshot, balance)
+    if coins is not None and position.instrument.base in coins:
+        return BY_SOLVE_WITH_COIN
+    return BY_SOLVE if coins is not None and all(map(stands_still, coins)) else BY_SOLVE_OF_COINS
 
 
 def is_of_coins(snapshot: AccountSnapshot, position: Position) -> bool:

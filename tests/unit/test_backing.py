@@ -57,6 +57,17 @@ def test_how_much_of_each_coin_counts_is_what_of_the_equity_is_not_in_dollars(
     assert backing(a_unified(*held)) == expected
 
 
+def test_a_haircut_that_is_told_is_taken_and_the_rest_is_read_off_the_equity() -> None:
+    told = replace(coin("ETH", 400), haircut=0.25)
+    beside = (coin("USDT", 300), told, replace(coin("SOL", -100), haircut=0.5), coin("BTC", 1_000))
+    assert backing(a_unified(*beside)) == {
+        "USDT": Backing(300),
+        "ETH": Backing(400, 0.75, 0.75),
+        "SOL": Backing(-100),
+        "BTC": Backing(1_000, 0.5, 0.5),
+    }
+
+
 def test_beside_isolated_positions_what_coins_lose_counts_whole() -> None:
     snapshot = a_unified(coin("USDT", 500), coin("BTC", 1_000))
     beside = replace(snapshot, margins=(*snapshot.margins, APART))

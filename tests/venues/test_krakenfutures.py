@@ -141,6 +141,47 @@ def test_our_liquidation_price_is_that_of_the_documents_worked_example() -> None
     assert position.liquidation_price_origin is PriceOrigin.OWN_ESTIMATE
 
 
+# --- the coins of the multi-collateral wallet ---
+
+
+def test_the_coins_of_the_wallet_are_told_at_krakens_price_and_less_its_haircut() -> None:
+    (coin,) = _read().collateral
+    assert (coin.coin, coin.amount) == ("BTC", 0.06616863739)
+    assert coin.price == pytest.approx(76_003.8, abs=0.1)
+    assert coin.haircut == pytest.approx(0.02)
+    next_to_nothing = {"currencies": {"XBT": {"quantity": 1e-5, "value": 0.8, "collateral": 0.78}}}
+    assert _read(flex={**FLEX, **next_to_nothing}).collateral == ()
+
+
+@pytest.mark.parametrize("spoilt", [{"quantity": None}, {"value": "junk"}, {"collateral": True}])
+def test_a_coin_of_which_something_is_no_number_is_a_failure(spoilt: Mapping[str, Any]) -> None:
+    told = {"BTC": {"quantity": 1.0, "value": 80_000.0, "collateral": 78_400.0, **spoilt}}
+    with pytest.raises(ReadError) as failure:
+        _read(flex={**FLEX, "currencies": told})
+    assert failure.value.kind is FailureKind.MALFORMED
+
+
+def test_a_liquidation_price_counts_that_the_coin_of_the_wallet_falls_with_the_position() -> None:
+    """39,200 of Bitcoin after its haircut, 80,000 long: both fall to 67.568 %, where 800 are owed at 80,000."""
+    told = {"XBT": {"quantity": 0.5, "value": 40_000.0, "collateral": 39_200.0}}
+    flex = {**FLEX, "currencies": told, "marginEquity": 39_200.0, "maintenanceMargin": 800.0}
+    reading = _read(_row(size=1.0, price=80_000.0), flex=flex)
+    tiers: Tiers = (Tier(0.0, 1e30, 0.01, 0.0),)
+    snapshot = AccountSnapshot(
+        account="a",
+        venue="krakenfutures",
+        observed_at=AT,
+        margins=reading.margins,
+        positions=reading.positions,
+        collateral=reading.collateral,
+    )
+    market = MarketState(instrument=PERP, tiers=Observed(tiers, AT))
+    (position,) = completed(snapshot, {PERP.symbol: market}).positions
+    assert position.liquidation_price == pytest.approx(80_000 * 80_000 / 118_400)
+    assert position.liquidation_price_origin is PriceOrigin.OWN_ESTIMATE
+    assert "what it holds of the coin included" in position.estimates[-1].basis
+
+
 # --- isolated positions ---
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.domain.account import Estimate, FailureKind, MarginBalance, MarginMode, Position, Side
+from monitor.domain.account import Collateral, Estimate, FailureKind, MarginBalance, MarginMode, Position, Side
 from monitor.exchange.failures import ReadError
 from monitor.exchange.values import (
     Row,
@@ -25,6 +25,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
+from monitor.exchange.venues.coins import TELLING_WORTH
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -108,6 +109,7 @@ def parse(raw: Sequence[Any], instruments: Instruments, settings: AccountSetting
         margins=margins,
         positions=positions,
         margin_in_use=sum(wallet.maintenance_margin or 0.0 for wallet in wallets),
+        collateral=tuple(_collateral(accounts)),
         caveats=settings.caveats,
     )
 
@@ -160,6 +162,18 @@ def _flex_pool(accounts: Row) -> MarginBalance:
         initial_margin=not_negative(flex, "initialMargin"),
         maintenance_margin=not_negative(flex, "maintenanceMargin"),
     )
+
+
+def _collateral(accounts: Row) -> Iterator[Collateral]:
+    """The coins of the flex wallet at Kraken's price; what `collateral` lacks of their `value` is the haircut."""
+    told = mapping(mapping(accounts["flex"], "accounts.flex").get("currencies", {}), "flex.currencies")
+    for name, held in told.items():
+        coin = mapping(held, f"flex.currencies.{name:.20}")
+        quantity, value, counted = (number(coin, key) for key in ("quantity", "value", "collateral"))
+        if abs(value) < TELLING_WORTH or value * quantity <= 0:
+            continue
+        haircut = min(max(1 - counted / value, 0.0), 1.0)
+        yield Collateral(coin=COINS.get(name, name), price=value / quantity, amount=quantity, haircut=haircut)
 
 
 def _singles(accounts: Row) -> Iterator[tuple[str, Row]]:

@@ -54,7 +54,7 @@ FIGURES: Figures = {
         "trading/instruments marginLevels of the account; a level's rate taken for the whole position",
         VerifiedBy.DOCUMENTS,
     ),
-    Figure.COLLATERAL: unknown("not read"),
+    Figure.COLLATERAL: exact("accounts flex.currencies value / quantity", VerifiedBy.RECORDED),
     Figure.STOP_ORDERS: exact("openorders orderType, stopPrice", VerifiedBy.CCXT),
     Figure.KEY_PERMISSIONS: exact("api-keys/v3/check permissions, allowedCidrBlocks", VerifiedBy.DOCUMENTS),
     Figure.ENDS: exact("fills fillType", VerifiedBy.DOCUMENTS),
