@@ -22,6 +22,8 @@ NO_NUMBER: tuple[Any, ...] = (
 OPTIONAL = frozenset({"triggerPrice", "realized_pnl", "realized_funding", "fee", "commission", "total_interest_pl"})
 # Without it, or with null, a position at Kraken is margined across.
 OF_ISOLATED = frozenset({"maxFixedLeverage"})
+# So Bybit says that there is none.
+EMPTY_IS_NONE = frozenset({"liqPrice"})
 # Hyperliquid's main dex has no name.
 NAMELESS = frozenset({"sourceDex", "destinationDex"})
 # Numbers that no account has, yet numbers.
@@ -107,7 +109,7 @@ def _no_number(reply: Any, dice: random.Random) -> Spoilt:
             return "left"
         if key in OF_ISOLATED and junk in (MISSING, None):
             return "left"
-        if key in NAMELESS and junk == "":
+        if key in NAMELESS | EMPTY_IS_NONE and junk == "":
             return "left"
         if junk is MISSING:
             if isinstance(container, list):

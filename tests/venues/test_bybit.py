@@ -110,11 +110,17 @@ def test_a_recorded_position_made_strange_is_no_position(change: dict[str, str],
 
 
 @needs_shared
-def test_a_liquidation_price_left_out_is_unknown_and_an_empty_one_is_none() -> None:
+@pytest.mark.parametrize(
+    ("told", "origin"),
+    [({}, PriceOrigin.UNKNOWN), ({"liqPrice": None}, PriceOrigin.UNKNOWN), ({"liqPrice": ""}, PriceOrigin.NONE)],
+)
+def test_a_liquidation_price_left_out_is_unknown_and_an_empty_one_is_none(
+    told: dict[str, Any], origin: PriceOrigin
+) -> None:
     row = recorded_positions()["result"]["list"][0]
     del row["liqPrice"]
-    reading = VENUE.parse_account((wallet(), [[row], [], []]), {"LTCUSDT": LTC}, CROSS)
-    assert reading.positions[0].liquidation_price_origin is PriceOrigin.UNKNOWN
+    reading = VENUE.parse_account((wallet(), [[{**row, **told}], [], []]), {"LTCUSDT": LTC}, CROSS)
+    assert reading.positions[0].liquidation_price_origin is origin
 
 
 @needs_shared

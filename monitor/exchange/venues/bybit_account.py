@@ -111,7 +111,7 @@ def position(row: Row, instruments: Instruments, *, isolated: bool, portfolio: b
 
 def _liquidation_price(row: Row, mark_price: float, *, portfolio: bool) -> tuple[float | None, PriceOrigin]:
     """Empty says that it lies beyond the prices the contract can have; under portfolio margin, that none is told."""
-    if "liqPrice" not in row:
+    if row.get("liqPrice") is None:
         return None, PriceOrigin.UNKNOWN
     price = optional_number(row, "liqPrice")
     if price is None and portfolio:
