@@ -94,8 +94,9 @@ def _itself_and_inside(container: Any, key: Any) -> Iterator[tuple[Any, Any]]:
 def _is_no_junk(junk: Any, before: Any) -> bool:
     """Another truth, another name, another list of codes and an empty one are things that a venue may well say."""
     is_name = isinstance(before, str) and not list(numbers_in(before))
+    is_truth = isinstance(before, bool) or before in ("true", "false")
     return (
-        (isinstance(junk, bool) and isinstance(before, bool))
+        (isinstance(junk, bool) and is_truth)
         or (junk == [] and isinstance(before, list))
         or (junk == [1] and isinstance(before, list) and all(type(one) is int for one in before))
         or (is_name and isinstance(junk, str) and junk != "")
