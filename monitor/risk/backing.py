@@ -70,4 +70,6 @@ def moving_coins(snapshot: AccountSnapshot, balance: MarginBalance) -> frozenset
     """The coins behind the pool whose prices matter to it."""
     dust = DUST_SHARE * (balance.equity or 0.0)
     backing = backing_of(snapshot, balance) or {}
-    return frozenset(coin for coin, one in backing.items() if not stands_still(coin) and abs(one.worth) > dust)
+    return frozenset(
+        coin for coin, one in backing.items() if not stands_still(coin) and abs(one.worth * one.lost) > dust
+    )

@@ -23,6 +23,7 @@ from monitor.exchange.failures import ReadError
 from monitor.exchange.source import AccountSource
 from monitor.exchange.venues import bybit
 from monitor.exchange.venues.bybit import VENUE
+from monitor.exchange.venues.bybit_account import collateral
 from monitor.exchange.venues.coins import dollar_rates
 from monitor.exchange.venues.venue import AccountSettings, KeyFacts
 from monitor.paper.dialects.bybit_account import READ_ONLY
@@ -414,3 +415,12 @@ async def test_a_clock_that_runs_ahead_is_set_by_the_venues(house: House, clock:
     good(await source.observe())
     house.server.misbehave(Fault(kind=FaultKind.CLOCK_SKEW, seconds=-30))
     good(await source.observe())
+
+
+def test_nothing_counts_of_a_coin_whose_switch_as_collateral_is_off() -> None:
+    coins = {
+        "BTC": {"usdValue": "60000", "equity": "1", "collateralSwitch": False},
+        "ETH": {"usdValue": "3000", "equity": "1", "collateralSwitch": True},
+        "PEPE": {"usdValue": "0", "equity": "1e6", "marginCollateral": False},
+    }
+    assert [(one.coin, one.haircut) for one in collateral(coins)] == [("BTC", 1.0), ("ETH", None)]

@@ -48,7 +48,7 @@ from monitor.exchange.venues.bookings import Cursor, Page, read_bookings
 from monitor.exchange.venues.bybit_figures import COVERAGE, FIGURES
 from monitor.exchange.venues.bybit_prices import BybitPrices, mark
 from monitor.exchange.venues.bybit_records import end, key_facts, stop_order
-from monitor.exchange.venues.coins import collateral_of, dollar_rates
+from monitor.exchange.venues.coins import dollar_rates
 from monitor.exchange.venues.contracts import a_contract, ends_in, instrument_of
 from monitor.exchange.venues.figures import Figures
 from monitor.exchange.venues.venue import (
@@ -224,7 +224,7 @@ class BybitVenue(BybitPrices):
         return AccountReading(
             margins=tuple(map(account.isolated_pool, positions)) if isolated else (account.unified_pool(unified),),
             positions=positions,
-            collateral=collateral_of(coins, value="usdValue", equity="equity"),
+            collateral=account.collateral(coins),
             margin_in_use=account.margin_in_use(coins, positions, options_held=OPTIONS_HELD in settings.mode),
             caveats=settings.caveats,
         )

@@ -7,8 +7,10 @@ nor liquidation price of a position ("" in the venue's documents).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from monitor.domain.account import (
+    Collateral,
     Estimate,
     FailureKind,
     Instrument,
@@ -31,7 +33,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.coins import Rates, rate_of
+from monitor.exchange.venues.coins import Rates, collateral_of, rate_of
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import Instruments
 
@@ -107,6 +109,12 @@ def position(row: Row, instruments: Instruments, *, isolated: bool, portfolio: b
         adl_rank=_adl_rank(row),
         pool_rate=1.0 if isolated else rate_of(instrument.settle, instrument, mark_price, rates),
     )
+
+
+def collateral(coins: Mapping[str, Row]) -> tuple[Collateral, ...]:
+    """Nothing counts of a coin whose switch is off; one that can be none is worth 0 here, and left out."""
+    told = collateral_of(coins, value="usdValue", equity="equity")
+    return tuple(replace(c, haircut=1.0) if coins[c.coin].get("collateralSwitch") is False else c for c in told)
 
 
 def _liquidation_price(row: Row, mark_price: float, *, portfolio: bool) -> tuple[float | None, PriceOrigin]:
