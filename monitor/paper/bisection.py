@@ -27,13 +27,13 @@ def liquidation_price(wallet: float, legs: Collection[Leg], marks: Mapping[str, 
         return liquidatable(equity, fixed_maintenance + maintenance)
 
     if dies(here):
-        edges = [_edge(dies, here, alive) for alive in _nearest_alive(dies, here)]
+        edges = [edge(dies, here, alive) for alive in _nearest_alive(dies, here)]
     else:
-        edges = [_edge(dies, end, here) for end in (here * LOWEST, here * HIGHEST) if dies(end)]
+        edges = [edge(dies, end, here) for end in (here * LOWEST, here * HIGHEST) if dies(end)]
     return min(edges, key=lambda price: abs(price / here - 1), default=None)
 
 
-def _edge(dies: Callable[[float], bool], dead: float, alive: float) -> float:
+def edge(dies: Callable[[float], bool], dead: float, alive: float) -> float:
     """The price between the two at which the pool starts to be liquidatable."""
     while abs(dead / alive - 1) > RELATIVE_WIDTH:
         middle = (dead * alive) ** 0.5

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from monitor.domain.account import AccountSnapshot, MarginBalance
-from monitor.risk.worth import stands_still
+from monitor.risk.worth import DOLLAR, stands_still
 
 Coins = Mapping[str, "Backing"]
 
 NO_COINS: Coins = {}
-DOLLARS = "USD"
 # Of the equity. Less than this of a coin moves nothing.
 DUST_SHARE = 0.01
 
@@ -46,11 +45,11 @@ class Backing:
 
 def backing_of(snapshot: AccountSnapshot, balance: MarginBalance) -> Coins | None:
     """What is behind the pool by coin, empty where that is its own currency alone; None where it is not told."""
-    if balance.currency != DOLLARS:
+    if balance.currency != DOLLAR:
         is_of_one = all(p.instrument.settle == balance.currency for p in snapshot.positions_in(balance.pool))
         return {} if is_of_one else None
     isolated = [other for other in snapshot.margins if other.pool.startswith("isolated:")]
-    pooled = [other for other in snapshot.margins if other.currency == DOLLARS and other not in isolated]
+    pooled = [other for other in snapshot.margins if other.currency == DOLLAR and other not in isolated]
     is_told = snapshot.collateral and all(one.amount is not None for one in snapshot.collateral)
     if balance.equity is None or pooled != [balance] or not is_told:
         return None

@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 
 from monitor.domain.account import AccountSnapshot, Collateral
 from monitor.domain.market import Markets
-from monitor.risk.worth import STABLECOINS, UnknownWorthError, worth_of
+from monitor.risk.worth import DOLLAR, STABLECOINS, UnknownWorthError, worth_of
 
-# What is a dollar, and not a coin that should be worth one.
-DOLLAR = "USD"
 # Of the equity. Less than this of a coin endangers nobody.
 DUST_SHARE = 0.001
 

@@ -77,9 +77,3 @@ def _basis(snapshot: AccountSnapshot, position: Position) -> Estimate:
     if coins is not None and position.instrument.base in coins:
         return BY_SOLVE_WITH_COIN
     return BY_SOLVE if coins is not None and all(map(stands_still, coins)) else BY_SOLVE_OF_COINS
-
-
-def is_of_coins(snapshot: AccountSnapshot, position: Position) -> bool:
-    """Its pool is one of several coins: what they are worth may move with the mark, which venues' prices leave out."""
-    balance = snapshot.margin(position.pool)
-    return balance is not None and balance.currency != position.instrument.settle

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from monitor.domain.account import AccountSnapshot, End, EndKind, Position, PriceOrigin, Side
 from monitor.domain.holdings import MAX_EVENTS, MAX_TAKEN, AccountEvent, EventKind, Holding, Holdings, Taken
 from monitor.domain.market import Markets
-from monitor.risk.estimate import is_of_coins
 from monitor.risk.liquidation import liquidation_prices, solved_price
 from monitor.risk.margin import tier_of
 from monitor.risk.reprice import tiers_of
@@ -213,13 +212,19 @@ def _disputes(snapshot: AccountSnapshot, markets: Markets) -> Iterator[tuple[str
         if (
             told is None
             or position.liquidation_price_origin is not PriceOrigin.VENUE
-            or is_of_coins(snapshot, position)
+            or _is_of_coins(snapshot, position)
         ):
             continue
         own, origin = solved_price(liquidation_prices(snapshot, position, markets), mark)
         if own is not None and origin is PriceOrigin.OWN_ESTIMATE and disagrees(mark, told, own):
             detail = f"the venue says {told:,.10g}, our own estimate is {own:,.10g} at a mark of {mark:,.10g}"
             yield position.subject, detail
+
+
+def _is_of_coins(snapshot: AccountSnapshot, position: Position) -> bool:
+    """Its pool is one of several coins: what they are worth may move with the mark, which venues' prices leave out."""
+    balance = snapshot.margin(position.pool)
+    return balance is not None and balance.currency != position.instrument.settle
 
 
 def _contracts(count: float) -> str:

@@ -62,10 +62,8 @@ def liquidation_prices(snapshot: AccountSnapshot, position: Position, markets: M
         return None
     if here <= 0:
         return LiquidationPrices(None, None, already=True)
-    falling = _root(balance, legs, markets, coins, upwards=False)
-    rising = _root(balance, legs, markets, coins, upwards=True)
-    turns = position.instrument.inverse and not coins
-    return LiquidationPrices(*((rising, falling) if turns else (falling, rising)))
+    below, above = (_root(balance, legs, markets, coins, rising=rising) for rising in (False, True))
+    return LiquidationPrices(below, above)
 
 
 def coins_moved(snapshot: AccountSnapshot, balance: MarginBalance, position: Position) -> Coins:
@@ -77,11 +75,12 @@ def coins_moved(snapshot: AccountSnapshot, balance: MarginBalance, position: Pos
 
 
 def _root(
-    balance: MarginBalance, legs: list[Position], markets: Markets, coins: Coins, *, upwards: bool
+    balance: MarginBalance, legs: list[Position], markets: Markets, coins: Coins, *, rising: bool
 ) -> float | None:
-    """The mark at the first sign change of the surplus, going up or down in x from today's mark."""
+    """The first mark above or below today's at which the surplus changes its sign."""
     instrument, mark = legs[0].instrument, legs[0].mark_price
     turns = instrument.inverse and not coins
+    upwards = rising != turns
 
     def turned(value: float) -> float:
         """A mark as x, and x as a mark."""

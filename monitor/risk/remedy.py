@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from monitor.domain.account import AccountSnapshot, Collateral, MarginBalance, Position
 from monitor.domain.market import Markets
-from monitor.risk.backing import DOLLARS
 from monitor.risk.liquidation import coins_moved
 from monitor.risk.margin import maintenance_at
 from monitor.risk.reprice import surplus, tiers_of
+from monitor.risk.worth import DOLLAR
 
 # A remedy overshoots its target by this share, so that rounding cannot leave it just short.
 OVERSHOOT = 1e-6
@@ -32,8 +32,8 @@ def with_collateral(snapshot: AccountSnapshot, pool: str, amount: float) -> Acco
     margins = tuple(
         replace(m, equity=m.equity + amount) if m.pool == pool and m.equity is not None else m for m in snapshot.margins
     )
-    balance, added = snapshot.margin(pool), Collateral(coin=DOLLARS, price=1.0, amount=amount)
-    is_of_coins = snapshot.collateral and balance is not None and balance.currency == DOLLARS
+    balance, added = snapshot.margin(pool), Collateral(coin=DOLLAR, price=1.0, amount=amount)
+    is_of_coins = snapshot.collateral and balance is not None and balance.currency == DOLLAR
     return replace(snapshot, margins=margins, collateral=(*snapshot.collateral, *([added] if is_of_coins else ())))
 
 

@@ -24,7 +24,7 @@ from typing import NamedTuple, Self
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, Position
 from monitor.domain.market import Markets, Tier, Tiers
-from monitor.risk.backing import Backing, backing_of
+from monitor.risk.backing import NO_COINS, Backing, backing_of
 from monitor.risk.margin import maintenance_at, tier_of
 from monitor.risk.reprice import tiers_of
 from monitor.risk.worth import stands_still
@@ -161,18 +161,11 @@ class _Coin:
 
     def figures(self, size: float, rate: float) -> _Figures:
         factor = factor_of(rate * size)
-        gain, rising_owed, falling_owed = self.gain(factor), 0.0, 0.0
-        line: tuple[Tier | None, ...] | None = () if factor > LEAST_MARK and not self.is_bent else None
-        for leg in self.rising:
-            owed, tier = leg.owed(factor)
-            rising_owed += owed
-            if line is not None:
-                line += (tier,)
-        for leg in self.falling:
-            owed, tier = leg.owed(factor)
-            falling_owed += owed
-            if line is not None:
-                line += (tier,)
+        gain = self.gain(factor)
+        rising, falling = ([leg.owed(factor) for leg in legs] for legs in (self.rising, self.falling))
+        rising_owed, falling_owed = (sum([owed for owed, _ in legs]) for legs in (rising, falling))
+        is_straight = factor > LEAST_MARK and not self.is_bent
+        line = tuple([tier for _, tier in (*rising, *falling)]) if is_straight else None
         return _Figures(factor, gain, rising_owed, falling_owed, gain - rising_owed - falling_owed, line)
 
     def slope(self, factor: float) -> float:
@@ -198,18 +191,23 @@ class _Coin:
 
 @dataclass(frozen=True, slots=True)
 class PoolPath:
-    """One pool along a shock. `fixed` is what of its surplus no mark moves."""
+    """One pool along a shock. `fixed` is what of its surplus no mark moves.
+
+    `holds_coins_still` where the venue does not tell which coins are behind it.
+    """
 
     balance: MarginBalance
     fixed: float
     coins: tuple[_Coin, ...]
+    holds_coins_still: bool
 
     @classmethod
     def of(cls, snapshot: AccountSnapshot, balance: MarginBalance, markets: Markets, rates_of: RatesOf) -> Self | None:
         """None where equity or maintenance is not known."""
         if balance.equity is None or balance.maintenance_margin is None:
             return None
-        backing = backing_of(snapshot, balance) or {}
+        told = backing_of(snapshot, balance)
+        backing = told or NO_COINS
         fixed = balance.equity - balance.maintenance_margin
         coins: dict[str, list[_Leg]] = {coin: [] for coin in backing if any(rates_of(coin))}
         for position in snapshot.positions_in(balance.pool):
@@ -219,7 +217,7 @@ class PoolPath:
             fixed += leg.owed_today
             coins.setdefault(position.instrument.base, []).append(leg)
         moving = (_Coin.of(coin, rates_of(coin), legs, backing.get(coin)) for coin, legs in coins.items())
-        return cls(balance, fixed, tuple(moving))
+        return cls(balance, fixed, tuple(moving), told is None)
 
     def surplus(self, size: float) -> float:
         """Equity - maintenance at that size; the venue liquidates where it reaches 0."""

@@ -90,7 +90,7 @@ def outcome(snapshot: AccountSnapshot, balance: MarginBalance, markets: Markets,
     positions = snapshot.positions_in(balance.pool)
     if path is None:
         return _unknown(balance, UNKNOWN_MARGIN)
-    if shock.collateral and backing_of(snapshot, balance) is None:
+    if shock.collateral and path.holds_coins_still:
         return _unknown(balance, "how much of it is in dollar tokens is not told")
     after = path.at(1.0)
     share = path.first(1.0) if positions else None

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from monitor.domain.account import AccountSnapshot, Position
 from monitor.domain.market import Markets
 
+# What is a dollar, and not a coin that should be worth one.
+DOLLAR = "USD"
 STABLECOINS = frozenset({"USD", "USDT", "USDC", "USDE", "FDUSD", "USDS", "USDD", "TUSD", "DAI", "PYUSD", "USD1"})
 # Money that does not move with coins.
-FIAT = frozenset({"USD", "EUR", "GBP", "CHF", "JPY", "CAD", "AUD", "BRL", "TRY"})
+FIAT = frozenset({"EUR", "GBP", "CHF", "JPY", "CAD", "AUD", "BRL", "TRY"})
 
 
 class UnknownWorthError(Exception):
@@ -21,7 +23,7 @@ class UnknownWorthError(Exception):
 
 def stands_still(coin: str) -> bool:
     """Whether its price in dollars does not move with the market: money, and every token named after the dollar."""
-    return coin.upper() in FIAT or "USD" in coin.upper() or coin.upper() in STABLECOINS
+    return DOLLAR in coin.upper() or coin.upper() in FIAT | STABLECOINS
 
 
 def dollars_per(coin: str, snapshot: AccountSnapshot, markets: Markets) -> float:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from monitor.domain.account import AccountSnapshot, MarginBalance, MarginMode
 from monitor.domain.reading import Need, Reading, Scope
-from monitor.risk.backing import backing_of, moving_coins
+from monitor.risk.backing import moving_coins
 from monitor.risk.remedy import smallest_share, with_collateral, with_cut
 from monitor.risk.shock import LARGEST_FALL, LARGEST_RISE, PoolPath, btc_moves, btc_rates
 from monitor.rules.base import STANDING_REPEAT_S, Context, ThresholdRule
@@ -66,7 +66,7 @@ class CommonShock(ThresholdRule):
             "btc_rise": moves.rise,
             "equity": balance.equity,
             "maintenance_margin": balance.maintenance_margin,
-            "holds_coins_still": backing_of(context.snapshot, balance) is None,
+            "holds_coins_still": path.holds_coins_still,
         }
         if context.bitcoin is not None:
             inputs["daily_sigma"] = context.bitcoin.sigma

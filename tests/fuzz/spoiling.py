@@ -18,14 +18,20 @@ NO_NUMBER: tuple[Any, ...] = (
     *("１２", "٣", " 7 ", "7\n", "+", ".", "e5", "null", "[]", "9" * 400, True, math.nan, math.inf, -math.inf, 10**400),
     *([], {}, [1], [[]], {"a": 1}, [None]),
 )
-# Without it an order rests at KuCoin that waits for no price, and a row of bookings moved no money of that kind.
-OPTIONAL = frozenset({"triggerPrice", "realized_pnl", "realized_funding", "fee", "commission", "total_interest_pl"})
-# Without it, or with null, a position at Kraken is margined across.
-OF_ISOLATED = frozenset({"maxFixedLeverage"})
-# So Bybit says that there is none.
-EMPTY_IS_NONE = frozenset({"liqPrice"})
-# Hyperliquid's main dex has no name.
-NAMELESS = frozenset({"sourceDex", "destinationDex"})
+# What a venue may well say in the place of a figure.
+SAID: Mapping[str, tuple[Any, ...]] = {
+    # Without it an order rests at KuCoin that waits for no price.
+    "triggerPrice": (MISSING, None, ""),
+    # Without it a row of bookings moved no money of that kind.
+    **dict.fromkeys(("realized_pnl", "realized_funding", "fee"), (MISSING, None, "")),
+    **dict.fromkeys(("commission", "total_interest_pl"), (MISSING, None, "")),
+    # A position at Kraken that is margined across.
+    "maxFixedLeverage": (MISSING, None),
+    # Bybit: there is none.
+    "liqPrice": ("",),
+    # Hyperliquid's main dex has no name.
+    **dict.fromkeys(("sourceDex", "destinationDex"), ("",)),
+}
 # Numbers that no account has, yet numbers.
 ODD: tuple[Any, ...] = (
     *(0, "0", "-0", -1, "-5", "0.00000000", "1e300", "1e-999999999", 10**9, 1e308, "1e-300", 5e-324, 10**30, "1e15"),
@@ -106,11 +112,7 @@ def _is_no_junk(junk: Any, before: Any) -> bool:
 def _no_number(reply: Any, dice: random.Random) -> Spoilt:
     def change(container: Any, key: Any, dice: random.Random) -> str:
         junk, before = dice.choice(NO_NUMBER), container[key]
-        if _is_no_junk(junk, before) or (key in OPTIONAL and junk in (MISSING, None, "")):
-            return "left"
-        if key in OF_ISOLATED and junk in (MISSING, None):
-            return "left"
-        if key in NAMELESS | EMPTY_IS_NONE and junk == "":
+        if _is_no_junk(junk, before) or junk in SAID.get(key, ()):
             return "left"
         if junk is MISSING:
             if isinstance(container, list):

@@ -3,12 +3,10 @@ mark: by trying marks on the exchange's own figures."""
 
 from collections.abc import Iterator, Mapping
 
+from monitor.paper.bisection import HIGHEST, LOWEST, SEARCH_RATIO, edge
 from monitor.paper.book import Account
 from monitor.paper.engine import Engine
 from monitor.paper.unified import worth
-
-LOWEST, HIGHEST = 1e-9, 1e4
-STEP, CLOSE = 1.01, 1e-9
 
 
 def price_with_its_coin(
@@ -33,17 +31,12 @@ def price_with_its_coin(
         return left > 0
 
     def edges() -> Iterator[float]:
-        for step, end in ((1 / STEP, LOWEST), (STEP, HIGHEST)):
+        for step, end in ((1 / SEARCH_RATIO, LOWEST), (SEARCH_RATIO, HIGHEST)):
             alive = 1.0
             while lives(alive * step) and min(1.0, end) <= alive <= max(1.0, end):
                 alive *= step
-            dead = alive * step
-            if lives(dead):
-                continue
-            while abs(dead / alive - 1) > CLOSE:
-                middle = (dead * alive) ** 0.5
-                dead, alive = (dead, middle) if lives(middle) else (middle, alive)
-            yield dead
+            if not lives(alive * step):
+                yield edge(lambda factor: not lives(factor), alive * step, alive)
 
     assert lives(1.0)
     nearest = min(edges(), key=lambda factor: abs(factor - 1), default=None)

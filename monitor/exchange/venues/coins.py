@@ -1,6 +1,6 @@
 """What the coins of a unified account count in its pool, which is in US dollars."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from monitor.domain.account import Collateral, Instrument
 from monitor.exchange.values import SMALLEST, Row, number, optional_number
@@ -27,11 +27,13 @@ def collateral_of(coins: Mapping[str, Row], *, value: str, equity: str) -> tuple
         name: (optional_number(coin, value) or 0.0, optional_number(coin, equity) or 0.0)
         for name, coin in coins.items()
     }
-    return tuple(
-        Collateral(coin=name, amount=held, price=dollars / held)
-        for name, (dollars, held) in told.items()
-        if abs(dollars) >= TELLING_WORTH and dollars * held > 0
-    )
+    return tuple(one for name, (dollars, held) in told.items() for one in priced(name, held, dollars))
+
+
+def priced(coin: str, held: float, dollars: float, haircut: float | None = None) -> Iterator[Collateral]:
+    """That coin at the price of which `held` are worth so many dollars; none where that is too little to tell it."""
+    if abs(dollars) >= TELLING_WORTH and dollars * held > 0:
+        yield Collateral(coin=coin, amount=held, price=dollars / held, haircut=haircut)
 
 
 def rate_of(coin: str, instrument: Instrument, mark_price: float, rates: Rates) -> float:

@@ -25,7 +25,7 @@ from monitor.exchange.values import (
     rows,
     text,
 )
-from monitor.exchange.venues.coins import TELLING_WORTH
+from monitor.exchange.venues.coins import priced
 from monitor.exchange.venues.contracts import instrument_of
 from monitor.exchange.venues.venue import AccountReading, AccountSettings, Instruments
 
@@ -170,10 +170,8 @@ def _collateral(accounts: Row) -> Iterator[Collateral]:
     for name, held in told.items():
         coin = mapping(held, f"flex.currencies.{name:.20}")
         quantity, value, counted = (number(coin, key) for key in ("quantity", "value", "collateral"))
-        if abs(value) < TELLING_WORTH or value * quantity <= 0:
-            continue
-        haircut = min(max(1 - counted / value, 0.0), 1.0)
-        yield Collateral(coin=COINS.get(name, name), price=value / quantity, amount=quantity, haircut=haircut)
+        haircut = min(max(1 - counted / value, 0.0), 1.0) if value else None
+        yield from priced(COINS.get(name, name), quantity, value, haircut)
 
 
 def _singles(accounts: Row) -> Iterator[tuple[str, Row]]:
