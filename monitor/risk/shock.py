@@ -108,6 +108,10 @@ class _Leg:
     is_converted: bool
 
     @property
+    def is_bent(self) -> bool:
+        return self.position.instrument.inverse and not self.is_converted
+
+    @property
     def signed(self) -> float:
         """The notional in the pool's currency, below 0 of a short."""
         return self.position.side.sign * self.notional * self.position.pool_rate
@@ -123,13 +127,12 @@ class _Leg:
         return tier.maintenance(notional) * self.position.pool_rate * coin, tier
 
     def gain(self, factor: float) -> float:
-        is_bent = self.position.instrument.inverse and not self.is_converted
-        return self.signed * (1 - 1 / factor if is_bent else factor - 1)
+        return self.signed * (1 - 1 / factor if self.is_bent else factor - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Coin:
-    """The legs on one coin, by which way their maintenance goes with its marks, and what is held of it.
+    """The legs on one coin, and what is held of it.
 
     The slopes are what linear legs gain by the factor of the marks, and bent ones by one over it; what converted legs
     gain is of the coin itself, and counts as what is held of it does.
@@ -137,8 +140,7 @@ class _Coin:
 
     name: str
     rates: Rates
-    rising: tuple[_Leg, ...]
-    falling: tuple[_Leg, ...]
+    legs: tuple[_Leg, ...]
     held: Backing | None
     counted: Backing
     straight_slope: float
@@ -147,13 +149,11 @@ class _Coin:
 
     @classmethod
     def of(cls, name: str, rates: Rates, legs: Sequence[_Leg], held: Backing | None) -> Self:
-        rising = tuple(leg for leg in legs if not leg.position.instrument.inverse)
-        falling = tuple(leg for leg in legs if leg.position.instrument.inverse)
-        counted = (held or Backing(0.0)).plus(sum(leg.signed for leg in falling if leg.is_converted))
-        bent = [leg.signed for leg in falling if not leg.is_converted]
-        return cls(
-            name, rates, rising, falling, held, counted, sum(leg.signed for leg in rising), -sum(bent), bool(bent)
-        )
+        linear = [leg.signed for leg in legs if not leg.position.instrument.inverse]
+        converted = [leg.signed for leg in legs if leg.is_converted]
+        bent = [leg.signed for leg in legs if leg.is_bent]
+        counted = (held or Backing(0.0)).plus(sum(converted))
+        return cls(name, rates, tuple(legs), held, counted, sum(linear), -sum(bent), bool(bent))
 
     def at(self, size: float) -> _OfCoin:
         figures = tuple([self.figures(size, rate) for rate in self.rates])
@@ -161,11 +161,16 @@ class _Coin:
 
     def figures(self, size: float, rate: float) -> _Figures:
         factor = factor_of(rate * size)
-        gain = self.gain(factor)
-        rising, falling = ([leg.owed(factor) for leg in legs] for legs in (self.rising, self.falling))
-        rising_owed, falling_owed = (sum([owed for owed, _ in legs]) for legs in (rising, falling))
-        is_straight = factor > LEAST_MARK and not self.is_bent
-        line = tuple([tier for _, tier in (*rising, *falling)]) if is_straight else None
+        gain, rising_owed, falling_owed = self.gain(factor), 0.0, 0.0
+        tiers: list[Tier | None] = []
+        for leg in self.legs:
+            owed, tier = leg.owed(factor)
+            tiers.append(tier)
+            if leg.position.instrument.inverse:
+                falling_owed += owed
+            else:
+                rising_owed += owed
+        line = tuple(tiers) if factor > LEAST_MARK and not self.is_bent else None
         return _Figures(factor, gain, rising_owed, falling_owed, gain - rising_owed - falling_owed, line)
 
     def slope(self, factor: float) -> float:
@@ -243,7 +248,7 @@ class PoolPath:
         found: dict[str, float] = {}
         for coin in self.coins:
             factor = factor_of(coin.worst_rate(size) * size)
-            found |= {leg.position.subject: leg.gain(factor) for leg in (*coin.rising, *coin.falling)}
+            found |= {leg.position.subject: leg.gain(factor) for leg in coin.legs}
             if coin.held is not None:
                 found[f"{coin.name} held"] = coin.held.change(factor)
         return found
